@@ -1,0 +1,569 @@
+# NativeLibrary.cmake: shared libraries in wheels, for wheels that provide and wheels that use them.
+#
+#   native_library_provider(<target>... PROVIDER <import name> COMPATIBILITY <word> ...)
+#   native_library_consumer(<target> LIBRARIES <package>::<library>... DESTINATION <package folder>)
+#
+# This file is made to be vendored, with native_library_metadata.py beside it in a consumer;
+# `native-lib vendor` updates both. Where it comes from, and why it is as it is:
+# https://github.com/org/native-lib-template
+
+include_guard(GLOBAL)
+include(CMakePackageConfigHelpers)
+include(CMakeParseArguments)
+include(CheckSourceCompiles)
+include(GenerateExportHeader)
+
+set(_NATIVE_LIBRARY_DIR "${CMAKE_CURRENT_LIST_DIR}")
+
+# native_library_provider(<target>...
+#   PROVIDER <import name>         the Python package that the libraries are installed into
+#   COMPATIBILITY <word>           SameMajorVersion, SameMinorVersion or ExactVersion: which later
+#                                  versions can replace this one. The ABI suffix of the names, the
+#                                  CMake package's version file and the consumers' bound follow.
+#   [VERSION <version>]            default: the project's
+#   [PACKAGE <name>]               CMake and pkg-config package; default: the first target's name
+#   [DESCRIPTION <text>]           for pkg-config; default: the project's
+#   [EXPORT_HEADER <path>]         write the header with the export macro, for #include <path>
+#   [PROBE_SYMBOL <symbol>...]     ELF: a function of each library, in the targets' order; loaders
+#                                  look whether the process's global scope answers it instead
+#   [DEPENDENCIES <package>...]    CMake packages that the libraries' interface needs
+#   [PLAIN_NAMES ABI_SUFFIX <n>]   keep the system's names, for users who must be able to use the
+#                                  system's library; then the system's rules for suffixes hold
+# )
+#
+# Gives each target its file name and run-time name, and installs it with headers, CMake package,
+# pkg-config file and the manifest <import name>/_native_libs.py. A target's OUTPUT_NAME and
+# EXPORT_NAME are respected; headers come from its file set HEADERS.
+function(native_library_provider)
+    cmake_parse_arguments(
+        PARSE_ARGV 0
+        arg
+        "PLAIN_NAMES"
+        "PROVIDER;COMPATIBILITY;VERSION;PACKAGE;DESCRIPTION;EXPORT_HEADER;ABI_SUFFIX"
+        "PROBE_SYMBOL;DEPENDENCIES"
+    )
+    set(targets ${arg_UNPARSED_ARGUMENTS})
+    _native_library_check_provider()
+    _native_library_refuse_inplace()
+    list(GET targets 0 first)
+    if(NOT arg_PACKAGE)
+        set(arg_PACKAGE ${first})
+    endif()
+    if(NOT arg_DESCRIPTION)
+        set(arg_DESCRIPTION "${PROJECT_DESCRIPTION}")
+    endif()
+    _native_library_compatibility()
+
+    set(libraries "")
+    foreach(target probe IN ZIP_LISTS targets arg_PROBE_SYMBOL)
+        _native_library_name_target(${target})
+        _native_library_add_anchor(${target})
+        _native_library_describe(${target} "${probe}")
+        add_library(${arg_PACKAGE}::${export_name} ALIAS ${target})
+    endforeach()
+    if(arg_EXPORT_HEADER)
+        _native_library_export_header(${first})
+    endif()
+    _native_library_install()
+endfunction()
+
+# native_library_consumer(<target>
+#   LIBRARIES <package>::<library>...  what to link; pyproject.toml says who provides the packages
+#   DESTINATION <folder>               the Python package that imports the target
+# )
+#
+# Finds the packages in the providers that are installed where this build runs, links them without
+# an RPATH, and installs the record <folder>/_native_requires.py for the loader.
+function(native_library_consumer target)
+    cmake_parse_arguments(PARSE_ARGV 1 arg "" "DESTINATION" "LIBRARIES")
+    if(NOT TARGET ${target})
+        message(FATAL_ERROR "native_library_consumer: ${target} is not a target")
+    endif()
+    if(NOT arg_LIBRARIES OR NOT arg_DESTINATION OR arg_UNPARSED_ARGUMENTS)
+        message(
+            FATAL_ERROR
+            "native_library_consumer: write native_library_consumer(${target} LIBRARIES foo::foo "
+            "DESTINATION <package folder>); not understood: '${arg_UNPARSED_ARGUMENTS}'"
+        )
+    endif()
+    _native_library_refuse_inplace()
+    foreach(library IN LISTS arg_LIBRARIES)
+        if(NOT library MATCHES "^([^:]+)::[^:]+$")
+            message(
+                FATAL_ERROR
+                "native_library_consumer: LIBRARIES takes <package>::<library>, not '${library}'"
+            )
+        endif()
+        _native_library_find(${CMAKE_MATCH_1})
+        if(NOT TARGET ${library})
+            message(FATAL_ERROR "The package ${CMAKE_MATCH_1} has no library ${library}")
+        endif()
+    endforeach()
+
+    target_link_libraries(${target} PRIVATE ${arg_LIBRARIES})
+    _native_library_forget_folders(${target})
+    # The loader opens the provider's library by its path; a search path could only mislead.
+    set_target_properties(
+        ${target}
+        PROPERTIES SKIP_BUILD_RPATH ON INSTALL_RPATH "" INSTALL_RPATH_USE_LINK_PATH OFF
+    )
+    if(UNIX AND NOT APPLE)
+        # A toolchain that passes --as-needed would drop a library of which only types are used.
+        target_link_options(${target} PRIVATE LINKER:--no-as-needed)
+    endif()
+
+    # Several modules of one package share one record.
+    set_property(GLOBAL APPEND PROPERTY _NATIVE_REQUIRES_${arg_DESTINATION} ${arg_LIBRARIES})
+    get_property(all_libraries GLOBAL PROPERTY _NATIVE_REQUIRES_${arg_DESTINATION})
+    set(record "${CMAKE_BINARY_DIR}/native_library/${arg_DESTINATION}/_native_requires.py")
+    _native_library_ask(record "${record}" ${all_libraries})
+    install(FILES "${record}" DESTINATION ${arg_DESTINATION})
+endfunction()
+
+# Provider --------------------------------------------------------------------------------------
+# The helpers below are parts of native_library_provider() and use its arguments.
+
+macro(_native_library_check_provider)
+    if(NOT targets)
+        message(FATAL_ERROR "native_library_provider: name the shared library targets first")
+    endif()
+    foreach(target IN LISTS targets)
+        if(NOT TARGET ${target})
+            message(FATAL_ERROR "native_library_provider: ${target} is not a target")
+        endif()
+        get_target_property(type ${target} TYPE)
+        if(NOT type STREQUAL "SHARED_LIBRARY")
+            message(
+                FATAL_ERROR
+                "native_library_provider: ${target} is a ${type}; write add_library(${target} SHARED ...)"
+            )
+        endif()
+    endforeach()
+    if(NOT arg_PROVIDER MATCHES "^[a-z][a-z0-9]*(_[a-z0-9]+)*$")
+        # One "__" separates provider and library in the names, so that they can be split again.
+        message(
+            FATAL_ERROR
+            "native_library_provider: PROVIDER is the import name of the Python package, lower-case "
+            "letters and digits with single underscores, not '${arg_PROVIDER}'"
+        )
+    endif()
+    if(SKBUILD_PROJECT_NAME)
+        string(TOLOWER "${SKBUILD_PROJECT_NAME}" distribution)
+        string(REGEX REPLACE "[-_.]+" "_" distribution "${distribution}")
+        if(NOT distribution STREQUAL arg_PROVIDER)
+            message(
+                FATAL_ERROR
+                "native_library_provider: PROVIDER ${arg_PROVIDER} and the distribution's name "
+                "${SKBUILD_PROJECT_NAME} differ; consumers find the one by the other"
+            )
+        endif()
+    endif()
+    if(arg_PLAIN_NAMES AND NOT DEFINED arg_ABI_SUFFIX)
+        message(
+            FATAL_ERROR
+            "native_library_provider: PLAIN_NAMES needs ABI_SUFFIX, the number in the system's name "
+            "(16 for libpng16.so.16)"
+        )
+    elseif(NOT arg_PLAIN_NAMES AND DEFINED arg_ABI_SUFFIX)
+        message(
+            FATAL_ERROR
+            "native_library_provider: ABI_SUFFIX goes with PLAIN_NAMES only; private names take it from "
+            "the version and COMPATIBILITY"
+        )
+    endif()
+endmacro()
+
+# Sets release (1.4.2), base (with a pre-release's mark), abi (1) and requirement (libfoo>=1.4.2,<2).
+macro(_native_library_compatibility)
+    if(NOT arg_VERSION)
+        set(arg_VERSION "${SKBUILD_PROJECT_VERSION_FULL}")
+    endif()
+    if(NOT arg_VERSION)
+        set(arg_VERSION "${PROJECT_VERSION}")
+    endif()
+    if(
+        NOT arg_VERSION
+            MATCHES
+            "^(([0-9]+(\\.[0-9]+)*)((a|b|rc)[0-9]+)?)(\\.post[0-9]+)?(\\.dev[0-9]+)?(\\+[a-z0-9.]+)?$"
+    )
+        message(
+            FATAL_ERROR
+            "native_library_provider: VERSION '${arg_VERSION}' is not a version like 1.4.2, 1.4.2rc1 or "
+            "1.4.2.post1"
+        )
+    endif()
+    set(release "${CMAKE_MATCH_2}")
+    # A packaging revision does not change the library; a development version is not yet its release.
+    set(base "${CMAKE_MATCH_1}${CMAKE_MATCH_7}")
+    if("${release}.0.0" MATCHES "^([0-9]+)\\.([0-9]+)\\.([0-9]+)")
+        set(major ${CMAKE_MATCH_1})
+        set(minor ${CMAKE_MATCH_2})
+        set(patch ${CMAKE_MATCH_3})
+    endif()
+    string(REPLACE "_" "-" distribution "${arg_PROVIDER}")
+    if(arg_COMPATIBILITY STREQUAL "SameMajorVersion")
+        set(abi "${major}")
+        math(EXPR next "${major} + 1")
+        set(requirement "${distribution}>=${base},<${next}")
+    elseif(arg_COMPATIBILITY STREQUAL "SameMinorVersion")
+        set(abi "${major}.${minor}")
+        math(EXPR next "${minor} + 1")
+        set(requirement "${distribution}>=${base},<${major}.${next}")
+    elseif(arg_COMPATIBILITY STREQUAL "ExactVersion")
+        set(abi "${major}.${minor}.${patch}")
+        set(requirement "${distribution}==${abi}.*")
+    else()
+        message(
+            FATAL_ERROR
+            "native_library_provider: COMPATIBILITY is SameMajorVersion, SameMinorVersion or "
+            "ExactVersion, not '${arg_COMPATIBILITY}'"
+        )
+    endif()
+    if(arg_PLAIN_NAMES)
+        set(abi "${arg_ABI_SUFFIX}")
+    endif()
+endmacro()
+
+# Sets name (foo), file_stem (libfoo__foo) and export_name, and names the target's files.
+macro(_native_library_name_target target)
+    get_target_property(name ${target} OUTPUT_NAME)
+    if(NOT name)
+        set(name ${target})
+    endif()
+    get_target_property(export_name ${target} EXPORT_NAME)
+    if(NOT export_name)
+        set(export_name ${target})
+        set_target_properties(${target} PROPERTIES EXPORT_NAME ${export_name})
+    endif()
+    if(arg_PLAIN_NAMES AND WIN32)
+        set(file_stem "${name}")
+    elseif(arg_PLAIN_NAMES)
+        set(file_stem "lib${name}")
+    else()
+        set(file_stem "${arg_PROVIDER}__${name}")
+    endif()
+    set_target_properties(
+        ${target}
+        PROPERTIES
+            PREFIX ""
+            OUTPUT_NAME "${file_stem}"
+            SOVERSION "${abi}"
+            # Windows puts no SOVERSION into a name by itself.
+            RUNTIME_OUTPUT_NAME "${file_stem}-${abi}"
+            # MinGW's defaults are lib<name>.dll.a; one name for both tool chains.
+            IMPORT_PREFIX ""
+            ARCHIVE_OUTPUT_NAME "${file_stem}"
+            # dyld finds a loaded image by its install name if that starts with @rpath.
+            MACOSX_RPATH ON
+            BUILD_WITH_INSTALL_NAME_DIR OFF
+            INSTALL_NAME_DIR "@rpath"
+            BUILD_WITH_INSTALL_RPATH ON
+            INSTALL_RPATH ""
+            # Old versions of dyld compare it; the name already says what is compatible.
+            MACHO_COMPATIBILITY_VERSION "${abi}"
+            MACHO_CURRENT_VERSION "${release}"
+    )
+    if(WIN32)
+        set_target_properties(${target} PROPERTIES IMPORT_SUFFIX ".lib")
+    endif()
+    # VERSION would make a symlink beside the file, and a wheel turns symlinks into second copies.
+    set_property(TARGET ${target} PROPERTY VERSION)
+    foreach(property C_VISIBILITY_PRESET CXX_VISIBILITY_PRESET)
+        get_target_property(visibility ${target} ${property})
+        if(NOT visibility)
+            set_target_properties(${target} PROPERTIES ${property} hidden)
+        endif()
+    endforeach()
+    set_target_properties(${target} PROPERTIES VISIBILITY_INLINES_HIDDEN ON)
+    _native_library_forget_folders(${target})
+endmacro()
+
+# musl never reads a SONAME: a library that was opened by its path has no name there, and satisfies
+# nobody's NEEDED. A search that finds its file gives it one. The anchor makes that search: it NEEDs
+# the library and has the RUNPATH $ORIGIN. Sets anchor to its path in the package, empty elsewhere.
+macro(_native_library_add_anchor target)
+    set(anchor "")
+    _native_library_on_musl(musl)
+    if(musl)
+        get_target_property(languages ${target} LINKER_LANGUAGE)
+        if(CMAKE_C_COMPILER)
+            set(source "${CMAKE_CURRENT_BINARY_DIR}/native_library/${file_stem}-anchor.c")
+        else()
+            set(source "${CMAKE_CURRENT_BINARY_DIR}/native_library/${file_stem}-anchor.cpp")
+        endif()
+        file(CONFIGURE OUTPUT "${source}" CONTENT "/* Only its NEEDED and RUNPATH count. */\n")
+        add_library(${target}_anchor MODULE "${source}")
+        target_link_libraries(${target}_anchor PRIVATE ${target})
+        target_link_options(${target}_anchor PRIVATE LINKER:--no-as-needed)
+        set_target_properties(
+            ${target}_anchor
+            PROPERTIES
+                PREFIX ""
+                OUTPUT_NAME "${file_stem}-anchor"
+                BUILD_WITH_INSTALL_RPATH ON
+                INSTALL_RPATH "$ORIGIN"
+        )
+        install(TARGETS ${target}_anchor LIBRARY DESTINATION ${arg_PROVIDER}/lib)
+        set(anchor "lib/${file_stem}-anchor.so")
+    endif()
+endmacro()
+
+# Appends the target's entry to libraries, the body of the manifest's LIBRARIES.
+macro(_native_library_describe target probe)
+    get_target_property(linked ${target} LINK_LIBRARIES)
+    set(needs "")
+    foreach(other IN LISTS targets)
+        if(other IN_LIST linked)
+            get_property(needed GLOBAL PROPERTY _NATIVE_LIBRARY_${arg_PROVIDER}_${other})
+            if(NOT needed)
+                message(
+                    FATAL_ERROR
+                    "native_library_provider: name ${other} before ${target}, which links to it: libraries "
+                    "are loaded in the order of the targets"
+                )
+            endif()
+            string(APPEND needs "\"${needed}\", ")
+        endif()
+    endforeach()
+    set_property(GLOBAL PROPERTY _NATIVE_LIBRARY_${arg_PROVIDER}_${target} ${name})
+    set(probe_symbol "")
+    # Only ELF searches a global scope first; and plain names accept another copy anyway.
+    if(UNIX AND NOT APPLE AND NOT arg_PLAIN_NAMES)
+        set(probe_symbol "${probe}")
+    endif()
+    set(runtime_name "$<TARGET_FILE_NAME:${target}>")
+    if(APPLE)
+        set(runtime_name "@rpath/${runtime_name}")
+    endif()
+    string(
+        APPEND libraries
+        "    \"${name}\": {\n"
+        "        \"target\": \"${arg_PACKAGE}::${export_name}\",\n"
+        "        \"file\": \"lib/$<TARGET_FILE_NAME:${target}>\",\n"
+        "        \"runtime_name\": \"${runtime_name}\",\n"
+        "        \"anchor\": \"${anchor}\",\n"
+        "        \"probe_symbol\": \"${probe_symbol}\",\n"
+        "        \"needs\": (${needs}),\n"
+        "    },\n"
+    )
+endmacro()
+
+macro(_native_library_export_header target)
+    cmake_path(GET arg_EXPORT_HEADER PARENT_PATH folder)
+    set(headers "${CMAKE_CURRENT_BINARY_DIR}/native_library/include")
+    file(MAKE_DIRECTORY "${headers}/${folder}")
+    generate_export_header(
+        ${target}
+        BASE_NAME ${target}
+        EXPORT_FILE_NAME "${headers}/${arg_EXPORT_HEADER}"
+    )
+    target_sources(
+        ${target}
+        PUBLIC FILE_SET HEADERS BASE_DIRS "${headers}" FILES "${headers}/${arg_EXPORT_HEADER}"
+    )
+endmacro()
+
+macro(_native_library_install)
+    set(lib "${arg_PROVIDER}/lib")
+    set(generated "${CMAKE_CURRENT_BINARY_DIR}/native_library")
+    foreach(target IN LISTS targets)
+        get_target_property(header_sets ${target} HEADER_SETS)
+        if(header_sets)
+            set(headers FILE_SET HEADERS DESTINATION ${arg_PROVIDER}/include)
+        else()
+            set(headers "")
+        endif()
+        install(
+            TARGETS ${target}
+            EXPORT ${arg_PACKAGE}Targets
+            RUNTIME DESTINATION ${lib}
+            LIBRARY DESTINATION ${lib} NAMELINK_SKIP
+            ARCHIVE DESTINATION ${lib}
+            ${headers}
+            INCLUDES DESTINATION ${arg_PROVIDER}/include
+        )
+    endforeach()
+
+    # CMake package
+    install(
+        EXPORT ${arg_PACKAGE}Targets
+        NAMESPACE ${arg_PACKAGE}::
+        DESTINATION ${lib}/cmake/${arg_PACKAGE}
+    )
+    set(config "include(CMakeFindDependencyMacro)\n")
+    foreach(dependency IN LISTS arg_DEPENDENCIES)
+        string(APPEND config "find_dependency(${dependency} CONFIG)\n")
+    endforeach()
+    string(APPEND config "include(\"\${CMAKE_CURRENT_LIST_DIR}/${arg_PACKAGE}Targets.cmake\")\n")
+    file(WRITE "${generated}/${arg_PACKAGE}Config.cmake" "${config}")
+    write_basic_package_version_file(
+        "${generated}/${arg_PACKAGE}ConfigVersion.cmake"
+        VERSION ${release}
+        COMPATIBILITY ${arg_COMPATIBILITY}
+    )
+    install(
+        FILES
+            "${generated}/${arg_PACKAGE}Config.cmake"
+            "${generated}/${arg_PACKAGE}ConfigVersion.cmake"
+        DESTINATION ${lib}/cmake/${arg_PACKAGE}
+    )
+
+    # pkg-config: the file's full path, for there is no lib<name>.so that -l could find.
+    set(pc_libs "")
+    foreach(target IN LISTS targets)
+        set(pc_file "$<TARGET_FILE_NAME:${target}>")
+        if(WIN32)
+            set(pc_file "$<TARGET_LINKER_FILE_NAME:${target}>")
+        endif()
+        string(PREPEND pc_libs " \"\${prefix}/lib/${pc_file}\"")
+    endforeach()
+    list(JOIN arg_DEPENDENCIES ", " pc_requires)
+    string(TOLOWER "${pc_requires}" pc_requires)
+    string(
+        CONCAT pc
+        "prefix=\${pcfiledir}/../..\n\n"
+        "Name: ${arg_PACKAGE}\n"
+        "Description: ${arg_DESCRIPTION}\n"
+        "Version: ${release}\n"
+        "Requires: ${pc_requires}\n"
+        "Cflags: -I\"\${prefix}/include\"\n"
+        "Libs:${pc_libs}\n"
+    )
+    string(TOLOWER "${arg_PACKAGE}" pc_name)
+    file(GENERATE OUTPUT "${generated}/$<CONFIG>/${pc_name}.pc" CONTENT "${pc}")
+    install(FILES "${generated}/$<CONFIG>/${pc_name}.pc" DESTINATION ${lib}/pkgconfig)
+
+    # The manifest lies next to the libraries, so that its __file__ finds them in editable installs.
+    string(
+        CONCAT manifest
+        "# Written by NativeLibrary.cmake: the libraries that this distribution provides.\n"
+        "FORMAT = 1\n"
+        "DISTRIBUTION = \"${distribution}\"\n"
+        "VERSION = \"${arg_VERSION}\"\n"
+        "COMPATIBILITY = \"${arg_COMPATIBILITY}\"\n"
+        "REQUIREMENT = \"${requirement}\"\n"
+        "PACKAGE = \"${arg_PACKAGE}\"\n"
+        "LIBRARIES = {\n"
+        "${libraries}"
+        "}\n"
+    )
+    file(GENERATE OUTPUT "${generated}/$<CONFIG>/_native_libs.py" CONTENT "${manifest}")
+    install(FILES "${generated}/$<CONFIG>/_native_libs.py" DESTINATION ${arg_PROVIDER})
+endmacro()
+
+# Consumer --------------------------------------------------------------------------------------
+
+# Finds a package where pyproject.toml says it comes from, and nowhere else.
+macro(_native_library_find package)
+    _native_library_ask(locate ${package})
+    string(JSON source GET "${answer}" source)
+    string(JSON folder GET "${answer}" folder)
+    if(source STREQUAL "system")
+        _native_library_find_in_system(${package} "${folder}")
+    else()
+        find_package(${package} CONFIG QUIET HINTS "${folder}")
+        # The wheel's Requires-Dist was computed from this provider, so it must be what is linked.
+        file(REAL_PATH "${folder}" folder)
+        file(REAL_PATH "${${package}_DIR}" found_in)
+        cmake_path(IS_PREFIX folder "${found_in}" NORMALIZE is_the_providers)
+        if(NOT is_the_providers)
+            message(
+                FATAL_ERROR
+                "CMake finds ${package} in ${found_in}, but the wheel's Requires-Dist comes from the "
+                "provider in ${folder}. Remove what points elsewhere (${package}_DIR, ${package}_ROOT, "
+                "CMAKE_PREFIX_PATH), or ask for the system's copy: NATIVE_LIB_SYSTEM=${package} in the "
+                "environment."
+            )
+        endif()
+    endif()
+endmacro()
+
+macro(_native_library_find_in_system package provider_folder)
+    list(APPEND CMAKE_IGNORE_PREFIX_PATH "${provider_folder}")
+    find_package(${package} QUIET)
+    if(NOT ${package}_FOUND)
+        find_package(PkgConfig QUIET)
+        if(PkgConfig_FOUND)
+            string(TOLOWER "${package}" pc_name)
+            pkg_check_modules(_native_${package} QUIET IMPORTED_TARGET ${pc_name})
+        endif()
+        if(NOT TARGET PkgConfig::_native_${package})
+            message(
+                FATAL_ERROR
+                "NATIVE_LIB_SYSTEM asks for the system's ${package}, and neither CMake nor pkg-config "
+                "finds one. Install it with its headers, or unset NATIVE_LIB_SYSTEM to use the provider."
+            )
+        endif()
+        if(NOT TARGET ${package}::${package})
+            add_library(${package}::${package} INTERFACE IMPORTED)
+            target_link_libraries(${package}::${package} INTERFACE PkgConfig::_native_${package})
+        endif()
+    endif()
+    message(STATUS "${package}: the system's, as NATIVE_LIB_SYSTEM asks")
+endmacro()
+
+# Runs native_library_metadata.py, which reads pyproject.toml and asks the installed providers.
+macro(_native_library_ask command)
+    if(NOT Python_EXECUTABLE)
+        find_package(Python 3.9 REQUIRED COMPONENTS Interpreter)
+    endif()
+    execute_process(
+        COMMAND
+            "${Python_EXECUTABLE}" "${_NATIVE_LIBRARY_DIR}/native_library_metadata.py" ${command}
+            "${CMAKE_SOURCE_DIR}/pyproject.toml" ${ARGN}
+        OUTPUT_VARIABLE answer
+        ERROR_VARIABLE complaint
+        RESULT_VARIABLE failed
+    )
+    if(failed)
+        message(FATAL_ERROR "${complaint}")
+    endif()
+endmacro()
+
+# Both ------------------------------------------------------------------------------------------
+
+function(_native_library_refuse_inplace)
+    if(SKBUILD_STATE STREQUAL "editable" AND CMAKE_BINARY_DIR STREQUAL CMAKE_SOURCE_DIR)
+        message(
+            FATAL_ERROR
+            "editable.mode=inplace installs nothing, so the loader would find no library and no record: "
+            "use scikit-build-core's default, editable.mode=redirect"
+        )
+    endif()
+endfunction()
+
+# Folders in __FILE__ and debug information would make each build folder's wheel a different one.
+function(_native_library_forget_folders target)
+    if(MSVC)
+        target_compile_options(${target} PRIVATE /Brepro)
+        target_link_options(${target} PRIVATE /Brepro)
+    else()
+        target_compile_options(
+            ${target}
+            PRIVATE
+                "-ffile-prefix-map=${CMAKE_SOURCE_DIR}=."
+                "-ffile-prefix-map=${CMAKE_BINARY_DIR}=build"
+        )
+    endif()
+endfunction()
+
+function(_native_library_on_musl result)
+    set(${result} OFF PARENT_SCOPE)
+    if(CMAKE_SYSTEM_NAME STREQUAL "Linux")
+        set(language CXX)
+        if(CMAKE_C_COMPILER)
+            set(language C)
+        endif()
+        # musl defines no macro of its own, on purpose.
+        check_source_compiles(
+            ${language}
+            "#include <features.h>
+      #if defined(__GLIBC__) || defined(__UCLIBC__) || defined(__BIONIC__)
+      #error
+      #endif
+      int main(void) { return 0; }"
+            NATIVE_LIBRARY_ON_MUSL
+        )
+        set(${result} ${NATIVE_LIBRARY_ON_MUSL} PARENT_SCOPE)
+    endif()
+endfunction()

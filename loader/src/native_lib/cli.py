@@ -1,0 +1,74 @@
+"""The command line of ``native-lib``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from native_lib.vendor import VendorError, drifted, vendor, vendored_files
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command.
+
+    Args:
+        arguments: the command line without the program's name; the process's if None.
+
+    Returns:
+        The exit status: 0, 1 for findings, 2 for input that cannot be used.
+    """
+    options = _parser().parse_args(arguments)
+    try:
+        status: int = options.run(options)
+    except VendorError as error:
+        print(f"native-lib: {error}", file=sys.stderr)
+        return 2
+    return status
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="native-lib", description="Tools for wheels that share native libraries."
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    command = commands.add_parser(
+        "vendor",
+        help="copy the loader and the CMake module into a project, or bring them up to date",
+        description="Bring every vendored file below PROJECT up to date. With --provider or "
+        "--consumer, put the files there in the first place.",
+    )
+    command.add_argument("project", type=Path, metavar="PROJECT", help="a folder of sources")
+    command.add_argument(
+        "--provider",
+        type=Path,
+        metavar="PACKAGE",
+        help="the Python package, below PROJECT, that ships libraries",
+    )
+    command.add_argument(
+        "--consumer",
+        type=Path,
+        metavar="PACKAGE",
+        help="the Python package, below PROJECT, whose extension modules use libraries",
+    )
+    command.add_argument(
+        "--check", action="store_true", help="change nothing; exit with 1 if a file has drifted"
+    )
+    command.set_defaults(run=_vendor)
+    return parser
+
+
+def _vendor(options: argparse.Namespace) -> int:
+    files = vendored_files(options.project, options.provider, options.consumer)
+    stale = drifted(files)
+    for file in stale:
+        print(f"{'drifted' if options.check else 'updated'}: {file.destination}")
+    if options.check:
+        return 1 if stale else 0
+    vendor(stale)
+    print(f"{len(files)} vendored files are up to date")
+    return 0

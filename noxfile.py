@@ -1,0 +1,96 @@
+"""Every task a person runs; `nox --list` names them."""
+
+import sys
+import tempfile
+from pathlib import Path
+
+import nox
+
+ROOT = Path(__file__).parent
+PROJECT = nox.project.load_toml(ROOT / "pyproject.toml")
+# A script per vendored file's platform: mypy looks at one side of `if sys.platform` at a time.
+PLATFORMS = ("linux", "darwin", "win32")
+
+nox.options.sessions = ["lint", "tests"]
+
+
+def install_group(session: nox.Session, group: str) -> None:
+    """Install a dependency group of pyproject.toml, trying again when a download fails."""
+    requirements = nox.project.dependency_groups(PROJECT, group)
+    session.install("--retries", "10", *requirements)
+
+
+@nox.session
+def demo(session: nox.Session) -> None:
+    """Generate the default pair in a temporary folder, build and install it, and use it."""
+    session.install("--retries", "10", "cookiecutter>=2.7,<3", "build")
+    with tempfile.TemporaryDirectory() as folder:
+        session.run("cookiecutter", str(ROOT), "--no-input", "--default-config", "-o", folder)
+        pair = Path(folder, "foo-wheels")
+        session.chdir(pair)
+        session.run("python", "-m", "build", "--wheel", "--outdir", "dist", "libfoo")
+        (provider,) = (pair / "dist").glob("libfoo-*.whl")
+        constraints = pair / "dist" / "constraints.txt"
+        constraints.write_text(f"libfoo @ {provider.as_uri()}\n", encoding="utf-8")
+        session.run(
+            *("python", "-m", "build", "--wheel", "--outdir", "dist", "foo-ext"),
+            env={"PIP_CONSTRAINT": str(constraints)},
+        )
+        (consumer,) = (pair / "dist").glob("foo_ext-*.whl")
+        session.run("python", "-m", "venv", "fresh")
+        python = pair / "fresh" / ("Scripts" if sys.platform == "win32" else "bin") / "python"
+        session.run(
+            *(str(python), "-m", "pip", "install", "--quiet", str(provider), str(consumer)),
+            external=True,
+        )
+        code = "import foo_ext; print('foo_ext.square(3) =', foo_ext.square(3))"
+        session.run(str(python), "-c", code, external=True, env={"NATIVE_LIB_DEBUG": "1"})
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """Run the tests; arguments go to pytest."""
+    install_group(session, "tests")
+    session.run("pytest", *(session.posargs or ("-n", "auto", "--dist", "worksteal")))
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check style and types, and that no vendored copy has drifted."""
+    install_group(session, "lint")
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+    session.run("gersemi", "--check", "loader/cmake")
+    for platform in PLATFORMS:
+        session.run("mypy", "--platform", platform, "loader", "template/local_extensions.py")
+    session.run("mypy", "tests", "noxfile.py")
+    session.run(
+        *("python", "-m", "native_lib", "vendor", "--check", "."),
+        env={"PYTHONPATH": str(ROOT / "loader" / "src")},
+    )
+
+
+@nox.session
+def vendor(session: nox.Session) -> None:
+    """Bring the vendored copies in template/ up to date with loader/."""
+    session.run(
+        *("python", "-m", "native_lib", "vendor", "."),
+        env={"PYTHONPATH": str(ROOT / "loader" / "src")},
+    )
+
+
+@nox.session
+def all_combinations(session: nox.Session) -> None:
+    """Generate, build, import and test the pair for every combination of the template's options."""
+    install_group(session, "tests")
+    session.run(
+        *("pytest", "tests/pair/test_combinations.py", "--all-combinations"),
+        *(session.posargs or ("-n", "auto")),
+    )
+
+
+@nox.session
+def benchmarks(session: nox.Session) -> None:
+    """Measure; the result is a table."""
+    install_group(session, "tests")
+    session.run("python", "tests/benchmarks/run.py", *session.posargs)

@@ -1,0 +1,178 @@
+"""What the template's files may call, and the checks of the answers.
+
+A check runs as soon as its question is answered (the ``__check_`` entries of cookiecutter.json),
+and all of them run before the first file is written (`pair_folder`), which also covers replays.
+"""
+
+import json
+import keyword
+import re
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import click
+from jinja2 import Environment
+from jinja2.ext import Extension
+
+Answers = Mapping[str, str]
+
+LONGEST_NAME = 40
+# As a target's name, CMake takes these for itself.
+CMAKE_TARGETS = {"all", "clean", "depend", "help", "install", "package", "rebuild_cache", "test"}
+WINDOWS_FILES = {"con", "prn", "aux", "nul"} | {
+    f"{n}{i}" for n in ("com", "lpt") for i in range(10)
+}
+# The library's name becomes a namespace and the stem of a header.
+C_WORDS = """
+auto bool break case catch char class const continue default delete do double else enum explicit
+export extern false float for friend goto if inline int linux long main mutable namespace new
+operator private protected public register restrict return short signed sizeof static std struct
+switch template this throw true try typedef typename union unix unsigned using virtual void
+volatile while
+"""
+
+
+def check(answers: Answers, question: str) -> str:
+    """Check one answer, if it was given yet.
+
+    Args:
+        answers: the answers so far.
+        question: which of them.
+
+    Returns:
+        An empty string: cookiecutter.json needs a value.
+
+    Raises:
+        click.ClickException: the answer cannot be used; cookiecutter prints "Error: ..." and exits
+            with 1, having written nothing.
+    """
+    if question in answers:
+        complaint = CHECKS[question](answers)
+        if complaint:
+            raise click.ClickException(f"{question} {str(answers[question])!r}: {complaint}")
+    return ""
+
+
+def pair_folder(answers: Answers) -> str:
+    """Check all answers, then return the name of the folder to generate."""
+    with open(Path(__file__).with_name("cookiecutter.json"), encoding="utf-8") as file:
+        questions = json.load(file)
+    for question, offered in questions.items():
+        if question.startswith("_"):
+            continue
+        if isinstance(offered, list) and answers[question] not in offered:
+            raise click.ClickException(
+                f"{question} {answers[question]!r}: choose one of {', '.join(offered)}"
+            )
+        if question in CHECKS:
+            check(answers, question)
+    return f"{answers['library_name']}-wheels"
+
+
+def import_name(distribution: str) -> str:
+    """Return the name that a distribution is imported by."""
+    return distribution.replace("-", "_")
+
+
+def toml(value: str) -> str:
+    """Return a string as TOML writes it, quotes and all."""
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def _library_name(answers: Answers) -> str:
+    name = answers["library_name"]
+    if "__" in name:
+        return "write single underscores; two separate provider and library in the file's name"
+    if not re.fullmatch(r"[a-z][a-z0-9]*(_[a-z0-9]+)*", name):
+        return "write lower-case letters, digits and single underscores, as in foo or foo_bar"
+    if name in C_WORDS.split() or keyword.iskeyword(name) or name in CMAKE_TARGETS:
+        return "this word has a meaning of its own in C, C++, Python or CMake; write another name"
+    return _length_or_windows(name)
+
+
+def _distribution_name(name: str) -> str:
+    if "__" in name:
+        return "write single underscores; two separate provider and library in the file's name"
+    if not re.fullmatch(r"[a-z][a-z0-9]*([-_][a-z0-9]+)*", name):
+        return "write lower-case letters, digits and single - or _ between them, as in libfoo"
+    module = import_name(name)
+    if keyword.iskeyword(module):
+        return "this is a Python keyword; write a name that can be imported"
+    if module in sys.stdlib_module_names:
+        return "this is a module of Python's standard library; write another name"
+    return _length_or_windows(module)
+
+
+def _length_or_windows(name: str) -> str:
+    if len(name) > LONGEST_NAME:
+        return f"write a name of at most {LONGEST_NAME} characters"
+    if name in WINDOWS_FILES:
+        return "no file can have this name on Windows; write another name"
+    return ""
+
+
+def _provider_name(answers: Answers) -> str:
+    return _distribution_name(answers["provider_name"])
+
+
+def _extension_name(answers: Answers) -> str:
+    complaint = _distribution_name(answers["extension_name"])
+    if not complaint and import_name(answers["extension_name"]) == import_name(
+        answers.get("provider_name", "")
+    ):
+        return "provider and consumer are two distributions; write a name that differs from the provider's"
+    return complaint
+
+
+def _library_version(answers: Answers) -> str:
+    if re.fullmatch(r"(0|[1-9][0-9]*)(\.(0|[1-9][0-9]*)){2}", answers["library_version"]):
+        return ""
+    return "write three numbers, as in 1.4.2"
+
+
+def _stable_abi(answers: Answers) -> str:
+    if answers["stable_abi"] == "yes" and answers.get("binding") == "pybind11":
+        return "pybind11 does not support the stable ABI; answer no, or choose another binding"
+    return ""
+
+
+def _github_org(answers: Answers) -> str:
+    if re.fullmatch(r"[A-Za-z0-9]+(-[A-Za-z0-9]+)*", answers["github_org"]):
+        return ""
+    return "write a GitHub user or organisation: letters, digits and single hyphens"
+
+
+def _author(answers: Answers) -> str:
+    author = answers["author"]
+    if not author.strip() or not author.isprintable():
+        return "write a name on one line, without control characters"
+    return ""
+
+
+def _email(answers: Answers) -> str:
+    if re.fullmatch(r"[^@\s<>\"(),:;\\[\]]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+", answers["email"]):
+        return ""
+    return "write an address such as you@example.org"
+
+
+CHECKS = {
+    "library_name": _library_name,
+    "provider_name": _provider_name,
+    "extension_name": _extension_name,
+    "library_version": _library_version,
+    "stable_abi": _stable_abi,
+    "github_org": _github_org,
+    "author": _author,
+    "email": _email,
+}
+
+
+class PairExtension(Extension):
+    """Gives the functions above to the template's files and to cookiecutter.json."""
+
+    def __init__(self, environment: Environment) -> None:
+        super().__init__(environment)
+        environment.globals.update(
+            check=check, pair_folder=pair_folder, import_name=import_name, toml=toml
+        )

@@ -1,0 +1,61 @@
+"""Fixtures that are built once for a whole run, also when several processes share it."""
+
+from __future__ import annotations
+
+import pickle
+from typing import TYPE_CHECKING, Callable, TypeVar
+
+import lab
+import pytest
+from filelock import FileLock
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+T = TypeVar("T")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--all-combinations",
+        action="store_true",
+        help="build every combination of the template's options, not a set that covers each pair",
+    )
+
+
+@pytest.fixture(scope="session")
+def once(
+    tmp_path_factory: pytest.TempPathFactory, worker_id: str
+) -> Callable[[str, Callable[[Path], T]], T]:
+    """Return a function that makes something in a folder once for all processes of a run."""
+    base = tmp_path_factory.getbasetemp()
+    shared = base if worker_id == "master" else base.parent
+
+    def make(name: str, maker: Callable[[Path], T]) -> T:
+        folder, result = shared / name, shared / f"{name}.pickle"
+        with FileLock(f"{folder}.lock"):
+            if not result.exists():
+                folder.mkdir()
+                result.write_bytes(pickle.dumps(maker(folder)))
+            made: T = pickle.loads(result.read_bytes())
+            return made
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def pair(once: Callable[[str, Callable[[Path], lab.Pair]], lab.Pair]) -> lab.Pair:
+    """The default pair, built."""
+    return once("pair", lab.build_pair)
+
+
+@pytest.fixture(scope="session")
+def plain_pair(once: Callable[[str, Callable[[Path], lab.Pair]], lab.Pair]) -> lab.Pair:
+    """The pair with plain names (mangle: no), built."""
+    return once("plain_pair", lambda folder: lab.build_pair(folder, mangle="no"))
+
+
+@pytest.fixture
+def installed(pair: lab.Pair, tmp_path: Path) -> lab.Environment:
+    """A fresh environment with the default pair; a test may break it."""
+    return lab.new_environment(tmp_path / "env", pair.provider, pair.consumer)

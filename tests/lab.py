@@ -1,0 +1,267 @@
+"""What the tests share: generate a pair, build wheels, install them in fresh environments, run code."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cookiecutter.main import cookiecutter
+from packaging.version import Version
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+ROOT = Path(__file__).parent.parent
+# What this process was started with must not decide what a test sees.
+_OURS = re.compile(
+    r"NATIVE_LIB_|PREFER_|PYTHON|LD_|PIP_(FIND|BUILD|CONSTRAINT)|UV_(FIND|BUILD)|SKBUILD|CMAKE_ARGS"
+    r"|SOURCE_DATE_EPOCH|CC$|CXX$|COV_"
+)
+
+
+class CommandFailed(AssertionError):
+    """A command that had to succeed did not; the message holds what it printed."""
+
+
+def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return this process's environment without what would change a build or an import."""
+    return {**{k: v for k, v in os.environ.items() if not _OURS.match(k)}, **(extra or {})}
+
+
+def run(
+    *command: str | Path,
+    env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+    fails: bool = False,
+) -> str:
+    """Run a command and return all it printed.
+
+    Args:
+        command: the program and its arguments.
+        env: what to add to `environment`.
+        cwd: the folder to run it in.
+        fails: whether it must fail, rather than succeed.
+
+    Raises:
+        CommandFailed: it did the other.
+    """
+    done = subprocess.run(
+        [str(part) for part in command],
+        env=environment(env),
+        cwd=cwd,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+        errors="replace",
+        check=False,
+    )
+    if (done.returncode != 0) != fails:
+        line = " ".join(str(part) for part in command)
+        raise CommandFailed(f"exit status {done.returncode}: {line}\n{done.stdout}")
+    return done.stdout
+
+
+def generate(folder: Path, **answers: str) -> Path:
+    """Generate a pair below a folder and return it."""
+    return Path(
+        cookiecutter(
+            str(ROOT),
+            no_input=True,
+            extra_context=answers,
+            output_dir=str(folder),
+            default_config=True,
+        )
+    )
+
+
+def uv(*arguments: str | Path, env: Mapping[str, str] | None = None) -> str:
+    """Run uv, which builds and installs many times faster than pip does, never fetching Pythons."""
+    return run(
+        _tool("uv"),
+        *arguments,
+        env={"UV_PYTHON_DOWNLOADS": "never", "UV_NO_CONFIG": "1", **(env or {})},
+    )
+
+
+def build(
+    project: Path,
+    out: Path,
+    *,
+    python: Path | str = sys.executable,
+    kind: str = "wheel",
+    env: Mapping[str, str] | None = None,
+    settings: Sequence[str] = (),
+) -> Path:
+    """Build a project in isolation and return the wheel or sdist.
+
+    Args:
+        project: its folder.
+        out: where the result goes; wheels that lie there can be build requirements.
+        python: the interpreter to build for.
+        kind: ``wheel`` or ``sdist``.
+        env: what to add to the build's environment.
+        settings: scikit-build-core's, as ``name=value``.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    before = set(out.iterdir())
+    options = [part for setting in settings for part in ("-C", setting)]
+    uv(
+        *("build", "--quiet", f"--{kind}", "--python", python, "--out-dir", out, *options, project),
+        env={"UV_FIND_LINKS": str(out), **_only(out), **(env or {})},
+    )
+    suffix = ".whl" if kind == "wheel" else ".tar.gz"
+    (built,) = (path for path in set(out.iterdir()) - before if path.name.endswith(suffix))
+    return built
+
+
+def _only(wheels: Path) -> dict[str, str]:
+    """Return a constraint to exactly these wheels: an index may have others of the same name."""
+    lines = [f"{wheel.name.split('-')[0]} @ {wheel.as_uri()}" for wheel in wheels.glob("*.whl")]
+    if not lines:
+        return {}
+    constraints = wheels / "constraints.txt"
+    constraints.write_text("\n".join([*lines, ""]), encoding="utf-8")
+    return {"UV_BUILD_CONSTRAINT": str(constraints)}
+
+
+@dataclass(frozen=True)
+class Pair:
+    """The generated folder, and the two wheels that were built from it."""
+
+    folder: Path
+    provider: Path
+    consumer: Path
+
+
+def build_pair(folder: Path, *, python: Path | str = sys.executable, **answers: str) -> Pair:
+    """Generate a pair below a folder and build both wheels."""
+    generated = generate(folder, **answers)
+    projects = {
+        "provider": generated / answers.get("provider_name", "libfoo"),
+        "consumer": generated / answers.get("extension_name", "foo-ext"),
+    }
+    wheels = generated / "dist"
+    provider = build(projects["provider"], wheels, python=python)
+    return Pair(generated, provider, build(projects["consumer"], wheels, python=python))
+
+
+@dataclass(frozen=True)
+class Environment:
+    """A virtual environment."""
+
+    folder: Path
+    variables: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def python(self) -> Path:
+        """Its interpreter."""
+        scripts = "Scripts/python.exe" if sys.platform == "win32" else "bin/python"
+        return self.folder / scripts
+
+    @property
+    def site_packages(self) -> Path:
+        """Where distributions are installed in it."""
+        return Path(
+            run(self.python, "-c", "import sysconfig; print(sysconfig.get_path('platlib'))").strip()
+        )
+
+    def run(
+        self,
+        code: str,
+        *,
+        env: Mapping[str, str] | None = None,
+        cwd: Path | None = None,
+        fails: bool = False,
+    ) -> str:
+        """Run Python code in a fresh process and return all it printed; see `run`."""
+        # -P keeps the current folder out of sys.path but is new in 3.11; -c puts "" first.
+        return run(
+            *(self.python, "-c", code),
+            env={**self.variables, **(env or {})},
+            cwd=cwd or self.folder,
+            fails=fails,
+        )
+
+    def install(self, *what: str | Path) -> None:
+        """Install wheels or folders, without looking for what they require."""
+        uv("pip", "install", "--quiet", "--no-deps", "--python", self.python, *what)
+
+    def uninstall(self, *names: str) -> None:
+        """Remove distributions."""
+        uv("pip", "uninstall", "--quiet", "--python", self.python, *names)
+
+
+def new_environment(
+    folder: Path, *wheels: Path | str, python: Path | str = sys.executable
+) -> Environment:
+    """Make a virtual environment with these wheels and nothing else."""
+    uv("venv", "--quiet", "--clear", "--python", python, folder)
+    made = Environment(folder)
+    if wheels:
+        made.install(*wheels)
+    return made
+
+
+# Prints the library files that the operating system has mapped, one a line.
+MAPPED = """
+def mapped(part):
+    with open("/proc/self/maps") as maps:
+        paths = {line.split(None, 5)[5].strip() for line in maps if len(line.split(None, 5)) > 5}
+    return sorted(path for path in paths if part in path)
+"""
+
+
+def mapped(
+    environment: Environment, code: str, part: str, **options: Mapping[str, str]
+) -> list[str]:
+    """Run code, then return the files mapped in that process whose path has a part in it."""
+    printed = environment.run(f"{code}\n{MAPPED}\nprint('\\n'.join(mapped({part!r})))", **options)
+    return [line for line in printed.splitlines() if line.startswith("/")]
+
+
+def pythons() -> dict[str, Path]:
+    """Return the CPythons of this machine by version (3.12), from pyenv's folder and PATH."""
+    found: dict[str, Path] = {}
+    home = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
+    for path in sorted(home.glob("versions/3.*/bin/python")):
+        version = Version(path.parent.parent.name)
+        if version >= Version("3.9"):
+            found[f"{version.major}.{version.minor}"] = path
+    for minor in range(9, 16):
+        path = shutil.which(f"python3.{minor}")
+        if path and f"3.{minor}" not in found and "shims" not in path:
+            found[f"3.{minor}"] = Path(path)
+    found.setdefault("{}.{}".format(*sys.version_info[:2]), Path(sys.executable))
+    return dict(sorted(found.items(), key=lambda item: Version(item[0])))
+
+
+def compile_library(
+    source: str,
+    output: Path,
+    *options: str,
+    soname: str | None = None,
+    compiler: str = "cc",
+) -> Path:
+    """Compile C source to a shared library, as plainly as a test can say it."""
+    output.parent.mkdir(parents=True, exist_ok=True)
+    file = output.with_suffix(".c")
+    file.write_text(source, encoding="utf-8")
+    name = [] if soname is None else [f"-Wl,-soname,{soname}"]
+    run(compiler, "-shared", "-fPIC", "-o", output, file, *name, *options)
+    return output
+
+
+def _tool(name: str) -> str:
+    """Return a program of the environment that runs the tests, or of PATH."""
+    beside = Path(sys.executable).with_name(name)
+    found = str(beside) if beside.exists() else shutil.which(name)
+    if not found:
+        raise FileNotFoundError(f"{name} is not installed; `nox -s tests` installs it")
+    return found

@@ -1,0 +1,17 @@
+"""The default pair, from the generated folder to one library in memory."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import lab
+
+if TYPE_CHECKING:
+    import pytest  # noqa: F401
+
+
+def test_the_extension_is_served_by_the_providers_file(installed: lab.Environment) -> None:
+    expected = installed.site_packages / "libfoo" / "lib" / "libfoo__foo.so.1"
+    assert lab.mapped(installed, "import foo_ext; assert foo_ext.square(3) == 9", "foo.so") == [
+        str(expected)
+    ]
