@@ -56,8 +56,8 @@ def check(answers: Answers, question: str) -> str:
 
 def pair_folder(answers: Answers) -> str:
     """Check all answers, then return the name of the folder to generate."""
-    with open(Path(__file__).with_name("cookiecutter.json"), encoding="utf-8") as file:
-        questions = json.load(file)
+    file = Path(__file__).with_name("cookiecutter.json")
+    questions = json.loads(file.read_text(encoding="utf-8"))
     for question, offered in questions.items():
         if question.startswith("_"):
             continue

@@ -25,7 +25,7 @@ _OURS = re.compile(
 )
 
 
-class CommandFailed(AssertionError):
+class CommandError(AssertionError):
     """A command that had to succeed did not; the message holds what it printed."""
 
 
@@ -49,7 +49,7 @@ def run(
         fails: whether it must fail, rather than succeed.
 
     Raises:
-        CommandFailed: it did the other.
+        CommandError: it did the other.
     """
     done = subprocess.run(
         [str(part) for part in command],
@@ -64,7 +64,7 @@ def run(
     )
     if (done.returncode != 0) != fails:
         line = " ".join(str(part) for part in command)
-        raise CommandFailed(f"exit status {done.returncode}: {line}\n{done.stdout}")
+        raise CommandError(f"exit status {done.returncode}: {line}\n{done.stdout}")
     return done.stdout
 
 
@@ -211,18 +211,9 @@ def new_environment(
 
 # Prints the library files that the operating system has mapped, one a line.
 MAPPED = """
-def mapped(part):
-    with open("/proc/self/maps") as maps:
-        paths = {line.split(None, 5)[5].strip() for line in maps if len(line.split(None, 5)) > 5}
-    return sorted(path for path in paths if part in path)
-"""
-
-
-def mapped(
-    environment: Environment, code: str, part: str, **options: Mapping[str, str]
-) -> list[str]:
+def mapped(environment: Environment, code: str, part: str, **env: str) -> list[str]:
     """Run code, then return the files mapped in that process whose path has a part in it."""
-    printed = environment.run(f"{code}\n{MAPPED}\nprint('\\n'.join(mapped({part!r})))", **options)
+    printed = environment.run(f"{code}\n{MAPPED}\nprint('\\n'.join(mapped({part!r})))", env=env)
     return [line for line in printed.splitlines() if line.startswith("/")]
 
 
@@ -235,9 +226,9 @@ def pythons() -> dict[str, Path]:
         if version >= Version("3.9"):
             found[f"{version.major}.{version.minor}"] = path
     for minor in range(9, 16):
-        path = shutil.which(f"python3.{minor}")
-        if path and f"3.{minor}" not in found and "shims" not in path:
-            found[f"3.{minor}"] = Path(path)
+        program = shutil.which(f"python3.{minor}")
+        if program and f"3.{minor}" not in found and "shims" not in program:
+            found[f"3.{minor}"] = Path(program)
     found.setdefault("{}.{}".format(*sys.version_info[:2]), Path(sys.executable))
     return dict(sorted(found.items(), key=lambda item: Version(item[0])))
 

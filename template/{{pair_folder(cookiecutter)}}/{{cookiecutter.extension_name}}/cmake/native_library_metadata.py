@@ -17,13 +17,15 @@ This file is made to be vendored; ``native-lib vendor`` updates it. Where it com
 https://github.com/org/native-lib-template
 """
 
+from __future__ import annotations
+
 import importlib
 import json
 import os
 import re
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Optional
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -38,14 +40,14 @@ def build_state(state: str) -> None:
     _state = state
 
 
-def get_requires_for_dynamic_metadata(settings: "Mapping[str, Any]") -> "list[str]":
+def get_requires_for_dynamic_metadata(settings: Mapping[str, Any]) -> list[str]:
     """Hook: the providers are build requirements, and need no place in build-system.requires."""
     return list(_providers(settings).values())
 
 
 def dynamic_metadata(
-    settings: "Mapping[str, Any]", project: "Mapping[str, Any]"
-) -> "dict[str, list[str]]":
+    settings: Mapping[str, Any], project: Mapping[str, Any]
+) -> dict[str, list[str]]:
     """Hook: a wheel requires the providers that it was built against, in a range that fits.
 
     An sdist does not: whoever builds a wheel from it may have another provider.
@@ -56,12 +58,12 @@ def dynamic_metadata(
     return {"dependencies": [manifest.REQUIREMENT for manifest in manifests]}
 
 
-def dynamic_wheel(settings: "Mapping[str, Any]") -> "dict[str, bool]":
+def dynamic_wheel(settings: Mapping[str, Any]) -> dict[str, bool]:
     """Hook: the wheel's dependencies differ from the sdist's (``Dynamic: Requires-Dist``)."""
     return {"dependencies": True}
 
 
-def _providers(settings: "Mapping[str, Any]") -> "dict[str, str]":
+def _providers(settings: Mapping[str, Any]) -> dict[str, str]:
     """Return the requirement of each provider by CMake package, without the system's."""
     libraries = settings.get("libraries")
     if not isinstance(libraries, dict) or not libraries:
@@ -77,7 +79,7 @@ def _from_system(package: str) -> bool:
     return "all" in asked or package.lower() in asked
 
 
-def _manifest(package: str, requirement: str) -> "ModuleType":
+def _manifest(package: str, requirement: str) -> ModuleType:
     """Return the manifest of the provider that is installed where this build runs."""
     provider = _import_name(requirement)
     name = f"{provider}._native_libs"
@@ -100,7 +102,7 @@ def _import_name(requirement: str) -> str:
     return re.sub(r"[-._]+", "_", found[0]).lower() if found else requirement
 
 
-def _settings(pyproject: Path) -> "Mapping[str, Any]":
+def _settings(pyproject: Path) -> Mapping[str, Any]:
     """Return the table of pyproject.toml that the back end passes to the hooks."""
     if sys.version_info >= (3, 11):
         import tomllib
@@ -115,7 +117,7 @@ def _settings(pyproject: Path) -> "Mapping[str, Any]":
     return {}
 
 
-def locate(pyproject: Path, package: str) -> "dict[str, str]":
+def locate(pyproject: Path, package: str) -> dict[str, str]:
     """Return where CMake must find a package: a provider's folder, or the system (no folder).
 
     Args:
@@ -137,7 +139,7 @@ def locate(pyproject: Path, package: str) -> "dict[str, str]":
     return {"source": "provider", "folder": Path(manifest.__file__ or "").parent.as_posix()}
 
 
-def _installed_folder(requirement: str) -> "Optional[str]":
+def _installed_folder(requirement: str) -> str | None:
     """Return the folder of an installed provider, so that CMake can look past it."""
     try:
         manifest = importlib.import_module(f"{_import_name(requirement)}._native_libs")
@@ -146,7 +148,7 @@ def _installed_folder(requirement: str) -> "Optional[str]":
     return Path(manifest.__file__ or "").parent.as_posix()
 
 
-def requirements(pyproject: Path, targets: "list[str]") -> "list[dict[str, object]]":
+def requirements(pyproject: Path, targets: list[str]) -> list[dict[str, object]]:
     """Return what ``_native_requires.py`` says of CMake targets, a dictionary for each provider.
 
     Args:
@@ -157,7 +159,7 @@ def requirements(pyproject: Path, targets: "list[str]") -> "list[dict[str, objec
         SystemExit: a provider is not installed, or has no such library.
     """
     libraries = _settings(pyproject).get("libraries", {})
-    needs: "dict[str, dict[str, object]]" = {}
+    needs: dict[str, dict[str, object]] = {}
     for target in dict.fromkeys(targets):
         package = target.partition("::")[0]
         if _from_system(package):
@@ -182,7 +184,7 @@ def requirements(pyproject: Path, targets: "list[str]") -> "list[dict[str, objec
     return list(needs.values())
 
 
-def _write_requirements(output: Path, needs: "list[dict[str, object]]") -> None:
+def _write_requirements(output: Path, needs: list[dict[str, object]]) -> None:
     lines = [
         "# Written by NativeLibrary.cmake: what the extension modules here were linked against.",
         "FORMAT = 1",
@@ -194,7 +196,7 @@ def _write_requirements(output: Path, needs: "list[dict[str, object]]") -> None:
     output.write_text("\n".join([*lines, ""]), encoding="utf-8")
 
 
-def _literal(need: "dict[str, object]") -> "list[str]":
+def _literal(need: dict[str, object]) -> list[str]:
     return ["    {", *(f"        {key!r}: {fact!r}," for key, fact in need.items()), "    },"]
 
 
