@@ -211,6 +211,13 @@ def new_environment(
 
 # Prints the library files that the operating system has mapped, one a line.
 MAPPED = """
+def mapped(part):
+    with open("/proc/self/maps") as maps:
+        paths = {line.split(None, 5)[5].strip() for line in maps if len(line.split(None, 5)) > 5}
+    return sorted(path for path in paths if part in path)
+"""
+
+
 def mapped(environment: Environment, code: str, part: str, **env: str) -> list[str]:
     """Run code, then return the files mapped in that process whose path has a part in it."""
     printed = environment.run(f"{code}\n{MAPPED}\nprint('\\n'.join(mapped({part!r})))", env=env)
