@@ -24,6 +24,9 @@ _OURS = re.compile(
     r"|SOURCE_DATE_EPOCH|CC$|CXX$|COV_"
 )
 
+# Copies, not links: a test that damages an installed file must not damage uv's cache.
+_UV = {"UV_PYTHON_DOWNLOADS": "never", "UV_NO_CONFIG": "1", "UV_LINK_MODE": "copy"}
+
 
 class CommandError(AssertionError):
     """A command that had to succeed did not; the message holds what it printed."""
@@ -86,7 +89,7 @@ def uv(*arguments: str | Path, env: Mapping[str, str] | None = None) -> str:
     return run(
         _tool("uv"),
         *arguments,
-        env={"UV_PYTHON_DOWNLOADS": "never", "UV_NO_CONFIG": "1", **(env or {})},
+        env={**_UV, **(env or {})},
     )
 
 

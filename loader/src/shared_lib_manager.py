@@ -20,6 +20,7 @@ TYPE_CHECKING = False  # ``typing`` is not loaded in a bare interpreter
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from types import ModuleType
+    from typing import Literal
 
 __all__ = [
     "LibraryConflictError",
@@ -372,6 +373,7 @@ def _open_checked(loader: LibraryLoader, library: _Library, path: str, mend: str
             # musl: a library that was opened by its path has no name that others could find. The
             # anchor needs the library by name and finds it beside itself, which gives it one.
             _open(library.anchor, loader._mode)
+        _refuse_truncated(path)
         handle = _open(path, loader._mode)
     except OSError as error:
         raise _not_found(loader, library, path, error, mend) from None
@@ -564,6 +566,9 @@ if sys.platform == "win32":
     def _path_of_address(address: int) -> str:
         return ""
 
+    def _refuse_truncated(path: str) -> None:
+        """Windows looks for itself."""
+
 else:
     _NOLOAD = getattr(os, "RTLD_NOLOAD", 4)
 
@@ -636,6 +641,9 @@ else:
                     return image
             return "a file that dyld does not tell"
 
+        def _refuse_truncated(path: str) -> None:
+            """Nothing to do: dyld looks for itself."""
+
     else:
 
         def _path_of_handle(handle: int) -> str:
@@ -645,6 +653,39 @@ else:
             ctypes.CDLL(None).dlinfo(ctypes.c_void_p(handle), 2, ctypes.byref(link_map))
             name = ctypes.cast(link_map[1] or 0, ctypes.c_char_p).value
             return os.path.abspath(os.fsdecode(name)) if name else sys.executable
+
+        def _refuse_truncated(path: str) -> None:
+            """Neither glibc nor musl looks whether an ELF file is whole: the process would die.
+
+            Raises:
+                OSError: a segment goes on behind the end of the file.
+            """
+            try:
+                file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            except OSError:
+                return  # the loader has words for it
+            try:
+                head, size = os.read(file, 4096), os.fstat(file).st_size
+            finally:
+                os.close(file)
+            if head[:4] != b"\x7fELF" or len(head) < 64:
+                return
+            order: Literal["little", "big"] = "little" if head[5] == 1 else "big"
+
+            def number(at: int, width: int) -> int:
+                return int.from_bytes(head[at : at + width], order)
+
+            # Where the program headers are, and in each the offset and size of a segment.
+            table, sizes, width, offset, length = (
+                (number(0x20, 8), 0x36, 8, 8, 32)
+                if head[4] == 2
+                else (number(0x1C, 4), 0x2A, 4, 4, 16)
+            )
+            step = number(sizes, 2)
+            for at in range(table, table + step * number(sizes + 2, 2), step or 1):
+                end = number(at + offset, width) + number(at + length, width)
+                if end > size:
+                    raise OSError(f"{path}: file too short, a segment ends at byte {end}")
 
 
 def _runtime_name(path: str) -> str:
@@ -670,7 +711,9 @@ def _is_on(value: str) -> bool:
 
 
 def _lines(headline: str, **facts: str) -> str:
-    return "\n".join([headline, *(f"  {name + ':':<8} {fact}" for name, fact in facts.items())])
+    width = max(len(name) for name in facts) + 1
+    named = ((name.replace("_", " ") + ":", fact) for name, fact in facts.items())
+    return "\n".join([headline, *(f"  {name:<{width}} {fact}" for name, fact in named)])
 
 
 def _debug(message: str) -> None:
