@@ -116,7 +116,7 @@ def build(
     before = set(out.iterdir())
     options = [part for setting in settings for part in ("-C", setting)]
     uv(
-        *("build", "--quiet", f"--{kind}", "--python", python, "--out-dir", out, *options, project),
+        *("build", f"--{kind}", "--python", python, "--out-dir", out, *options, project),
         env={"UV_FIND_LINKS": str(out), **_only(out), **(env or {})},
     )
     suffix = ".whl" if kind == "wheel" else ".tar.gz"

@@ -1,0 +1,70 @@
+"""Every answer works with every other: built, installed, and put through the pair's own tests."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from typing import TYPE_CHECKING
+
+import lab
+import pytest
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+OPTIONS = ("language", "binding", "stable_abi", "mangle", "compatibility")
+Answers = tuple[str, ...]
+
+
+def allowed() -> list[Answers]:
+    """Return every combination that the prompts admit."""
+    questions = json.loads((lab.ROOT / "template" / "cookiecutter.json").read_text("utf-8"))
+    return [
+        answers
+        for answers in itertools.product(*(questions[option] for option in OPTIONS))
+        if not {"pybind11", "yes"} <= {answers[1], f"{answers[2]}"} or answers[2] == "no"
+    ]
+
+
+def pairs(answers: Answers) -> set[tuple[tuple[str, str], ...]]:
+    """Return every two answers that stand together in a combination."""
+    return set(itertools.combinations(zip(OPTIONS, answers), 2))
+
+
+def covering(combinations: list[Answers]) -> list[Answers]:
+    """Choose combinations until every two answers that can stand together do so in one of them."""
+    chosen: list[Answers] = []
+    left = set().union(*(pairs(answers) for answers in combinations))
+    while left:
+        chosen.append(max(combinations, key=lambda answers: len(pairs(answers) & left)))
+        left -= pairs(chosen[-1])
+    return chosen
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "answers" in metafunc.fixturenames:
+        chosen = allowed()
+        if not metafunc.config.getoption("--all-combinations"):
+            chosen = covering(chosen)
+        metafunc.parametrize("answers", chosen, ids="-".join)
+
+
+def test_number_of_combinations() -> None:
+    assert len(allowed()) == 84  # 2 * 4 * 2 * 2 * 3, without 12 of pybind11 with the stable ABI
+    assert len(covering(allowed())) < 20
+
+
+def test_combination(answers: Answers, tmp_path: Path) -> None:
+    newest = list(lab.pythons().values())[-1]  # offers the stable ABI to every binding that has one
+    chosen = dict(zip(OPTIONS, answers))
+    pair = lab.build_pair(tmp_path, python=newest, **chosen)
+    assert pair.provider.name.startswith("libfoo-1.0.0-py3-none-")
+    tag = pair.consumer.name.split("-")[2:4]
+    assert ("abi3" in tag) == (chosen["stable_abi"] == "yes")
+    if tag[1] == "abi3":
+        assert tag[0] == ("cp312" if chosen["binding"] == "nanobind" else "cp311")
+    env = lab.new_environment(tmp_path / "env", pair.provider, pair.consumer, python=newest)
+    lab.uv("pip", "install", "--quiet", "--python", env.python, "pytest")
+    tests = [pair.folder / "libfoo" / "tests", pair.folder / "foo-ext" / "tests"]
+    said = lab.run(env.python, "-m", "pytest", "-q", "-p", "no:cacheprovider", *tests)
+    assert f"{7 if chosen['language'] == 'cxx' else 5} passed" in said
