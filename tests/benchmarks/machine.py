@@ -1,0 +1,64 @@
+"""What the figures were taken on: the machine, the Pythons, the versions of the tools."""
+
+from __future__ import annotations
+
+import os
+import platform
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import lab
+from benchmarks.report import Table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+TOOLS = ("cookiecutter", "build", "pip", "uv", "scikit-build-core")
+
+
+def facts(pythons: Iterable[str]) -> dict[str, str]:
+    """Return what a reader must know to compare figures."""
+    load = f"{os.getloadavg()[0]:.2f}" if hasattr(os, "getloadavg") else "not told"
+    return {
+        "processor": f"{os.cpu_count()} x {_processor()}",
+        "system": f"{platform.platform()}, {' '.join(platform.libc_ver()).strip() or 'no libc'}",
+        "compiler": lab.run("cc", "--version").splitlines()[0],
+        "Pythons": ", ".join(pythons),
+        "tools": ", ".join(f"{name} {_version(name)}" for name in TOOLS),
+        "commit": _commit(),
+        "load at start": load,
+    }
+
+
+def table(told: dict[str, str]) -> Table:
+    """Return the facts as a table."""
+    return Table("Machine", "What the figures hold for.", ("fact", "here"), tuple(told.items()))
+
+
+def _processor() -> str:
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        for line in cpuinfo.read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "not installed"
+
+
+def _commit() -> str:
+    """Return the commit measured, and whether the tree had changes on top of it."""
+    try:
+        commit = lab.run("git", "-C", lab.ROOT, "rev-parse", "--short", "HEAD").strip()
+        changed = lab.run(
+            "git", "-C", lab.ROOT, "status", "--porcelain", "--", "loader", "template"
+        )
+    except (OSError, lab.CommandError):  # an unpacked archive has no history
+        return "not told"
+    return f"{commit}, with changes" if changed.strip() else commit

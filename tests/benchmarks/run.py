@@ -1,0 +1,92 @@
+"""Measure what the pair promises about time, print tables, and fail when a promise is broken.
+
+nox -s benchmarks -- [--quick] [--json FILE] [--only NAME ...]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+sys.path.insert(0, str(Path(__file__).parent.parent))  # as pytest has it
+
+import lab
+from benchmarks import first_use, import_cost, interpreters, machine, many_providers, modules
+from benchmarks.report import QUICK, Bound, Effort, Measurement, Table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+MEASUREMENTS = ("import-cost", "modules", "many-providers", "first-use")
+
+
+def main(arguments: list[str]) -> int:
+    """Run the measurements and return the exit status: 1 when a bound is broken."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="prove that it runs, measure nothing")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures here too")
+    parser.add_argument("--only", nargs="+", choices=MEASUREMENTS, default=MEASUREMENTS)
+    options = parser.parse_args(arguments)
+    pythons = lab.pythons()
+    told = machine.facts(interpreters.full_version(python) for python in pythons.values())
+    _show("# Benchmarks", machine.table(told).markdown())
+    measured: dict[str, Measurement] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for name, measurement in _measure(options.only, Path(folder), pythons, options.quick):
+            _show(measurement.table.markdown())
+            measured[name] = measurement
+    bounds = [bound for measurement in measured.values() for bound in measurement.bounds]
+    if bounds:
+        _show(_bounds_table(bounds).markdown())
+    if options.json:
+        written = {name: asdict(measurement) for name, measurement in measured.items()}
+        text = json.dumps({"machine": told, "measurements": written}, indent=2)
+        options.json.write_text(f"{text}\n", encoding="utf-8")
+    # Two rounds tell nothing about time: a quick run fails only when it cannot run.
+    return 0 if options.quick else int(any(bound.broken for bound in bounds))
+
+
+def _measure(
+    names: Sequence[str], folder: Path, pythons: Mapping[str, Path], quick: bool
+) -> Iterator[tuple[str, Measurement]]:
+    effort = QUICK if quick else Effort()
+    environments: dict[str, lab.Environment] = {}
+    if {"import-cost", "modules"} & set(names):
+        pair = lab.build_pair(folder)
+        environments = interpreters.environments(folder, pair.provider, pythons)
+    if "import-cost" in names:
+        yield "import-cost", import_cost.measure(environments, effort)
+    if "modules" in names:
+        yield "modules", modules.measure(environments)
+    if "many-providers" in names:
+        yield "many-providers", many_providers.measure(folder / "many", pythons, effort)
+    if "first-use" in names:
+        yield "first-use", first_use.measure(folder, effort)
+
+
+def _bounds_table(bounds: Sequence[Bound]) -> Table:
+    rows = tuple(
+        (
+            bound.what,
+            f"{bound.measured:.2f}",
+            f"{bound.limit:.2f}",
+            "BROKEN" if bound.broken else "kept",
+        )
+        for bound in bounds
+    )
+    return Table("Bounds", "What the issue promised.", ("bound", "measured", "limit", ""), rows)
+
+
+def _show(*texts: str) -> None:
+    """Print at once: a whole run takes minutes."""
+    for text in texts:
+        print(text, end="\n\n", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
