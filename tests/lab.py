@@ -87,7 +87,7 @@ def generate(folder: Path, **answers: str) -> Path:
 def uv(*arguments: str | Path, env: Mapping[str, str] | None = None) -> str:
     """Run uv, which builds and installs many times faster than pip does, never fetching Pythons."""
     return run(
-        _tool("uv"),
+        tool("uv"),
         *arguments,
         env={**_UV, **(env or {})},
     )
@@ -114,24 +114,21 @@ def build(
     """
     out.mkdir(parents=True, exist_ok=True)
     before = set(out.iterdir())
-    options = [part for setting in settings for part in ("-C", setting)]
-    uv(
-        *("build", f"--{kind}", "--python", python, "--out-dir", out, *options, project),
-        env={"UV_FIND_LINKS": str(out), **_only(out), **(env or {})},
-    )
+    command: list[str | Path] = ["build", f"--{kind}", "--python", python, "--out-dir", out]
+    command += ["--find-links", out, *_only(out)]
+    command += [part for setting in settings for part in ("-C", setting)]
+    uv(*command, project, env=env)
     suffix = ".whl" if kind == "wheel" else ".tar.gz"
     (built,) = (path for path in set(out.iterdir()) - before if path.name.endswith(suffix))
     return built
 
 
-def _only(wheels: Path) -> dict[str, str]:
-    """Return a constraint to exactly these wheels: an index may have others of the same name."""
+def _only(wheels: Path) -> list[str]:
+    """Constrain a build to exactly these wheels: an index may have others of the same name."""
     lines = [f"{wheel.name.split('-')[0]} @ {wheel.as_uri()}" for wheel in wheels.glob("*.whl")]
-    if not lines:
-        return {}
     constraints = wheels / "constraints.txt"
     constraints.write_text("\n".join([*lines, ""]), encoding="utf-8")
-    return {"UV_BUILD_CONSTRAINT": str(constraints)}
+    return ["--build-constraints", str(constraints)]
 
 
 @dataclass(frozen=True)
@@ -259,7 +256,7 @@ def compile_library(
     return output
 
 
-def _tool(name: str) -> str:
+def tool(name: str) -> str:
     """Return a program of the environment that runs the tests, or of PATH."""
     beside = Path(sys.executable).with_name(name)
     found = str(beside) if beside.exists() else shutil.which(name)

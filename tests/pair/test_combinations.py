@@ -7,10 +7,11 @@ import json
 from typing import TYPE_CHECKING
 
 import lab
-import pytest
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    import pytest
 
 OPTIONS = ("language", "binding", "stable_abi", "mangle", "compatibility")
 Answers = tuple[str, ...]

@@ -1,0 +1,382 @@
+"""Builds: what the wheels and sdists hold, where a build finds its provider, and when it stops."""
+
+from __future__ import annotations
+
+import ast
+import re
+import shutil
+import sys
+import tarfile
+import zipfile
+from email.parser import Parser
+from typing import TYPE_CHECKING, Any, Callable
+
+import lab
+import pytest
+from elftools.elf.dynamic import DynamicSection
+from elftools.elf.elffile import ELFFile
+from elftools.elf.sections import SymbolTableSection
+
+if TYPE_CHECKING:
+    from email.message import Message
+    from pathlib import Path
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads ELF files")
+
+
+def metadata(wheel: Path) -> Message:
+    with zipfile.ZipFile(wheel) as archive:
+        (name,) = (name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
+        return Parser().parsestr(archive.read(name).decode())
+
+
+def information(sdist: Path) -> Message:
+    with tarfile.open(sdist) as archive:
+        file = archive.extractfile("foo_ext-1.0.0/PKG-INFO")
+        assert file is not None
+        return Parser().parsestr(file.read().decode())
+
+
+def dynamic(wheel: Path, part: str) -> dict[str, list[str]]:
+    """Return the dynamic section of the one file in a wheel whose name has a part in it."""
+    with zipfile.ZipFile(wheel) as archive:
+        (name,) = (name for name in archive.namelist() if part in name)
+        with archive.open(name) as file:
+            found: dict[str, list[str]] = {}
+            section = ELFFile(file).get_section_by_name(".dynamic")
+            assert isinstance(section, DynamicSection)
+            for tag in section.iter_tags():
+                text = getattr(tag, tag.entry.d_tag[3:].lower(), "")
+                found.setdefault(tag.entry.d_tag[3:], []).append(text)
+            return found
+
+
+def record(wheel: Path) -> Any:
+    """Return what the consumer's record says; it is made of literals, to be read by tools."""
+    with zipfile.ZipFile(wheel) as archive:
+        tree = ast.parse(archive.read("foo_ext/_native_requires.py"))
+    (requires,) = (
+        node.value
+        for node in tree.body
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "REQUIRES"
+    )
+    return ast.literal_eval(requires)
+
+
+# What is in the wheels --------------------------------------------------------------------------
+
+
+def test_names_in_the_binaries(pair: lab.Pair) -> None:
+    provider, consumer = dynamic(pair.provider, ".so"), dynamic(pair.consumer, ".so")
+    assert provider["SONAME"] == ["libfoo__foo.so.1"]
+    assert "libfoo__foo.so.1" in consumer["NEEDED"]
+    for section in (provider, consumer):
+        assert "RPATH" not in section
+        assert "RUNPATH" not in section
+
+
+def test_plain_names_in_the_binaries(plain_pair: lab.Pair) -> None:
+    assert dynamic(plain_pair.provider, ".so")["SONAME"] == ["libfoo.so.1"]
+    assert "libfoo.so.1" in dynamic(plain_pair.consumer, ".so")["NEEDED"]
+
+
+def test_files_in_the_provider(pair: lab.Pair) -> None:
+    assert pair.provider.name.startswith("libfoo-1.0.0-py3-none-linux_")
+    with zipfile.ZipFile(pair.provider) as archive:
+        names = {name for name in archive.namelist() if "dist-info" not in name}
+        links = [info for info in archive.infolist() if (info.external_attr >> 28) == 0xA]
+    assert names == {
+        "libfoo/__init__.py",
+        "libfoo/_native_libs.py",
+        "libfoo/_native_libs.pyi",
+        "libfoo/_shared_lib_manager.py",
+        "libfoo/py.typed",
+        "libfoo/include/foo/export.h",
+        "libfoo/include/foo/foo.h",
+        "libfoo/lib/libfoo__foo.so.1",
+        "libfoo/lib/cmake/foo/fooConfig.cmake",
+        "libfoo/lib/cmake/foo/fooConfigVersion.cmake",
+        "libfoo/lib/cmake/foo/fooTargets.cmake",
+        "libfoo/lib/cmake/foo/fooTargets-release.cmake",
+        "libfoo/lib/pkgconfig/foo.pc",
+    }
+    assert links == []
+
+
+def test_files_in_the_consumer(pair: lab.Pair) -> None:
+    with zipfile.ZipFile(pair.consumer) as archive:
+        names = {name for name in archive.namelist() if "dist-info" not in name}
+    assert names == {
+        "foo_ext/__init__.py",
+        "foo_ext/_ext.abi3.so",
+        "foo_ext/_ext.pyi",
+        "foo_ext/_native_requires.py",
+        "foo_ext/_native_requires.pyi",
+        "foo_ext/_shared_lib_consumer.py",
+        "foo_ext/py.typed",
+    }
+
+
+def test_the_library_exports_its_own_functions_only(pair: lab.Pair) -> None:
+    with (
+        zipfile.ZipFile(pair.provider) as archive,
+        archive.open("libfoo/lib/libfoo__foo.so.1") as file,
+    ):
+        section = ELFFile(file).get_section_by_name(".dynsym")
+        assert isinstance(section, SymbolTableSection)
+        symbols = section.iter_symbols()
+        exported = {symbol.name for symbol in symbols if symbol["st_shndx"] != "SHN_UNDEF"}
+    assert exported == {"foo_version", "foo_square"}
+
+
+@pytest.mark.parametrize(
+    ("compatibility", "bound", "suffix"),
+    [
+        ("SameMajorVersion", "libfoo<2,>=1.4.2", "1"),
+        ("SameMinorVersion", "libfoo<1.5,>=1.4.2", "1.4"),
+        ("ExactVersion", "libfoo==1.4.2.*", "1.4.2"),
+    ],
+)
+def test_compatibility_is_one_fact(
+    tmp_path: Path, compatibility: str, bound: str, suffix: str
+) -> None:
+    pair = lab.build_pair(tmp_path, library_version="1.4.2", compatibility=compatibility)
+    assert metadata(pair.consumer).get_all("Requires-Dist") == [bound]
+    assert dynamic(pair.provider, ".so")["SONAME"] == [f"libfoo__foo.so.{suffix}"]
+    (need,) = record(pair.consumer)
+    assert need["compatibility"] == compatibility
+    assert need["requirement"].startswith("libfoo")
+
+
+def test_wheels_do_not_remember_where_they_were_built(tmp_path: Path) -> None:
+    def twice(folder: str) -> list[bytes]:
+        pair = lab.build_pair(tmp_path / folder, language="cxx")
+        return [pair.provider.read_bytes(), pair.consumer.read_bytes()]
+
+    assert twice("here") == twice("some/where else")
+
+
+# Where a build finds its provider --------------------------------------------------------------
+
+
+def test_sdist_freezes_nobodys_bound(pair: lab.Pair, tmp_path: Path) -> None:
+    wheels = tmp_path / "wheels"
+    wheels.mkdir()
+    shutil.copy(pair.provider, wheels)
+    sdist = lab.build(pair.folder / "foo-ext", wheels, kind="sdist")
+    assert information(sdist).get_all("Dynamic") == ["Requires-Dist"]
+    assert information(sdist).get_all("Requires-Dist") is None
+    assert metadata(lab.build(sdist, wheels)).get_all("Requires-Dist") == ["libfoo<2,>=1.0.0"]
+
+
+def test_sdist_without_a_provider(pair: lab.Pair, tmp_path: Path) -> None:
+    """What a release's first job does, before there is a provider to be had."""
+    env = {"NATIVE_LIB_SYSTEM": "all"}
+    sdist = lab.build(pair.folder / "foo-ext", tmp_path, kind="sdist", env=env)
+    with tarfile.open(sdist) as archive:
+        assert (
+            b"Dynamic: Requires-Dist"
+            in (archive.extractfile("foo_ext-1.0.0/PKG-INFO") or sys.stdin.buffer).read()
+        )
+
+
+def pip(pair: lab.Pair, python: Path) -> None:
+    for project in ("libfoo", "foo-ext"):
+        lab.run(
+            *(python, "-m", "pip", "wheel", "-q", "--no-deps", "-w", "dist", f"./{project}"),
+            cwd=pair.folder,
+            env={"PIP_FIND_LINKS": "dist", "PIP_BUILD_CONSTRAINT": ""},
+        )
+
+
+def pypa_build(pair: lab.Pair, python: Path) -> None:
+    for project in ("libfoo", "foo-ext"):
+        lab.run(
+            *(python, "-m", "build", "--wheel", "--outdir", "dist", project),
+            cwd=pair.folder,
+            env={"PIP_FIND_LINKS": "dist"},
+        )
+
+
+def uv(pair: lab.Pair, python: Path) -> None:
+    build = [lab.tool("uv"), "build", "--wheel", "--python", str(python), "--out-dir", "dist"]
+    for project in ("libfoo", "foo-ext"):
+        lab.run(*build, project, cwd=pair.folder, env={"UV_FIND_LINKS": "dist"})
+
+
+@pytest.mark.parametrize("front_end", [pip, pypa_build, uv])
+def test_front_ends_as_the_generated_readme_says(
+    tmp_path: Path, front_end: Callable[[lab.Pair, Path], None]
+) -> None:
+    folder = lab.generate(tmp_path)
+    readme = (folder / "README.md").read_text(encoding="utf-8")
+    assert re.search(r"PIP_FIND_LINKS=dist python -m pip wheel .* \./foo-ext", readme)
+    assert "`UV_FIND_LINKS=dist`" in readme
+    made = lab.new_environment(tmp_path / "tools")
+    lab.uv("pip", "install", "-q", "--python", made.python, "pip", "build")
+    dist = folder / "dist"
+    dist.mkdir()
+    front_end(lab.Pair(folder, dist, dist), made.python)
+    env = lab.new_environment(tmp_path / "env", *dist.glob("*.whl"))
+    assert env.run("import foo_ext; print(foo_ext.square(3))") == "9.0\n"
+
+
+def test_generated_nox_session(tmp_path: Path) -> None:
+    folder = lab.generate(tmp_path)
+    said = lab.run(sys.executable, "-m", "nox", "-s", "tests", cwd=folder)
+    assert "5 passed" in said
+    assert (folder / "dist" / "constraints.txt").read_text("utf-8").startswith("libfoo @ file:///")
+
+
+# Without isolation: a build sees what is installed ------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def workshop(
+    once: Callable[[str, Callable[[Path], lab.Environment]], lab.Environment],
+) -> lab.Environment:
+    """An environment with the back end and no provider."""
+
+    def make(folder: Path) -> lab.Environment:
+        env = lab.new_environment(folder / "env")
+        lab.uv("pip", "install", "-q", "--python", env.python, "pip", "scikit-build-core", "ninja")
+        lab.uv("pip", "install", "-q", "--python", env.python, "cmake")
+        return env
+
+    return once("workshop", make)
+
+
+def build_there(
+    workshop: lab.Environment,
+    pair: lab.Pair,
+    out: Path,
+    *settings: str,
+    provider: Path | None = None,
+    fails: bool = False,
+    env: dict[str, str] | None = None,
+) -> str:
+    """Build the consumer without isolation, with a provider's folder on the path or without."""
+    options = [f"-C{setting}" for setting in settings]
+    env = dict(env or {})
+    if provider is not None:
+        env["PYTHONPATH"] = str(provider)
+    return lab.run(
+        *(workshop.python, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation", *options),
+        *("-w", out, pair.folder / "foo-ext"),
+        env={**env, "PATH": f"{workshop.python.parent}:{lab.environment()['PATH']}"},
+        fails=fails,
+    )
+
+
+@pytest.fixture
+def provider(pair: lab.Pair, tmp_path: Path) -> Path:
+    """A folder with the provider, installed as `pip install --target` does."""
+    with zipfile.ZipFile(pair.provider) as archive:
+        archive.extractall(tmp_path / "target")
+    return tmp_path / "target"
+
+
+def test_neither_provider_nor_request(
+    workshop: lab.Environment, pair: lab.Pair, tmp_path: Path
+) -> None:
+    said = build_there(workshop, pair, tmp_path, fails=True)
+    assert "The library foo is needed, and its provider libfoo is not installed" in said
+    assert 'python -m pip install "libfoo"' in said
+    assert "NATIVE_LIB_SYSTEM=foo" in said
+    assert "Traceback" not in said
+
+
+@pytest.mark.parametrize("variable", ["foo_DIR", "foo_ROOT"])
+def test_another_foo_is_refused(
+    workshop: lab.Environment, pair: lab.Pair, provider: Path, tmp_path: Path, variable: str
+) -> None:
+    elsewhere = tmp_path / "elsewhere" / "libfoo"
+    shutil.copytree(provider / "libfoo", elsewhere)
+    folder = elsewhere / "lib" / "cmake" / "foo" if variable == "foo_DIR" else elsewhere
+    setting = f"cmake.define.{variable}={folder}"
+    said = build_there(workshop, pair, tmp_path, setting, provider=provider, fails=True)
+    said = " ".join(said.split())
+    assert f"CMake finds foo in {elsewhere}/lib/cmake/foo" in said
+    assert f"Requires-Dist comes from the provider in {provider}/libfoo" in said
+    assert "NATIVE_LIB_SYSTEM=foo" in said
+
+
+@pytest.fixture
+def system(provider: Path, tmp_path: Path) -> Path:
+    """A foo as the system has it: plain names, and no provider."""
+    prefix = tmp_path / "usr"
+    shutil.copytree(provider / "libfoo" / "include", prefix / "include")
+    (prefix / "lib" / "pkgconfig").mkdir(parents=True)
+    lab.compile_library(
+        'const char *foo_version(void) { return "system"; } double foo_square(double x) { return x; }',
+        prefix / "lib" / "libfoo.so.3",
+        soname="libfoo.so.3",
+    )
+    (prefix / "lib" / "libfoo.so").symlink_to("libfoo.so.3")
+    return prefix
+
+
+def as_cmake_package(prefix: Path) -> dict[str, str]:
+    folder = prefix / "lib" / "cmake" / "foo"
+    folder.mkdir(parents=True)
+    (folder / "fooConfig.cmake").write_text(
+        f"""add_library(foo::foo SHARED IMPORTED)
+set_target_properties(foo::foo PROPERTIES IMPORTED_LOCATION {prefix}/lib/libfoo.so
+    INTERFACE_INCLUDE_DIRECTORIES {prefix}/include)
+""",
+        encoding="utf-8",
+    )
+    return {"CMAKE_PREFIX_PATH": str(prefix)}
+
+
+def as_pkg_config(prefix: Path) -> dict[str, str]:
+    if not shutil.which("pkg-config"):
+        pytest.skip("pkg-config is not installed")
+    (prefix / "lib" / "pkgconfig" / "foo.pc").write_text(
+        f"Name: foo\nDescription: foo\nVersion: 3\nCflags: -I{prefix}/include\n"
+        f"Libs: -L{prefix}/lib -lfoo\n",
+        encoding="utf-8",
+    )
+    return {"PKG_CONFIG_PATH": str(prefix / "lib" / "pkgconfig")}
+
+
+@pytest.mark.parametrize("found_by", [as_cmake_package, as_pkg_config])
+@pytest.mark.parametrize("provider_too", [False, True], ids=["alone", "beside a provider"])
+@pytest.mark.parametrize("asked", ["foo", "all"])
+def test_system_library_that_was_asked_for(
+    workshop: lab.Environment,
+    pair: lab.Pair,
+    provider: Path,
+    system: Path,
+    tmp_path: Path,
+    found_by: Callable[[Path], dict[str, str]],
+    provider_too: bool,
+    asked: str,
+) -> None:
+    build_there(
+        workshop,
+        pair,
+        tmp_path / "out",
+        provider=provider if provider_too else None,
+        env={"NATIVE_LIB_SYSTEM": asked, **found_by(system)},
+    )
+    (wheel,) = (tmp_path / "out").glob("*.whl")
+    assert metadata(wheel).get_all("Requires-Dist") is None
+    assert record(wheel) == ()
+    assert "libfoo.so.3" in dynamic(wheel, ".so")["NEEDED"]
+    assert "RUNPATH" not in dynamic(wheel, ".so")
+    env = lab.new_environment(tmp_path / "env", wheel)
+    search = {"LD_LIBRARY_PATH": str(system / "lib"), "NATIVE_LIB_DEBUG": "1"}
+    code = "import foo_ext, sys; print(foo_ext.version(), 'libfoo' in sys.modules)"
+    assert env.run(code, env=search) == "system False\n"
+
+
+def test_system_library_that_is_not_there(
+    workshop: lab.Environment, pair: lab.Pair, provider: Path, tmp_path: Path
+) -> None:
+    said = build_there(
+        *(workshop, pair, tmp_path), provider=provider, fails=True, env={"NATIVE_LIB_SYSTEM": "foo"}
+    )
+    said = " ".join(said.split())
+    assert "NATIVE_LIB_SYSTEM asks for the system's foo, and neither CMake nor pkg-config" in said
+    assert "unset NATIVE_LIB_SYSTEM to use the provider" in said
