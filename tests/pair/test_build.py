@@ -256,16 +256,12 @@ def build_there(
     env: dict[str, str] | None = None,
 ) -> str:
     """Build the consumer without isolation, with a provider's folder on the path or without."""
-    options = [f"-C{setting}" for setting in settings]
-    env = dict(env or {})
+    env = {"PATH": f"{workshop.python.parent}:{lab.environment()['PATH']}", **(env or {})}
     if provider is not None:
         env["PYTHONPATH"] = str(provider)
-    return lab.run(
-        *(workshop.python, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation", *options),
-        *("-w", out, pair.folder / "foo-ext"),
-        env={**env, "PATH": f"{workshop.python.parent}:{lab.environment()['PATH']}"},
-        fails=fails,
-    )
+    command: list[str | Path] = [workshop.python, "-m", "pip", "wheel", "--no-build-isolation"]
+    command += [f"-C{setting}" for setting in settings]
+    return lab.run(*command, "--no-deps", "-w", out, pair.folder / "foo-ext", env=env, fails=fails)
 
 
 @pytest.fixture

@@ -139,6 +139,15 @@ macro(_native_library_check_provider)
             )
         endif()
     endforeach()
+    list(LENGTH targets number_of_targets)
+    list(LENGTH arg_PROBE_SYMBOL number_of_symbols)
+    if(number_of_symbols GREATER number_of_targets)
+        message(
+            FATAL_ERROR
+            "native_library_provider: PROBE_SYMBOL names ${number_of_symbols} symbols for "
+            "${number_of_targets} targets"
+        )
+    endif()
     if(NOT arg_PROVIDER MATCHES "^[a-z][a-z0-9]*(_[a-z0-9]+)*$")
         # One "__" separates provider and library in the names, so that they can be split again.
         message(
@@ -408,14 +417,15 @@ macro(_native_library_install)
         DESTINATION ${lib}/cmake/${arg_PACKAGE}
     )
 
-    # pkg-config: the file's full path, for there is no lib<name>.so that -l could find.
+    # pkg-config: the file's full path, for there is no lib<name>.so that -l could find. No quotes:
+    # pkgconf escapes the spaces of pcfiledir itself.
     set(pc_libs "")
     foreach(target IN LISTS targets)
         set(pc_file "$<TARGET_FILE_NAME:${target}>")
         if(WIN32)
             set(pc_file "$<TARGET_LINKER_FILE_NAME:${target}>")
         endif()
-        string(PREPEND pc_libs " \"\${prefix}/lib/${pc_file}\"")
+        string(PREPEND pc_libs " \${prefix}/lib/${pc_file}")
     endforeach()
     list(JOIN arg_DEPENDENCIES ", " pc_requires)
     string(TOLOWER "${pc_requires}" pc_requires)
@@ -426,7 +436,7 @@ macro(_native_library_install)
         "Description: ${arg_DESCRIPTION}\n"
         "Version: ${release}\n"
         "Requires: ${pc_requires}\n"
-        "Cflags: -I\"\${prefix}/include\"\n"
+        "Cflags: -I\${prefix}/include\n"
         "Libs:${pc_libs}\n"
     )
     string(TOLOWER "${arg_PACKAGE}" pc_name)

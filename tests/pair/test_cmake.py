@@ -1,0 +1,220 @@
+"""NativeLibrary.cmake called directly: its messages, its generators, and what its packages give."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import zipfile
+from typing import TYPE_CHECKING
+
+import lab
+import pytest
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="compiles and runs ELF files")
+
+PYPROJECT = """
+[[tool.dynamic-metadata]]
+provider = { path = "cmake", module = "native_library_metadata" }
+libraries = { foo = "libfoo", bar = "libbar" }
+"""
+
+
+def configure(folder: Path, lists: str, *options: str, fails: bool = False) -> str:
+    """Configure a project that consists of these lines."""
+    folder.mkdir(exist_ok=True)
+    (folder / "foo.c").write_text("int foo(void) { return 1; }\n", encoding="utf-8")
+    (folder / "pyproject.toml").write_text(PYPROJECT, encoding="utf-8")
+    module = lab.ROOT / "loader" / "cmake" / "NativeLibrary.cmake"
+    (folder / "CMakeLists.txt").write_text(
+        f"cmake_minimum_required(VERSION 3.25)\nproject(foo VERSION 1.2.3 LANGUAGES C)\n"
+        f"include({module.as_posix()})\n{lists}\n",
+        encoding="utf-8",
+    )
+    command = [lab.tool("cmake"), "-G", "Ninja", "-S", str(folder), "-B", str(folder / "build")]
+    python = f"-DPython_EXECUTABLE={sys.executable}"
+    said = lab.run(*command, python, *options, fails=fails)
+    return " ".join(said.split())
+
+
+LIBRARY = "add_library(foo SHARED foo.c)\n"
+PROVIDER = LIBRARY + "native_library_provider(foo PROVIDER libfoo COMPATIBILITY "
+
+
+@pytest.mark.parametrize(
+    ("lists", "message"),
+    [
+        ("native_library_provider()", "name the shared library targets first"),
+        ("native_library_provider(absent)", "absent is not a target"),
+        (
+            "add_library(foo STATIC foo.c)\nnative_library_provider(foo)",
+            "foo is a STATIC_LIBRARY; write add_library(foo SHARED ...)",
+        ),
+        (LIBRARY + "native_library_provider(foo)", "PROVIDER is the import name"),
+        (LIBRARY + "native_library_provider(foo PROVIDER lib__foo)", "single underscores"),
+        (LIBRARY + "native_library_provider(foo PROVIDER lib-foo)", "not 'lib-foo'"),
+        (PROVIDER + ")", "COMPATIBILITY is SameMajorVersion, SameMinorVersion or ExactVersion"),
+        (PROVIDER + "AnyNewerVersion)", "not 'AnyNewerVersion'"),
+        (PROVIDER + "ExactVersion VERSION 1.x)", "VERSION '1.x' is not a version like 1.4.2"),
+        (PROVIDER + "ExactVersion VERSION 1!1.0)", "VERSION '1!1.0' is not a version"),
+        (PROVIDER + "ExactVersion PLAIN_NAMES)", "PLAIN_NAMES needs ABI_SUFFIX"),
+        (PROVIDER + "ExactVersion ABI_SUFFIX 3)", "ABI_SUFFIX goes with PLAIN_NAMES only"),
+        (PROVIDER + "ExactVersion PROBE_SYMBOL a b)", "PROBE_SYMBOL names 2 symbols for 1 targets"),
+        (PROVIDER + "ExactVersion PROBE)", "PROBE is not a target"),
+        (
+            LIBRARY
+            + "add_library(bar SHARED foo.c)\ntarget_link_libraries(bar PRIVATE foo)\n"
+            + "native_library_provider(bar foo PROVIDER libfoo COMPATIBILITY ExactVersion)",
+            "name foo before bar, which links to it",
+        ),
+        ("native_library_consumer(absent)", "absent is not a target"),
+        (LIBRARY + "native_library_consumer(foo)", "LIBRARIES foo::foo DESTINATION"),
+        (
+            LIBRARY + "native_library_consumer(foo LIBRARIES foo DESTINATION x)",
+            "LIBRARIES takes <package>::<library>, not 'foo'",
+        ),
+        (
+            LIBRARY + "native_library_consumer(foo LIBRARIES baz::baz DESTINATION x)",
+            "does not say who provides baz: write baz =",
+        ),
+        (
+            LIBRARY + "native_library_consumer(foo LIBRARIES bar::bar DESTINATION x)",
+            "its provider libbar is not installed",
+        ),
+    ],
+)
+def test_bad_input_is_one_clear_message(tmp_path: Path, lists: str, message: str) -> None:
+    said = configure(tmp_path / "project", lists, fails=True)
+    assert message in said
+    assert said.count("CMake Error") == 1
+    assert "Traceback" not in said
+
+
+def test_name_of_the_distribution_must_be_the_providers(tmp_path: Path) -> None:
+    lists = PROVIDER + "ExactVersion)"
+    said = configure(tmp_path / "project", lists, "-DSKBUILD_PROJECT_NAME=other", fails=True)
+    assert "PROVIDER libfoo and the distribution's name other differ" in said
+
+
+def manifest(folder: Path, configuration: str = "Release") -> str:
+    path = folder / "build" / "native_library" / configuration / "_native_libs.py"
+    return path.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("version", "word", "requirement", "stem"),
+    [
+        ("1.4.2", "SameMajorVersion", "libfoo>=1.4.2,<2", "1"),
+        ("1.4.2.post3", "SameMajorVersion", "libfoo>=1.4.2,<2", "1"),
+        ("1.4.2rc1", "SameMinorVersion", "libfoo>=1.4.2rc1,<1.5", "1.4"),
+        ("1.4.2.dev5", "SameMajorVersion", "libfoo>=1.4.2.dev5,<2", "1"),
+        ("1.4", "ExactVersion", "libfoo==1.4.0.*", "1.4.0"),
+        ("2", "SameMinorVersion", "libfoo>=2,<2.1", "2.0"),
+        ("1.4.2+local.1", "ExactVersion", "libfoo==1.4.2.*", "1.4.2"),
+    ],
+)
+def test_version_gives_bound_and_suffix(
+    tmp_path: Path, version: str, word: str, requirement: str, stem: str
+) -> None:
+    folder = tmp_path / "project"
+    lists = f"{PROVIDER}{word} VERSION {version})"
+    configure(folder, lists, "-DCMAKE_BUILD_TYPE=Release")
+    assert f'REQUIREMENT = "{requirement}"' in manifest(folder)
+    assert f'"runtime_name": "libfoo__foo.so.{stem}"' in manifest(folder)
+    assert f'VERSION = "{version}"' in manifest(folder)
+
+
+def test_every_configuration_has_its_own_manifest(tmp_path: Path) -> None:
+    folder = tmp_path / "project"
+    lists = LIBRARY + "set_target_properties(foo PROPERTIES DEBUG_POSTFIX d)\n"
+    lists += "native_library_provider(foo PROVIDER libfoo COMPATIBILITY ExactVersion)"
+    configure(folder, lists, "-G", "Ninja Multi-Config")
+    for configuration, name in (("Release", "libfoo__foo.so"), ("Debug", "libfoo__food.so")):
+        lab.run(lab.tool("cmake"), "--build", folder / "build", "--config", configuration)
+        prefix = folder / configuration
+        lab.run(
+            *(lab.tool("cmake"), "--install", folder / "build", "--config", configuration),
+            *("--prefix", prefix),
+        )
+        installed = (prefix / "libfoo" / "_native_libs.py").read_text(encoding="utf-8")
+        assert f'"file": "lib/{name}.1.2.3"' in installed
+        assert (prefix / "libfoo" / "lib" / f"{name}.1.2.3").is_file()
+
+
+def test_upstreams_version_property_makes_no_symlink(tmp_path: Path) -> None:
+    folder = tmp_path / "project"
+    lists = LIBRARY + "set_target_properties(foo PROPERTIES VERSION 1.2.3 SOVERSION 7)\n"
+    lists += "native_library_provider(foo PROVIDER libfoo COMPATIBILITY SameMajorVersion)"
+    configure(folder, lists)
+    lab.run(lab.tool("cmake"), "--build", folder / "build", "--target", "install/strip")
+    lab.run(lab.tool("cmake"), "--install", folder / "build", "--prefix", folder / "out")
+    files = [path for path in (folder / "out" / "libfoo" / "lib").iterdir() if path.is_file()]
+    assert [path.name for path in files] == ["libfoo__foo.so.1"]
+    assert not files[0].is_symlink()
+
+
+def test_upstreams_output_and_export_names_are_kept(tmp_path: Path) -> None:
+    folder = tmp_path / "project"
+    lists = LIBRARY + "set_target_properties(foo PROPERTIES OUTPUT_NAME z EXPORT_NAME ZLIB)\n"
+    lists += (
+        "native_library_provider(foo PACKAGE ZLIB PROVIDER native_zlib "
+        "COMPATIBILITY SameMajorVersion)\nif(NOT TARGET ZLIB::ZLIB)\nmessage(FATAL_ERROR)\nendif()"
+    )
+    configure(folder, lists, "-DCMAKE_BUILD_TYPE=Release")
+    assert '"z": {' in manifest(folder)
+    assert '"target": "ZLIB::ZLIB"' in manifest(folder)
+    assert '"runtime_name": "native_zlib__z.so.1"' in manifest(folder)
+
+
+# What others find in the wheel ------------------------------------------------------------------
+
+PROGRAM = """#include <foo/foo.h>
+#include <stdio.h>
+int main(void) { printf("%s %g\\n", foo_version(), foo_square(3)); return 0; }
+"""
+
+
+@pytest.fixture
+def unpacked(pair: lab.Pair, tmp_path: Path) -> Path:
+    """The provider's wheel, unpacked where no tool expects it."""
+    folder = tmp_path / "path with späces"
+    with zipfile.ZipFile(pair.provider) as archive:
+        archive.extractall(folder)
+    (tmp_path / "main.c").write_text(PROGRAM, encoding="utf-8")
+    return folder / "libfoo"
+
+
+def test_cmake_package_is_relocatable(unpacked: Path, tmp_path: Path) -> None:
+    (tmp_path / "CMakeLists.txt").write_text(
+        "cmake_minimum_required(VERSION 3.25)\nproject(main LANGUAGES C)\n"
+        "find_package(foo 1.0 CONFIG REQUIRED)\nadd_executable(main main.c)\n"
+        "target_link_libraries(main PRIVATE foo::foo)\n",
+        encoding="utf-8",
+    )
+    build = tmp_path / "build"
+    lab.run(lab.tool("cmake"), "-G", "Ninja", "-S", tmp_path, "-B", build, f"-Dfoo_ROOT={unpacked}")
+    lab.run(lab.tool("cmake"), "--build", build)
+    assert lab.run(build / "main") == "1.0.0 9\n"
+
+
+def test_cmake_package_knows_what_is_compatible(unpacked: Path, tmp_path: Path) -> None:
+    for asked, found in (("0.9", False), ("1.0", True), ("1.1", False), ("2", False)):
+        (tmp_path / "CMakeLists.txt").write_text(
+            "cmake_minimum_required(VERSION 3.25)\nproject(main LANGUAGES C)\n"
+            f"find_package(foo {asked} CONFIG REQUIRED)\n",
+            encoding="utf-8",
+        )
+        options = ("-G", "Ninja", "-S", tmp_path, "-B", tmp_path / f"b{asked}")
+        lab.run(lab.tool("cmake"), *options, f"-Dfoo_ROOT={unpacked}", fails=not found)
+
+
+@pytest.mark.skipif(not shutil.which("pkg-config"), reason="pkg-config is not installed")
+def test_pkg_config_file_is_relocatable(unpacked: Path, tmp_path: Path) -> None:
+    env = {"PKG_CONFIG_PATH": str(unpacked / "lib" / "pkgconfig")}
+    assert lab.run("pkg-config", "--modversion", "foo", env=env) == "1.0.0\n"
+    command = 'eval cc -o main main.c "$(pkg-config --cflags --libs foo)"'
+    lab.run("bash", "-c", command, env=env, cwd=tmp_path)
+    search = {"LD_LIBRARY_PATH": str(unpacked / "lib")}
+    assert lab.run(tmp_path / "main", env=search) == "1.0.0 9\n"
