@@ -1,0 +1,293 @@
+"""More than one: libraries in a provider, providers in a process, providers of providers."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from typing import TYPE_CHECKING, Callable
+
+import lab
+import pytest
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc, makes ELF files")
+
+
+def edit(file: Path, old: str, new: str) -> None:
+    text = file.read_text(encoding="utf-8")
+    assert old in text, text
+    file.write_text(text.replace(old, new), encoding="utf-8")
+
+
+# Two providers that know nothing of each other ----------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def stranger(once: Callable[[str, Callable[[Path], lab.Pair]], lab.Pair]) -> lab.Pair:
+    """Another pair whose library exports the very function names of the default pair's."""
+
+    def make(folder: Path) -> lab.Pair:
+        answers = {"provider_name": "libother", "extension_name": "other-ext"}
+        generated = lab.generate(folder, **answers)
+        edit(generated / "libother" / "src" / "foo.c", "return value * value", "return -value")
+        wheels = generated / "dist"
+        provider = lab.build(generated / "libother", wheels)
+        return lab.Pair(generated, provider, lab.build(generated / "other-ext", wheels))
+
+    return once("stranger", make)
+
+
+@pytest.mark.parametrize("order", ["foo_ext, other_ext", "other_ext, foo_ext"])
+def test_symbols_do_not_leak(
+    pair: lab.Pair, stranger: lab.Pair, tmp_path: Path, order: str
+) -> None:
+    wheels = (pair.provider, pair.consumer, stranger.provider, stranger.consumer)
+    env = lab.new_environment(tmp_path / "env", *wheels)
+    code = f"import {order}; assert (foo_ext.square(3), other_ext.square(3)) == (9, -3)"
+    assert lab.mapped(env, code, "foo.so") == [
+        f"{env.site_packages}/libfoo/lib/libfoo__foo.so.1",
+        f"{env.site_packages}/libother/lib/libother__foo.so.1",
+    ]
+
+
+# Several libraries in one provider -------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def family(once: Callable[[str, Callable[[Path], lab.Pair]], lab.Pair]) -> lab.Pair:
+    """A pair whose provider ships foo and bar; bar calls foo, and the consumer calls bar only."""
+
+    def make(folder: Path) -> lab.Pair:
+        generated = lab.generate(folder)
+        provider, consumer = generated / "libfoo", generated / "foo-ext"
+        (provider / "src" / "bar.c").write_text(
+            "#include <foo/foo.h>\n"
+            '__attribute__((visibility("default"))) double bar_cube(double x);\n'
+            "double bar_cube(double x) { return x * foo_square(x); }\n",
+            encoding="utf-8",
+        )
+        lists = provider / "CMakeLists.txt"
+        edit(
+            lists,
+            "# Names the files",
+            "add_library(bar SHARED src/bar.c)\ntarget_link_libraries(bar PRIVATE foo)\n\n# Names the files",
+        )
+        edit(
+            lists,
+            "native_library_provider(\n    foo\n",
+            "native_library_provider(\n    foo\n    bar\n",
+        )
+        edit(lists, "PROBE_SYMBOL foo_version", "PROBE_SYMBOL foo_version bar_cube")
+        edit(consumer / "CMakeLists.txt", "foo::foo", "foo::bar")
+        source = consumer / "src" / "_ext.c"
+        edit(source, "#include <foo/foo.h>", "double bar_cube(double);")
+        edit(source, "foo_square(value)", "bar_cube(value)")
+        edit(source, "foo_version()", '"none"')
+        wheels = generated / "dist"
+        wheel = lab.build(provider, wheels)
+        return lab.Pair(generated, wheel, lab.build(consumer, wheels))
+
+    return once("family", make)
+
+
+def test_a_library_is_loaded_after_what_it_needs(family: lab.Pair, tmp_path: Path) -> None:
+    env = lab.new_environment(tmp_path / "env", family.provider, family.consumer)
+    said = env.run(
+        "import foo_ext; print(foo_ext.square(3))", env={"NATIVE_LIB_DEBUG": "1"}
+    ).splitlines()
+    assert said == [
+        "native-lib: foo_ext requires libfoo>=1.0.0,<2, there is 1.0.0",
+        f"native-lib: libfoo: foo is {env.site_packages}/libfoo/lib/libfoo__foo.so.1 (wheel)",
+        f"native-lib: libfoo: bar is {env.site_packages}/libfoo/lib/libfoo__bar.so.1 (wheel)",
+        "27.0",
+    ]
+
+
+def test_only_what_is_asked_for_is_loaded(family: lab.Pair, tmp_path: Path) -> None:
+    env = lab.new_environment(tmp_path / "env", family.provider)
+    code = "import libfoo; assert [x.name for x in libfoo.loader.load('foo')] == ['foo']"
+    assert len(lab.mapped(env, code, "libfoo__")) == 1
+    said = env.run("import libfoo; libfoo.loader.load('baz')", fails=True)
+    assert "LibraryNotFoundError: libfoo 1.0.0 ships no library 'baz'; it has foo, bar" in said
+
+
+# A provider that requires a provider ---------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def chain(once: Callable[[str, Callable[[Path], list[Path]]], list[Path]]) -> list[Path]:
+    """Three wheels: foo-ext requires libtop, and libtop's library requires libfoo's."""
+
+    def make(folder: Path) -> list[Path]:
+        base = lab.generate(folder / "base")
+        above = lab.generate(
+            folder / "above", library_name="top", provider_name="libtop", extension_name="top-ext"
+        )
+        top = above / "libtop"
+        consumer = base / "foo-ext"
+        # What a consumer has, put into a provider: this is what the documentation says to do.
+        for name in ("cmake/native_library_metadata.py", "python/{}/_shared_lib_consumer.py"):
+            shutil.copy(consumer / name.format("foo_ext"), (top / name.format("libtop")).parent)
+        edit(
+            top / "pyproject.toml", "requires-python", 'dynamic = ["dependencies"]\nrequires-python'
+        )
+        with (top / "pyproject.toml").open("a", encoding="utf-8") as file:
+            file.write(
+                '\n[[tool.dynamic-metadata]]\nlibraries = { foo = "libfoo" }\n'
+                'provider = { path = "cmake", module = "native_library_metadata" }\n'
+            )
+        with (top / "CMakeLists.txt").open("a", encoding="utf-8") as file:
+            file.write("native_library_consumer(top LIBRARIES foo::foo DESTINATION libtop)\n")
+        (top / "python" / "libtop" / "__init__.py").write_text(
+            "from . import _native_libs, _native_requires\n"
+            "from ._shared_lib_consumer import load_requirements\n"
+            "from ._shared_lib_manager import LibraryLoader\n\n"
+            "loader = LibraryLoader.from_manifest(\n"
+            "    _native_libs, requires=lambda: load_requirements(_native_requires)\n)\n",
+            encoding="utf-8",
+        )
+        source = top / "src" / "top.c"
+        edit(source, "#include <top/top.h>", "#include <foo/foo.h>\n#include <top/top.h>")
+        edit(source, "return value * value", "return foo_square(value) + 1")
+        wheels = folder / "dist"
+        return [lab.build(project, wheels) for project in (base / "libfoo", top, above / "top-ext")]
+
+    return once("chain", make)
+
+
+def test_dependencies_are_loaded_first(chain: list[Path], tmp_path: Path) -> None:
+    env = lab.new_environment(tmp_path / "env", *chain)
+    said = env.run(
+        "import top_ext; print(top_ext.square(3))", env={"NATIVE_LIB_DEBUG": "1"}
+    ).splitlines()
+    assert said == [
+        "native-lib: top_ext requires libtop>=1.0.0,<2, there is 1.0.0",
+        "native-lib: libtop requires libfoo>=1.0.0,<2, there is 1.0.0",
+        f"native-lib: libfoo: foo is {env.site_packages}/libfoo/lib/libfoo__foo.so.1 (wheel)",
+        f"native-lib: libtop: top is {env.site_packages}/libtop/lib/libtop__top.so.1 (wheel)",
+        "10.0",
+    ]
+
+
+def test_provider_of_a_provider_is_missing(chain: list[Path], tmp_path: Path) -> None:
+    env = lab.new_environment(tmp_path / "env", *chain[1:])
+    said = env.run("import top_ext", fails=True)
+    assert "libtop needs the native library 'foo' of the distribution libfoo" in said
+    assert 'python -m pip install "libfoo>=1.0.0,<2"' in said
+
+
+def test_provider_of_a_provider_is_too_old(chain: list[Path], tmp_path: Path) -> None:
+    env = lab.new_environment(tmp_path / "env", *chain)
+    edit(env.site_packages / "libfoo" / "_native_libs.py", '"1.0.0"', '"0.9.0"')
+    said = env.run("import top_ext", fails=True)
+    assert "libtop was built against libfoo 1.0.0 and needs libfoo>=1.0.0,<2, but 0.9.0" in said
+
+
+# The plain form, written by hand ---------------------------------------------------------------
+
+INIT = """
+from shared_lib_manager import LibraryLoader, LoadMode, PlatformLibrary
+from shared_lib_consumer import load_library_module
+
+loader = LibraryLoader({libraries}, {options})
+"""
+
+
+def by_hand(folder: Path, name: str, libraries: str, options: str = "") -> None:
+    """Write a provider as a person does who uses the installed loader."""
+    package = folder / name
+    package.mkdir(parents=True)
+    text = INIT.format(libraries=libraries, options=options)
+    (package / "__init__.py").write_text(text, encoding="utf-8")
+
+
+def run_by_hand(folder: Path, code: str, fails: bool = False) -> str:
+    path = f"{folder}:{lab.ROOT / 'loader' / 'src'}"
+    return lab.run(sys.executable, "-c", code, env={"PYTHONPATH": path}, fails=fails)
+
+
+def answer(number: int) -> str:
+    return f"int answer(void) {{ return {number}; }}"
+
+
+@pytest.mark.parametrize("libraries", ["Linux='lib/libhand.so.1'", "default='lib/libhand.so.1'"])
+def test_written_by_hand(tmp_path: Path, libraries: str) -> None:
+    library = lab.compile_library(
+        answer(42), tmp_path / "hand" / "lib" / "libhand.so.1", soname="libhand.so.1"
+    )
+    package = tmp_path / "hand" / "__init__.py"
+    text = INIT.format(libraries=f"{{'hand': PlatformLibrary({libraries})}}", options="")
+    package.write_text(text, encoding="utf-8")
+    said = run_by_hand(
+        tmp_path,
+        "from shared_lib_consumer import load_library_module\n"
+        "print(*load_library_module('hand'))\n"
+        "import ctypes; print(ctypes.CDLL('libhand.so.1').answer())",
+    )
+    assert said == (f"LoadedLibrary(name='hand', path={str(library)!r}, origin='wheel')\n42\n")
+
+
+def test_no_file_for_this_system(tmp_path: Path) -> None:
+    by_hand(tmp_path, "hand", "{'hand': PlatformLibrary(Windows='hand.dll')}")
+    said = run_by_hand(tmp_path, "import hand", fails=True)
+    assert "NativeLibraryError: hand names no file of its library 'hand' for linux" in said
+
+
+@pytest.mark.parametrize(("mode", "visible"), [("LOCAL", False), ("GLOBAL", True)])
+def test_load_mode(tmp_path: Path, mode: str, visible: bool) -> None:
+    library = "{'hand': PlatformLibrary(default='libhand.so.1')}"
+    by_hand(tmp_path, "hand", library, f"mode=LoadMode.{mode}")
+    lab.compile_library(answer(42), tmp_path / "hand" / "libhand.so.1", soname="libhand.so.1")
+    said = run_by_hand(
+        tmp_path,
+        "import ctypes, hand; hand.loader.load(); print(hasattr(ctypes.CDLL(None), 'answer'))",
+    )
+    assert said == f"{visible}\n"
+
+
+def test_absent_provider_of_a_preferred_system_library(tmp_path: Path) -> None:
+    code = "from shared_lib_consumer import load_library_module as load\n"
+    assert run_by_hand(tmp_path, code + "print(load('absent', prefer_system=True))") == "()\n"
+    said = run_by_hand(tmp_path, code + "load('absent', prefer_system=False)", fails=True)
+    assert "LibraryNotFoundError: The native library provider absent, which is not" in said
+
+
+def test_name_becomes_an_environment_variable(tmp_path: Path) -> None:
+    by_hand(tmp_path, "hand", "{'my-lib': PlatformLibrary(default='libhand.so.1')}")
+    lab.compile_library(answer(1), tmp_path / "hand" / "libhand.so.1", soname="libhand.so.1")
+    other = lab.compile_library(
+        answer(2), tmp_path / "other" / "libhand.so.1", soname="libhand.so.1"
+    )
+    env = {
+        "PYTHONPATH": f"{tmp_path}:{lab.ROOT / 'loader' / 'src'}",
+        "NATIVE_LIB_MY_LIB_PATH": str(other),
+    }
+    code = "import hand; print(hand.loader.load()[0].path)"
+    assert lab.run(sys.executable, "-c", code, env=env) == f"{other}\n"
+
+
+def test_providers_must_not_require_each_other_in_a_circle(tmp_path: Path) -> None:
+    for name, other in (("one", "two"), ("two", "one")):
+        library = f"{{'{name}': PlatformLibrary(default='lib{name}.so.1')}}"
+        by_hand(tmp_path, name, library, f"requires=lambda: load_library_module('{other}')")
+        file = tmp_path / name / f"lib{name}.so.1"
+        lab.compile_library(answer(1), file, soname=file.name)
+    said = run_by_hand(tmp_path, "import one; one.loader.load()", fails=True)
+    assert "NativeLibraryError: one requires itself" in said
+    assert "Providers must not require each other in a circle." in said
+
+
+def test_a_newer_manifest_is_refused(installed: lab.Environment) -> None:
+    edit(installed.site_packages / "libfoo" / "_native_libs.py", "FORMAT = 1", "FORMAT = 2")
+    said = installed.run("import foo_ext", fails=True)
+    assert "has format 2" in said
+    assert "`native-lib vendor`" in said
+
+
+def test_a_newer_record_is_refused(installed: lab.Environment) -> None:
+    edit(installed.site_packages / "foo_ext" / "_native_requires.py", "FORMAT = 1", "FORMAT = 2")
+    said = installed.run("import foo_ext", fails=True)
+    assert "has format 2" in said
+    assert "`native-lib vendor`" in said
