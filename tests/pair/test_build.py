@@ -13,9 +13,7 @@ from typing import TYPE_CHECKING, Any, Callable
 
 import lab
 import pytest
-from elftools.elf.dynamic import DynamicSection
-from elftools.elf.elffile import ELFFile
-from elftools.elf.sections import SymbolTableSection
+from elf import dynamic_in_wheel, exports
 
 if TYPE_CHECKING:
     from email.message import Message
@@ -37,20 +35,6 @@ def information(sdist: Path) -> Message:
         return Parser().parsestr(file.read().decode())
 
 
-def dynamic(wheel: Path, part: str) -> dict[str, list[str]]:
-    """Return the dynamic section of the one file in a wheel whose name has a part in it."""
-    with zipfile.ZipFile(wheel) as archive:
-        (name,) = (name for name in archive.namelist() if part in name)
-        with archive.open(name) as file:
-            found: dict[str, list[str]] = {}
-            section = ELFFile(file).get_section_by_name(".dynamic")
-            assert isinstance(section, DynamicSection)
-            for tag in section.iter_tags():
-                text = getattr(tag, tag.entry.d_tag[3:].lower(), "")
-                found.setdefault(tag.entry.d_tag[3:], []).append(text)
-            return found
-
-
 def record(wheel: Path) -> Any:
     """Return what the consumer's record says; it is made of literals, to be read by tools."""
     with zipfile.ZipFile(wheel) as archive:
@@ -67,7 +51,7 @@ def record(wheel: Path) -> Any:
 
 
 def test_names_in_the_binaries(pair: lab.Pair) -> None:
-    provider, consumer = dynamic(pair.provider, ".so"), dynamic(pair.consumer, ".so")
+    provider, consumer = dynamic_in_wheel(pair.provider), dynamic_in_wheel(pair.consumer)
     assert provider["SONAME"] == ["libfoo__foo.so.1"]
     assert "libfoo__foo.so.1" in consumer["NEEDED"]
     for section in (provider, consumer):
@@ -76,8 +60,8 @@ def test_names_in_the_binaries(pair: lab.Pair) -> None:
 
 
 def test_plain_names_in_the_binaries(plain_pair: lab.Pair) -> None:
-    assert dynamic(plain_pair.provider, ".so")["SONAME"] == ["libfoo.so.1"]
-    assert "libfoo.so.1" in dynamic(plain_pair.consumer, ".so")["NEEDED"]
+    assert dynamic_in_wheel(plain_pair.provider)["SONAME"] == ["libfoo.so.1"]
+    assert "libfoo.so.1" in dynamic_in_wheel(plain_pair.consumer)["NEEDED"]
 
 
 def test_files_in_the_provider(pair: lab.Pair) -> None:
@@ -118,14 +102,9 @@ def test_files_in_the_consumer(pair: lab.Pair) -> None:
 
 
 def test_the_library_exports_its_own_functions_only(pair: lab.Pair) -> None:
-    with (
-        zipfile.ZipFile(pair.provider) as archive,
-        archive.open("libfoo/lib/libfoo__foo.so.1") as file,
-    ):
-        section = ELFFile(file).get_section_by_name(".dynsym")
-        assert isinstance(section, SymbolTableSection)
-        symbols = section.iter_symbols()
-        exported = {symbol.name for symbol in symbols if symbol["st_shndx"] != "SHN_UNDEF"}
+    with zipfile.ZipFile(pair.provider) as archive:
+        with archive.open("libfoo/lib/libfoo__foo.so.1") as library:
+            exported = exports(library)  # type: ignore[arg-type]
     assert exported == {"foo_version", "foo_square"}
 
 
@@ -142,7 +121,7 @@ def test_compatibility_is_one_fact(
 ) -> None:
     pair = lab.build_pair(tmp_path, library_version="1.4.2", compatibility=compatibility)
     assert metadata(pair.consumer).get_all("Requires-Dist") == [bound]
-    assert dynamic(pair.provider, ".so")["SONAME"] == [f"libfoo__foo.so.{suffix}"]
+    assert dynamic_in_wheel(pair.provider)["SONAME"] == [f"libfoo__foo.so.{suffix}"]
     (need,) = record(pair.consumer)
     assert need["compatibility"] == compatibility
     assert need["requirement"].startswith("libfoo")
@@ -359,8 +338,8 @@ def test_system_library_that_was_asked_for(
     (wheel,) = (tmp_path / "out").glob("*.whl")
     assert metadata(wheel).get_all("Requires-Dist") is None
     assert record(wheel) == ()
-    assert "libfoo.so.3" in dynamic(wheel, ".so")["NEEDED"]
-    assert "RUNPATH" not in dynamic(wheel, ".so")
+    assert "libfoo.so.3" in dynamic_in_wheel(wheel)["NEEDED"]
+    assert "RUNPATH" not in dynamic_in_wheel(wheel)
     env = lab.new_environment(tmp_path / "env", wheel)
     search = {"LD_LIBRARY_PATH": str(system / "lib"), "NATIVE_LIB_DEBUG": "1"}
     code = "import foo_ext, sys; print(foo_ext.version(), 'libfoo' in sys.modules)"
