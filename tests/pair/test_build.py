@@ -102,9 +102,11 @@ def test_files_in_the_consumer(pair: lab.Pair) -> None:
 
 
 def test_the_library_exports_its_own_functions_only(pair: lab.Pair) -> None:
-    with zipfile.ZipFile(pair.provider) as archive:
-        with archive.open("libfoo/lib/libfoo__foo.so.1") as library:
-            exported = exports(library)  # type: ignore[arg-type]
+    with (
+        zipfile.ZipFile(pair.provider) as archive,
+        archive.open("libfoo/lib/libfoo__foo.so.1") as library,
+    ):
+        exported = exports(library)  # type: ignore[arg-type]
     assert exported == {"foo_version", "foo_square"}
 
 
