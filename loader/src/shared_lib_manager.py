@@ -14,7 +14,7 @@ https://github.com/org/native-lib-template
 
 import os
 import sys
-from _thread import allocate_lock, get_ident
+from _thread import RLock, get_ident
 
 TYPE_CHECKING = False  # ``typing`` is not loaded in a bare interpreter
 if TYPE_CHECKING:
@@ -369,11 +369,11 @@ _STEPS = (_from_override, _from_loaded_copy, _from_system, _from_wheel)
 
 def _open_checked(loader: LibraryLoader, library: _Library, path: str, mend: str) -> None:
     try:
+        _refuse_truncated(path)
         if library.anchor and path == library.path:
             # musl: a library that was opened by its path has no name that others could find. The
             # anchor needs the library by name and finds it beside itself, which gives it one.
             _open(library.anchor, loader._mode)
-        _refuse_truncated(path)
         handle = _open(path, loader._mode)
     except OSError as error:
         raise _not_found(loader, library, path, error, mend) from None
@@ -397,6 +397,7 @@ def _check_name(loader: LibraryLoader, library: _Library, path: str, handle: int
         f"modules would use it in place of {loader.provider}'s.",
         _path_of_handle(by_name),
         path,
+        mend=f"find out who loads the first file and remove it, or import {loader.provider} before",
     )
 
 
@@ -406,7 +407,10 @@ def _check_symbols(loader: LibraryLoader, library: _Library, path: str, handle: 
     if in_global_scope is None:
         return
     ours = _address_of(handle, library.probe_symbol)
-    if ours is None or ours == in_global_scope:
+    if ours == in_global_scope:
+        return
+    if ours is None:
+        _debug(f"{loader.provider}: symbols are not verified, {path} has no {library.probe_symbol}")
         return
     other = _path_of_address(in_global_scope)
     if not library.anchor and _versions_keep_apart(path, other, library.probe_symbol):
@@ -418,16 +422,17 @@ def _check_symbols(loader: LibraryLoader, library: _Library, path: str, handle: 
         "LD_PRELOAD, or a library opened with RTLD_GLOBAL).",
         other,
         path,
+        mend="find out what puts the first file there and remove it; an author can also build "
+        f"{loader.distribution} with a prefix on its symbols",
     )
 
 
-def _conflict(loader: LibraryLoader, what: str, other: str, path: str) -> None:
+def _conflict(loader: LibraryLoader, what: str, other: str, path: str, mend: str) -> None:
     message = _lines(
         what,
         answers=other,
         ours=f"{path} ({loader.distribution} {loader.version})",
-        mend=f"find out who loads the first file, and remove it or import {loader.provider} before "
-        "it; NATIVE_LIB_CONFLICT=warn goes on with it",
+        mend=f"{mend}; NATIVE_LIB_CONFLICT=warn goes on with it",
     )
     if os.environ.get("NATIVE_LIB_CONFLICT") != "warn":
         raise LibraryConflictError(message, name=loader.provider, path=other)
@@ -523,15 +528,18 @@ if sys.platform == "win32":
     _SEARCH_DLL_LOAD_DIR = 0x100
 
     def _open(path: str, mode: int) -> int:
-        """Open a file by its path, or a name by the system's search."""
-        try:
-            from _ctypes import LoadLibrary
-        except ImportError:
-            from ctypes import WinDLL
-
-            return WinDLL(path)._handle
+        """Open a file by its path, or a name by the system's search; see `_dlopen` below."""
         beside = _SEARCH_DLL_LOAD_DIR if os.path.isabs(path) else 0
-        return LoadLibrary(path, _SEARCH_DEFAULT_DIRS | beside)
+        if sys.implementation.name == "cpython":
+            try:
+                from _ctypes import LoadLibrary
+            except ImportError:
+                pass
+            else:
+                return LoadLibrary(path, _SEARCH_DEFAULT_DIRS | beside)
+        import ctypes
+
+        return ctypes.WinDLL(path, winmode=_SEARCH_DEFAULT_DIRS | beside)._handle
 
     def _handle_by_name(runtime_name: str, path: str) -> "int | None":
         """Windows looks among the loaded modules first; asked after a load, it loads nothing."""
@@ -625,8 +633,8 @@ else:
 
         facts = (ctypes.c_void_p * 4)()  # Dl_info: file name, base, symbol name, address
         ctypes.CDLL(None).dladdr(ctypes.c_void_p(address), facts)
-        name = ctypes.cast(facts[0], ctypes.c_char_p).value if facts[0] else None
-        return os.fsdecode(name or b"") or sys.executable
+        name = os.fsdecode(ctypes.cast(facts[0] or 0, ctypes.c_char_p).value or b"")
+        return name if "/" in name else sys.executable  # the program is named as it was called
 
     if sys.platform == "darwin":
 
@@ -721,13 +729,13 @@ def _debug(message: str) -> None:
         print(f"native-lib: {message}", file=sys.stderr)
 
 
-_lock = allocate_lock()
+_lock = RLock()
 
 
 def _renew_lock() -> None:
     """A thread that held the lock while another one forked does not exist in the child."""
     global _lock
-    _lock = allocate_lock()
+    _lock = RLock()
 
 
 if hasattr(os, "register_at_fork"):

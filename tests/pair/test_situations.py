@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import shutil
 import sys
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import lab
 import pytest
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc, makes ELF files")
 
@@ -459,3 +456,33 @@ def test_plain_name_that_the_system_lacks(plain_pair: lab.Pair, tmp_path: Path) 
     )
     assert "libfoo: the system has no libfoo.so.1" in said
     assert said.endswith("wheel\n")
+
+
+def test_probe_symbol_that_is_not_exported(installed: lab.Environment, stranger: Path) -> None:
+    lab.compile_library("int other;", library(installed), soname="libfoo__foo.so.1")
+    env = {"LD_PRELOAD": str(stranger), "NATIVE_LIB_DEBUG": "1"}
+    said = installed.run("import libfoo; libfoo.loader.load()", env=env)
+    assert f"symbols are not verified, {library(installed)} has no foo_version" in said
+
+
+def test_the_program_itself_holds_the_symbols(installed: lab.Environment) -> None:
+    """As Debian's python holds zlib's: its own, or those of a library it was linked against."""
+    asked = "import sysconfig as s; print(*s.get_config_vars('INCLUDEPY', 'LIBDIR', 'LDVERSION'))"
+    include, folder, version = lab.run(installed.python, "-c", asked).split()
+    if not list(Path(folder).glob(f"libpython{version}.*")):
+        pytest.skip(f"takes a library libpython{version} to embed")
+    source = installed.folder / "program.c"
+    source.write_text(
+        f"#include <Python.h>\n{FOO}\n"
+        "int main(int count, char **words) { return Py_BytesMain(count, words); }\n",
+        encoding="utf-8",
+    )
+    program = installed.folder / "program"
+    lab.run(
+        *("cc", "-rdynamic", f"-I{include}", "-o", program, source, f"-L{folder}"),
+        *(f"-lpython{version}", f"-Wl,-rpath,{folder}", "-lm", "-ldl", "-lpthread", "-lutil"),
+    )
+    env = {"PYTHONPATH": str(installed.site_packages)}
+    said = lab.run(program, "-c", SHOW, env=env)
+    assert said.startswith("LibraryConflictError")
+    assert f"  answers: {program}\n" in said
