@@ -20,7 +20,6 @@ TYPE_CHECKING = False  # ``typing`` is not loaded in a bare interpreter
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from types import ModuleType
-    from typing import Literal
 
 __all__ = [
     "LibraryConflictError",
@@ -112,7 +111,10 @@ class LoadedLibrary:
 class _Library:
     """One library that a provider ships, as its manifest describes it."""
 
-    __slots__ = ("anchor", "name", "needs", "path", "probe_symbol", "runtime_name")
+    __slots__ = (
+        *("anchor", "is_private", "name", "needs", "path", "probe_symbol", "runtime_name"),
+        "variable_part",
+    )
 
     def __init__(
         self,
@@ -129,11 +131,10 @@ class _Library:
         self.anchor = anchor
         self.probe_symbol = probe_symbol
         self.needs = needs
-
-    @property
-    def is_private(self) -> bool:
-        """Whether the name belongs to one provider (``libfoo__foo``), not to the system."""
-        return "__" in os.path.basename(self.runtime_name)
+        # Whether the name belongs to one provider (``libfoo__foo``), not to the system.
+        self.is_private = "__" in os.path.basename(runtime_name)
+        # Its part of the environment variables' names: my-lib gives MY_LIB.
+        self.variable_part = "".join(letter if letter.isalnum() else "_" for letter in name).upper()
 
 
 class LibraryLoader:
@@ -251,17 +252,16 @@ class LibraryLoader:
                 offers no way to open a library.
         """
         wanted = names or tuple(self._libraries)
-        if not all(name in self._loaded for name in wanted):
-            self._load_required_providers()
+        if not self._loaded.keys() >= {*wanted}:
+            if self._requires is not None:
+                self._load_required_providers(self._requires)
             with _lock:
                 for name in wanted:
                     self._load(name, prefer_system)
-        return tuple(self._loaded[name] for name in wanted)
+        return tuple(map(self._loaded.__getitem__, wanted))
 
-    def _load_required_providers(self) -> None:
+    def _load_required_providers(self, requires: "Callable[[], object]") -> None:
         """Not under the lock: two threads that load two providers must not wait for each other."""
-        if self._requires is None:
-            return
         thread = get_ident()
         if thread in self._requiring:
             raise NativeLibraryError(
@@ -270,7 +270,7 @@ class LibraryLoader:
             )
         self._requiring.add(thread)
         try:
-            self._requires()
+            requires()
         finally:
             self._requiring.discard(thread)
 
@@ -311,13 +311,13 @@ class LibraryLoader:
 def _from_override(
     loader: LibraryLoader, library: _Library, prefer_system: "bool | None"
 ) -> "LoadedLibrary | None":
-    variable = f"NATIVE_LIB_{_shouted(library.name)}_PATH"
+    variable = f"NATIVE_LIB_{library.variable_part}_PATH"
     path = os.environ.get(variable)
     if not path:
         return None
     _debug(f"{loader.provider}: {variable} names {path}")
     path = os.path.abspath(path)
-    _open_checked(loader, library, path, mend=f"correct or unset {variable}")
+    _open_checked(loader, library, path, f"correct or unset {variable}")
     return LoadedLibrary(library.name, path, "override")
 
 
@@ -336,9 +336,8 @@ def _from_loaded_copy(
 def _from_system(
     loader: LibraryLoader, library: _Library, prefer_system: "bool | None"
 ) -> "LoadedLibrary | None":
-    variable = f"PREFER_{_shouted(library.name)}_SYSTEM_LIBRARY"
-    asked = _is_on(os.environ[variable]) if os.environ.get(variable) else prefer_system
-    if not asked:
+    value = os.environ.get(f"PREFER_{library.variable_part}_SYSTEM_LIBRARY")
+    if not (_is_on(value) if value else prefer_system):
         return None
     if library.is_private:
         _debug(f"{loader.provider}: {library.runtime_name} is a private name, no system has it")
@@ -355,9 +354,7 @@ def _from_system(
 def _from_wheel(
     loader: LibraryLoader, library: _Library, prefer_system: "bool | None"
 ) -> LoadedLibrary:
-    again = f"{loader.distribution}=={loader.version}" if loader.version else loader.distribution
-    mend = f'python -m pip install --force-reinstall --no-deps "{again}"'
-    _open_checked(loader, library, library.path, mend)
+    _open_checked(loader, library, library.path)
     return LoadedLibrary(library.name, library.path, "wheel")
 
 
@@ -367,7 +364,7 @@ _STEPS = (_from_override, _from_loaded_copy, _from_system, _from_wheel)
 # Opening a file, and asking the system who answers for it. ---------------------------------------
 
 
-def _open_checked(loader: LibraryLoader, library: _Library, path: str, mend: str) -> None:
+def _open_checked(loader: LibraryLoader, library: _Library, path: str, mend: str = "") -> None:
     try:
         _refuse_truncated(path)
         if library.anchor and path == library.path:
@@ -450,6 +447,8 @@ def _not_found(
         state = "no such file"
     except OSError as unreadable:  # inside a zip archive, or a folder that may not be entered
         state = str(unreadable.strerror)
+    again = f"{loader.distribution}=={loader.version}" if loader.version else loader.distribution
+    mend = mend or f'python -m pip install --force-reinstall --no-deps "{again}"'
     machine = os.uname().machine if hasattr(os, "uname") else f"{sys.maxsize.bit_length() + 1} bit"
     message = _lines(
         f"{loader.provider} cannot load its library {library.name!r}.",
@@ -528,7 +527,7 @@ if sys.platform == "win32":
     _SEARCH_DLL_LOAD_DIR = 0x100
 
     def _open(path: str, mode: int) -> int:
-        """Open a file by its path, or a name by the system's search; see `_dlopen` below."""
+        """Open a file by its path, or a name by the system's search; see the other `_open` below."""
         beside = _SEARCH_DLL_LOAD_DIR if os.path.isabs(path) else 0
         if sys.implementation.name == "cpython":
             try:
@@ -580,11 +579,12 @@ if sys.platform == "win32":
 else:
     _NOLOAD = getattr(os, "RTLD_NOLOAD", 4)
 
-    def _dlopen(name: "str | None", mode: int) -> int:
-        """Call what ``ctypes.CDLL`` calls, for a quarter of what importing ctypes costs.
+    def _open(path: "str | None", mode: int) -> int:
+        """Open a file by its path, or a name by the system's search; None is the global scope.
 
-        Elsewhere than on CPython ``_ctypes`` is another module: PyPy's returns objects that never
-        compare equal.
+        Calls what ``ctypes.CDLL`` calls, for a quarter of what importing ctypes costs. Elsewhere
+        than on CPython ``_ctypes`` is another module: PyPy's returns objects that never compare
+        equal.
         """
         if sys.implementation.name == "cpython":
             try:
@@ -592,19 +592,15 @@ else:
             except ImportError:
                 pass
             else:
-                # The stub forgets None, which stands for the global scope.
-                return dlopen(name, mode | os.RTLD_NOW)  # type: ignore[arg-type]
+                # The stub forgets that the path may be None.
+                return dlopen(path, mode | os.RTLD_NOW)  # type: ignore[arg-type]
         import ctypes
 
-        return ctypes.CDLL(name, mode | os.RTLD_NOW)._handle
-
-    def _open(path: str, mode: int) -> int:
-        """Open a file by its path, or a name by the system's search."""
-        return _dlopen(path, mode)
+        return ctypes.CDLL(path, mode | os.RTLD_NOW)._handle
 
     def _handle_by_name(runtime_name: str, path: str) -> "int | None":
         try:
-            return _dlopen(runtime_name, _NOLOAD)
+            return _open(runtime_name, _NOLOAD)
         except OSError:
             return None
 
@@ -615,7 +611,7 @@ else:
     def _address_of(handle: "int | None", symbol: str) -> "int | None":
         """Look a symbol up in a library, or in the global scope (None)."""
         if handle is None:
-            handle = _dlopen(None, LoadMode.LOCAL)
+            handle = _open(None, LoadMode.LOCAL)
         try:
             from _ctypes import dlsym
         except ImportError:
@@ -669,29 +665,24 @@ else:
                 OSError: a segment goes on behind the end of the file.
             """
             try:
-                file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+                file = os.open(path, os.O_RDONLY)
             except OSError:
                 return  # the loader has words for it
             try:
-                head, size = os.read(file, 4096), os.fstat(file).st_size
+                head = os.read(file, 1024).ljust(1024, b"\0")
+                size = os.lseek(file, 0, os.SEEK_END)
             finally:
                 os.close(file)
-            if head[:4] != b"\x7fELF" or len(head) < 64:
-                return
-            order: Literal["little", "big"] = "little" if head[5] == 1 else "big"
-
-            def number(at: int, width: int) -> int:
-                return int.from_bytes(head[at : at + width], order)
-
-            # Where the program headers are, and in each the offset and size of a segment.
-            table, sizes, width, offset, length = (
-                (number(0x20, 8), 0x36, 8, 8, 32)
-                if head[4] == 2
-                else (number(0x1C, 4), 0x2A, 4, 4, 16)
-            )
-            step = number(sizes, 2)
-            for at in range(table, table + step * number(sizes + 2, 2), step or 1):
-                end = number(at + offset, width) + number(at + length, width)
+            wide = sys.maxsize > 2**32
+            if head[:5] != (b"\x7fELF\2" if wide else b"\x7fELF\1"):
+                return  # the loader refuses what is made for other machines
+            words = memoryview(head).cast("Q" if wide else "I")
+            # Where the program headers begin, and how long each is; in its words 1 and 4 are a
+            # segment's offset and size.
+            first, step = (words[4] // 8, 7) if wide else (words[7] // 4, 8)
+            count = int.from_bytes(head[0x38:0x3A] if wide else head[0x2C:0x2E], sys.byteorder)
+            for at in range(first, min(first + step * count, len(words) - 4), step):
+                end = words[at + 1] + words[at + 4]
                 if end > size:
                     raise OSError(f"{path}: file too short, a segment ends at byte {end}")
 
@@ -709,11 +700,6 @@ def _same_file(one: str, other: str) -> bool:
         return False
 
 
-def _shouted(name: str) -> str:
-    """Turn a library's name into its part of an environment variable: my-lib gives MY_LIB."""
-    return "".join(letter if letter.isalnum() else "_" for letter in name).upper()
-
-
 def _is_on(value: str) -> bool:
     return value.strip().lower() not in ("", "0", "false", "no", "off")
 
@@ -725,7 +711,8 @@ def _lines(headline: str, **facts: str) -> str:
 
 
 def _debug(message: str) -> None:
-    if _is_on(os.environ.get("NATIVE_LIB_DEBUG", "")):
+    value = os.environ.get("NATIVE_LIB_DEBUG")
+    if value and _is_on(value):
         print(f"native-lib: {message}", file=sys.stderr)
 
 
