@@ -168,6 +168,14 @@ def test_upstreams_output_and_export_names_are_kept(tmp_path: Path) -> None:
     assert '"runtime_name": "native_zlib__z.so.1"' in manifest(folder)
 
 
+def test_project_without_c_whose_toolchain_file_names_a_c_compiler(tmp_path: Path) -> None:
+    folder = lab.generate(tmp_path, language="cxx") / "libfoo"
+    lab.run(
+        *(lab.tool("cmake"), "-G", "Ninja", "-S", str(folder), "-B", str(folder / "build")),
+        *("-DCMAKE_C_COMPILER=cc", "-DSKBUILD_PROJECT_VERSION=1.0.0"),
+    )
+
+
 # What others find in the wheel ------------------------------------------------------------------
 
 PROGRAM = """#include <foo/foo.h>
