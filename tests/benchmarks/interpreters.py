@@ -32,7 +32,7 @@ def environments(
             *("pip", "install", "--quiet", "--no-deps", "--compile-bytecode"),
             *("--python", environment.python, provider),
         )
-        _insist_on_compiled_modules(environment)
+        insist_on_compiled_modules(environment)
         made[version] = environment
     return made
 
@@ -52,8 +52,14 @@ def full_version(python: Path) -> str:
     return lab.run(python, "-I", "-c", "import sys; print(sys.version.split()[0])").strip()
 
 
-def _insist_on_compiled_modules(environment: lab.Environment) -> None:
-    told = isolated(environment, "import libfoo", "-v")
+def insist_on_compiled_modules(environment: lab.Environment) -> None:
+    """Look how Python gets the provider's modules.
+
+    Raises:
+        NotCompiledError: not all from the files that the installation compiled.
+    """
+    # -B, or else looking would compile what was not.
+    told = isolated(environment, "import libfoo", "-v", "-B")
     compiled = sum(
         line.startswith("# code object from") and line.rstrip("'").endswith(".pyc")
         for line in told.splitlines()

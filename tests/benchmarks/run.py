@@ -37,7 +37,7 @@ def main(arguments: list[str]) -> int:
     _show("# Benchmarks", machine.table(told).markdown())
     measured: dict[str, Measurement] = {}
     with tempfile.TemporaryDirectory() as folder:
-        for name, measurement in _measure(options.only, Path(folder), pythons, options.quick):
+        for name, measurement in measure(options.only, Path(folder), pythons, options.quick):
             _show(measurement.table.markdown())
             measured[name] = measurement
     bounds = [bound for measurement in measured.values() for bound in measurement.bounds]
@@ -51,9 +51,10 @@ def main(arguments: list[str]) -> int:
     return 0 if options.quick else int(any(bound.broken for bound in bounds))
 
 
-def _measure(
+def measure(
     names: Sequence[str], folder: Path, pythons: Mapping[str, Path], quick: bool
 ) -> Iterator[tuple[str, Measurement]]:
+    """Take the measurements of these names, one after the other."""
     effort = QUICK if quick else Effort()
     environments: dict[str, lab.Environment] = {}
     if {"import-cost", "modules"} & set(names):
