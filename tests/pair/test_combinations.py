@@ -65,7 +65,13 @@ def test_combination(answers: Answers, tmp_path: Path) -> None:
     if tag[1] == "abi3":
         assert tag[0] == ("cp312" if chosen["binding"] == "nanobind" else "cp311")
     env = lab.new_environment(tmp_path / "env", pair.provider, pair.consumer, python=newest)
-    lab.uv("pip", "install", "--quiet", "--python", env.python, "pytest")
+    lab.uv("pip", "install", "--quiet", "--python", env.python, "pytest", "mypy")
     tests = [pair.folder / "libfoo" / "tests", pair.folder / "foo-ext" / "tests"]
     said = lab.run(env.python, "-m", "pytest", "-q", "-p", "no:cacheprovider", *tests)
     assert f"{7 if chosen['language'] == 'cxx' else 5} passed" in said
+    lab.run(env.python, "-m", "mypy", "--strict", "-p", "libfoo", "-p", "foo_ext", cwd=tmp_path)
+    if chosen["binding"] != "nanobind":  # its functions are objects of a type that stubtest rejects
+        allowed_to_differ = tmp_path / "allowed"
+        allowed_to_differ.write_text("foo_ext._ext.__test__\n", encoding="utf-8")  # Cython's own
+        command = ["mypy.stubtest", "--ignore-unused-allowlist", "--allowlist"]
+        lab.run(env.python, "-m", *command, allowed_to_differ, "foo_ext", "libfoo", cwd=tmp_path)

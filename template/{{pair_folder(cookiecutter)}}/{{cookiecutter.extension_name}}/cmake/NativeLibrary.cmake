@@ -544,16 +544,17 @@ endfunction()
 
 # Folders in __FILE__ and debug information would make each build folder's wheel a different one.
 function(_native_library_forget_folders target)
+    # Not for other languages: a resource compiler would stumble over the option.
     if(MSVC)
-        target_compile_options(${target} PRIVATE /Brepro)
+        target_compile_options(${target} PRIVATE $<$<COMPILE_LANGUAGE:C,CXX>:/Brepro>)
         target_link_options(${target} PRIVATE /Brepro)
     else()
-        target_compile_options(
-            ${target}
-            PRIVATE
-                "-ffile-prefix-map=${CMAKE_SOURCE_DIR}=."
-                "-ffile-prefix-map=${CMAKE_BINARY_DIR}=build"
-        )
+        foreach(folder IN ITEMS "${CMAKE_SOURCE_DIR}=." "${CMAKE_BINARY_DIR}=build")
+            target_compile_options(
+                ${target}
+                PRIVATE "$<$<COMPILE_LANGUAGE:C,CXX>:-ffile-prefix-map=${folder}>"
+            )
+        endforeach()
     endif()
 endfunction()
 
