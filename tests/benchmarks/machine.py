@@ -14,16 +14,17 @@ from benchmarks.report import Table
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+NOT_TOLD = "not told"
 TOOLS = ("cookiecutter", "build", "pip", "uv", "scikit-build-core")
 
 
 def facts(pythons: Iterable[str]) -> dict[str, str]:
     """Return what a reader must know to compare figures."""
-    load = f"{os.getloadavg()[0]:.2f}" if hasattr(os, "getloadavg") else "not told"
+    load = f"{os.getloadavg()[0]:.2f}" if hasattr(os, "getloadavg") else NOT_TOLD
     return {
         "processor": f"{os.cpu_count()} x {_processor()}",
         "system": f"{platform.platform()}, {' '.join(platform.libc_ver()).strip() or 'no libc'}",
-        "compiler": lab.run("cc", "--version").splitlines()[0],
+        "compiler": _first_line("cc", "--version"),
         "Pythons": ", ".join(pythons),
         "tools": ", ".join(f"{name} {_version(name)}" for name in TOOLS),
         "commit": _commit(),
@@ -54,11 +55,15 @@ def _version(name: str) -> str:
 
 def _commit() -> str:
     """Return the commit measured, and whether the tree had changes on top of it."""
+    git = ("git", "-C", str(lab.ROOT))
+    commit = _first_line(*git, "rev-parse", "--short", "HEAD")
+    changed = _first_line(*git, "status", "--porcelain", "--", "loader", "template")
+    return f"{commit}, with changes" if changed not in ("", NOT_TOLD) else commit
+
+
+def _first_line(*command: str) -> str:
+    """Return what a command prints first; not every machine has it, nor every copy a history."""
     try:
-        commit = lab.run("git", "-C", lab.ROOT, "rev-parse", "--short", "HEAD").strip()
-        changed = lab.run(
-            "git", "-C", lab.ROOT, "status", "--porcelain", "--", "loader", "template"
-        )
-    except (OSError, lab.CommandError):  # an unpacked archive has no history
-        return "not told"
-    return f"{commit}, with changes" if changed.strip() else commit
+        return "".join(lab.run(*command).splitlines()[:1])
+    except (OSError, lab.CommandError):
+        return NOT_TOLD

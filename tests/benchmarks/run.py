@@ -64,7 +64,7 @@ def measure(
         yield "import-cost", import_cost.measure(environments, effort)
     if "modules" in names:
         yield "modules", modules.measure(environments)
-    if "many-providers" in names:
+    if "many-providers" in names and sys.platform == "linux":  # it compiles ELF files
         yield "many-providers", many_providers.measure(folder / "many", pythons, effort)
     if "first-use" in names:
         yield "first-use", first_use.measure(folder, effort)
