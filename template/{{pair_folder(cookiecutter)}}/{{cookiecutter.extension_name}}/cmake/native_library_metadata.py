@@ -42,7 +42,7 @@ def build_state(state: str) -> None:
 
 def get_requires_for_dynamic_metadata(settings: Mapping[str, Any]) -> list[str]:
     """Hook: the providers are build requirements, and need no place in build-system.requires."""
-    return list(_providers(settings).values())
+    return list(dict.fromkeys(_providers(settings).values()))
 
 
 def dynamic_metadata(
@@ -55,7 +55,7 @@ def dynamic_metadata(
     if _state == "sdist":
         return {"dependencies": []}
     manifests = [_manifest(package, named) for package, named in _providers(settings).items()]
-    return {"dependencies": [manifest.REQUIREMENT for manifest in manifests]}
+    return {"dependencies": list(dict.fromkeys(manifest.REQUIREMENT for manifest in manifests))}
 
 
 def dynamic_wheel(settings: Mapping[str, Any]) -> dict[str, bool]:
@@ -66,7 +66,11 @@ def dynamic_wheel(settings: Mapping[str, Any]) -> dict[str, bool]:
 def _providers(settings: Mapping[str, Any]) -> dict[str, str]:
     """Return the requirement of each provider by CMake package, without the system's."""
     libraries = settings.get("libraries")
-    if not isinstance(libraries, dict) or not libraries:
+    if (
+        not isinstance(libraries, dict)
+        or not libraries
+        or not all(isinstance(named, str) for named in libraries.values())
+    ):
         sys.exit(
             "native_library_metadata: pyproject.toml names no provider. Write, for example, "
             'libraries = { foo = "libfoo" } into its [[tool.dynamic-metadata]] table.'
@@ -102,36 +106,43 @@ def _import_name(requirement: str) -> str:
     return re.sub(r"[-._]+", "_", found[0]).lower() if found else requirement
 
 
-def _settings(pyproject: Path) -> Mapping[str, Any]:
-    """Return the table of pyproject.toml that the back end passes to the hooks."""
+def _libraries(folder: Path) -> dict[str, str]:
+    """Return the libraries that the nearest pyproject.toml, in a folder or above it, names."""
     if sys.version_info >= (3, 11):
         import tomllib
     else:
         import tomli as tomllib  # scikit-build-core requires it there
 
-    tables = tomllib.loads(pyproject.read_text(encoding="utf-8")).get("tool", {})
+    for file in (parent / "pyproject.toml" for parent in (folder, *folder.parents)):
+        if file.is_file():
+            break
+    else:
+        sys.exit(f"There is no pyproject.toml in {folder} or above it.")
+    tables = tomllib.loads(file.read_text(encoding="utf-8")).get("tool", {})
     for table in tables.get("dynamic-metadata", []):
-        asked = table["provider"]
-        if isinstance(asked, dict) and asked.get("module") == Path(__file__).stem:
-            return table  # type: ignore[no-any-return]
+        hook = table.get("provider")
+        if isinstance(hook, dict) and hook.get("module") == Path(__file__).stem:
+            libraries: dict[str, str] = table.get("libraries", {})
+            return libraries
     return {}
 
 
-def locate(pyproject: Path, package: str) -> dict[str, str]:
+def locate(folder: Path, package: str) -> dict[str, str]:
     """Return where CMake must find a package: a provider's folder, or the system (no folder).
 
     Args:
-        pyproject: the consumer's pyproject.toml.
+        folder: the consumer's, with its pyproject.toml in it or above it.
         package: the CMake package.
 
     Raises:
         SystemExit: pyproject.toml does not name the package, or its provider is not installed.
     """
-    libraries = _settings(pyproject).get("libraries", {})
+    libraries = _libraries(folder)
     if package not in libraries:
         sys.exit(
-            f"{pyproject} does not say who provides {package}: write {package} = "
-            '"<distribution>" into libraries of its [[tool.dynamic-metadata]] table.'
+            f"pyproject.toml does not say who provides {package}: write {package} = "
+            f'"<distribution>" into libraries of a [[tool.dynamic-metadata]] table whose provider '
+            f'is {{ path = "cmake", module = "{Path(__file__).stem}" }}.'
         )
     if _from_system(package):
         return {"source": "system", "folder": _installed_folder(libraries[package]) or ""}
@@ -148,17 +159,17 @@ def _installed_folder(requirement: str) -> str | None:
     return Path(manifest.__file__ or "").parent.as_posix()
 
 
-def requirements(pyproject: Path, targets: list[str]) -> list[dict[str, object]]:
+def requirements(folder: Path, targets: list[str]) -> list[dict[str, object]]:
     """Return what ``_native_requires.py`` says of CMake targets, a dictionary for each provider.
 
     Args:
-        pyproject: the consumer's pyproject.toml.
+        folder: the consumer's, with its pyproject.toml in it or above it.
         targets: what the extension modules link, as ``package::library``.
 
     Raises:
         SystemExit: a provider is not installed, or has no such library.
     """
-    libraries = _settings(pyproject).get("libraries", {})
+    libraries = _libraries(folder)
     needs: dict[str, dict[str, object]] = {}
     for target in dict.fromkeys(targets):
         package = target.partition("::")[0]
@@ -200,13 +211,13 @@ def _literal(need: dict[str, object]) -> list[str]:
     return ["    {", *(f"        {key!r}: {fact!r}," for key, fact in need.items()), "    },"]
 
 
-def _main(command: str, pyproject: str, *arguments: str) -> None:
-    """Answer NativeLibrary.cmake: locate PYPROJECT PACKAGE, or record PYPROJECT OUTPUT TARGET..."""
+def _main(command: str, folder: str, *arguments: str) -> None:
+    """Answer NativeLibrary.cmake: locate FOLDER PACKAGE, or record FOLDER OUTPUT TARGET..."""
     if command == "locate":
-        print(json.dumps(locate(Path(pyproject), arguments[0])))
+        print(json.dumps(locate(Path(folder), arguments[0])))
     else:
         output, *targets = arguments
-        _write_requirements(Path(output), requirements(Path(pyproject), targets))
+        _write_requirements(Path(output), requirements(Path(folder), targets))
 
 
 if __name__ == "__main__":

@@ -520,7 +520,7 @@ macro(_native_library_ask command)
     execute_process(
         COMMAND
             "${Python_EXECUTABLE}" "${_NATIVE_LIBRARY_DIR}/native_library_metadata.py" ${command}
-            "${CMAKE_SOURCE_DIR}/pyproject.toml" ${ARGN}
+            "${CMAKE_SOURCE_DIR}" ${ARGN}
         OUTPUT_VARIABLE answer
         ERROR_VARIABLE complaint
         RESULT_VARIABLE failed

@@ -1,0 +1,111 @@
+"""native_library_metadata.py: the hooks, and what NativeLibrary.cmake asks."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import native_library_metadata as metadata
+import pytest
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+MANIFEST = """
+FORMAT = 1
+DISTRIBUTION = "{distribution}"
+VERSION = "1.4.2"
+COMPATIBILITY = "SameMajorVersion"
+REQUIREMENT = "{distribution}>=1.4.2,<2"
+PACKAGE = "foo"
+LIBRARIES = {{"foo": {{"target": "foo::foo"}}, "extra": {{"target": "foo::extra"}}}}
+"""
+
+
+@pytest.fixture
+def providers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder on sys.path with two providers."""
+    for name in ("lib_one", "libtwo"):
+        (tmp_path / "site" / name).mkdir(parents=True)
+        (tmp_path / "site" / name / "__init__.py").touch()
+        text = MANIFEST.format(distribution=name.replace("_", "-"))
+        (tmp_path / "site" / name / "_native_libs.py").write_text(text, encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path / "site")
+    monkeypatch.delenv("NATIVE_LIB_SYSTEM", raising=False)
+    monkeypatch.setattr(metadata, "_state", "wheel")
+    for name in [name for name in sys.modules if name.partition(".")[0] in ("lib_one", "libtwo")]:
+        monkeypatch.delitem(sys.modules, name)
+    return tmp_path / "site"
+
+
+SETTINGS = {"libraries": {"foo": "lib-one>=1.2", "FOO2": "lib-one>=1.2", "bar": "libtwo"}}
+
+
+def test_hooks(providers: Path) -> None:
+    assert metadata.get_requires_for_dynamic_metadata(SETTINGS) == ["lib-one>=1.2", "libtwo"]
+    bounds = {"dependencies": ["lib-one>=1.4.2,<2", "libtwo>=1.4.2,<2"]}
+    assert metadata.dynamic_metadata(SETTINGS, {}) == bounds
+    assert metadata.dynamic_wheel(SETTINGS) == {"dependencies": True}
+
+
+def test_sdist_has_no_bounds(providers: Path) -> None:
+    metadata.build_state("sdist")
+    assert metadata.dynamic_metadata(SETTINGS, {}) == {"dependencies": []}
+
+
+@pytest.mark.parametrize(
+    ("asked", "left"),
+    [
+        ("", ["lib-one", "libtwo"]),
+        ("foo", ["libtwo"]),
+        ("FOO, bar", []),
+        ("all", []),
+        ("x;bar", ["lib-one"]),
+    ],
+)
+def test_system_libraries_are_not_required(
+    providers: Path, monkeypatch: pytest.MonkeyPatch, asked: str, left: list[str]
+) -> None:
+    monkeypatch.setenv("NATIVE_LIB_SYSTEM", asked)
+    settings = {"libraries": {"foo": "lib-one", "bar": "libtwo"}}
+    assert metadata.get_requires_for_dynamic_metadata(settings) == left
+    assert len(metadata.dynamic_metadata(settings, {})["dependencies"]) == len(left)
+
+
+@pytest.mark.parametrize(
+    "settings", [{}, {"libraries": {}}, {"libraries": ["foo"]}, {"libraries": {"foo": 1}}]
+)
+def test_no_provider_named(settings: dict[str, object]) -> None:
+    with pytest.raises(SystemExit, match=r'libraries = \{ foo = "libfoo" \}'):
+        metadata.get_requires_for_dynamic_metadata(settings)
+
+
+def test_provider_that_is_broken_is_not_taken_for_absent(providers: Path) -> None:
+    (providers / "libtwo" / "__init__.py").write_text("import something_absent", encoding="utf-8")
+    with pytest.raises(ModuleNotFoundError, match="something_absent"):
+        metadata.dynamic_metadata(SETTINGS, {})
+
+
+def test_locate_looks_for_pyproject_above_the_cmake_folder(providers: Path, tmp_path: Path) -> None:
+    native = tmp_path / "project" / "native"
+    native.mkdir(parents=True)
+    (tmp_path / "project" / "pyproject.toml").write_text(
+        '[[tool.dynamic-metadata]]\nprovider = "another"\n'
+        '[[tool.dynamic-metadata]]\nlibraries = { foo = "lib-one" }\n'
+        'provider = { path = "cmake", module = "native_library_metadata" }\n',
+        encoding="utf-8",
+    )
+    folder = (providers / "lib_one").as_posix()
+    assert metadata.locate(native, "foo") == {"source": "provider", "folder": folder}
+    (need,) = metadata.requirements(native, ["foo::foo", "foo::extra", "foo::foo"])
+    assert need["libraries"] == ("foo", "extra")
+    assert need["provider"] == "lib_one"
+    with pytest.raises(SystemExit, match=r"lib-one has no target foo::absent; it has foo::foo"):
+        metadata.requirements(native, ["foo::absent"])
+
+
+def test_no_pyproject(tmp_path: Path) -> None:
+    if any((parent / "pyproject.toml").exists() for parent in tmp_path.parents):
+        pytest.skip("a pyproject.toml lies above the temporary folder")
+    with pytest.raises(SystemExit, match=r"There is no pyproject\.toml in"):
+        metadata.locate(tmp_path, "foo")
