@@ -112,8 +112,14 @@ class _Library:
     """One library that a provider ships, as its manifest describes it."""
 
     __slots__ = (
-        *("anchor", "is_private", "name", "needs", "path", "probe_symbol", "runtime_name"),
-        "variable_part",
+        "anchor",
+        "is_private",
+        "name",
+        "needs",
+        "path",
+        "probe_symbol",
+        "runtime_name",
+        "tag",
     )
 
     def __init__(
@@ -134,7 +140,7 @@ class _Library:
         # Whether the name belongs to one provider (``libfoo__foo``), not to the system.
         self.is_private = "__" in os.path.basename(runtime_name)
         # Its part of the environment variables' names: my-lib gives MY_LIB.
-        self.variable_part = "".join(letter if letter.isalnum() else "_" for letter in name).upper()
+        self.tag = "".join(letter if letter.isalnum() else "_" for letter in name).upper()
 
 
 class LibraryLoader:
@@ -252,13 +258,13 @@ class LibraryLoader:
                 offers no way to open a library.
         """
         wanted = names or tuple(self._libraries)
-        if not self._loaded.keys() >= {*wanted}:
+        if not all(name in self._loaded for name in wanted):
             if self._requires is not None:
                 self._load_required_providers(self._requires)
             with _lock:
                 for name in wanted:
                     self._load(name, prefer_system)
-        return tuple(map(self._loaded.__getitem__, wanted))
+        return tuple(self._loaded[name] for name in wanted)
 
     def _load_required_providers(self, requires: "Callable[[], object]") -> None:
         """Not under the lock: two threads that load two providers must not wait for each other."""
@@ -311,7 +317,7 @@ class LibraryLoader:
 def _from_override(
     loader: LibraryLoader, library: _Library, prefer_system: "bool | None"
 ) -> "LoadedLibrary | None":
-    variable = f"NATIVE_LIB_{library.variable_part}_PATH"
+    variable = f"NATIVE_LIB_{library.tag}_PATH"
     path = os.environ.get(variable)
     if not path:
         return None
@@ -336,7 +342,7 @@ def _from_loaded_copy(
 def _from_system(
     loader: LibraryLoader, library: _Library, prefer_system: "bool | None"
 ) -> "LoadedLibrary | None":
-    value = os.environ.get(f"PREFER_{library.variable_part}_SYSTEM_LIBRARY")
+    value = os.environ.get(f"PREFER_{library.tag}_SYSTEM_LIBRARY")
     if not (_is_on(value) if value else prefer_system):
         return None
     if library.is_private:
