@@ -8,7 +8,7 @@ import json
 import keyword
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import click
@@ -54,8 +54,14 @@ def check(answers: Answers, question: str) -> str:
     return ""
 
 
-def pair_folder(answers: Answers) -> str:
-    """Check all answers, then return the name of the folder to generate."""
+def pair_folder(items: Iterable[tuple[str, str]]) -> str:
+    """Check all answers, then return the name of the folder to generate.
+
+    Args:
+        items: the answers. Not as a mapping, because cruft looks for the template in a folder with
+            "cookiecutter." in its name, and ``cookiecutter.items()`` is one.
+    """
+    answers = dict(items)
     file = Path(__file__).with_name("cookiecutter.json")
     questions = json.loads(file.read_text(encoding="utf-8"))
     for question, offered in questions.items():
