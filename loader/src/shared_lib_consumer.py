@@ -97,7 +97,7 @@ def load_library_module(name: str, prefer_system: "bool | None" = None) -> "tupl
         NativeLibraryError: whatever the provider's loader has to say.
     """
     try:
-        provider = _import_provider(name, f"The native library provider {name}", name)
+        provider = _import_provider(name, f"This needs the native library provider {name}", name)
     except LibraryNotFoundError:
         if not prefer_system:
             raise
