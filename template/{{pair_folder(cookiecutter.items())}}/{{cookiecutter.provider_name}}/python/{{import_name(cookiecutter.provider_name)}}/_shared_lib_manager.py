@@ -236,7 +236,7 @@ class LibraryLoader:
         self._libraries = {library.name: library for library in libraries}
         self._mode = mode
         self._requires = requires
-        self._requiring: set[int] = set()
+        self._requiring: set[tuple[int, int]] = set()
         self._loaded: dict[str, LoadedLibrary] = {}
 
     def load(self, *names: str, prefer_system: "bool | None" = None) -> "tuple[LoadedLibrary, ...]":
@@ -268,7 +268,8 @@ class LibraryLoader:
 
     def _load_required_providers(self, requires: "Callable[[], object]") -> None:
         """Not under the lock: two threads that load two providers must not wait for each other."""
-        thread = get_ident()
+        # With the process: a fork leaves the other threads' entries behind, and reuses their numbers.
+        thread = (os.getpid(), get_ident())
         if thread in self._requiring:
             raise NativeLibraryError(
                 f"{self.provider} requires itself: a provider that it requires asks for "
@@ -451,7 +452,9 @@ def _not_found(
         state = f"{os.stat(path).st_size} bytes"
     except FileNotFoundError:
         state = "no such file"
-    except OSError as unreadable:  # inside a zip archive, or a folder that may not be entered
+    except NotADirectoryError:
+        state = "inside an archive, where the system opens no library: unpack it"
+    except OSError as unreadable:  # in a folder that may not be entered
         state = str(unreadable.strerror)
     again = f"{loader.distribution}=={loader.version}" if loader.version else loader.distribution
     mend = mend or f'python -m pip install --force-reinstall --no-deps "{again}"'
@@ -544,7 +547,9 @@ if sys.platform == "win32":
                 return LoadLibrary(path, _SEARCH_DEFAULT_DIRS | beside)
         import ctypes
 
-        return ctypes.WinDLL(path, winmode=_SEARCH_DEFAULT_DIRS | beside)._handle
+        library = ctypes.WinDLL(path, winmode=_SEARCH_DEFAULT_DIRS | beside)
+        _held.append(library)
+        return library._handle
 
     def _handle_by_name(runtime_name: str, path: str) -> "int | None":
         """Windows looks among the loaded modules first; asked after a load, it loads nothing."""
@@ -602,7 +607,9 @@ else:
                 return dlopen(path, mode | os.RTLD_NOW)  # type: ignore[arg-type]
         import ctypes
 
-        return ctypes.CDLL(path, mode | os.RTLD_NOW)._handle
+        library = ctypes.CDLL(path, mode | os.RTLD_NOW)
+        _held.append(library)
+        return library._handle
 
     def _handle_by_name(runtime_name: str, path: str) -> "int | None":
         try:
@@ -623,8 +630,11 @@ else:
         except ImportError:
             import ctypes
 
-            function = getattr(ctypes.CDLL(None, handle=handle), symbol, None)
-            return function and ctypes.cast(function, ctypes.c_void_p).value
+            # Not CDLL(None, handle=handle): PyPy's looks nothing up by a handle.
+            find = ctypes.CDLL(None).dlsym
+            find.restype = ctypes.c_void_p
+            address: int | None = find(ctypes.c_void_p(handle), symbol.encode())
+            return address
         try:
             return dlsym(handle, symbol)
         except OSError:
@@ -721,6 +731,9 @@ def _debug(message: str) -> None:
     if value and _is_on(value):
         print(f"native-lib: {message}", file=sys.stderr)
 
+
+# PyPy closes a library when nobody holds its object any longer; a reload must not forget them.
+_held: "list[object]" = globals().get("_held", [])
 
 _lock = RLock()
 
