@@ -20,6 +20,12 @@ def install_group(session: nox.Session, group: str) -> None:
     session.install("--retries", "10", *requirements)
 
 
+def native_lib(session: nox.Session, *arguments: str) -> None:
+    """Run the `native-lib` command from the sources."""
+    source = str(ROOT / "loader" / "src")
+    session.run("python", "-m", "native_lib", *arguments, env={"PYTHONPATH": source})
+
+
 @nox.session
 def demo(session: nox.Session) -> None:
     """Generate the default pair in a temporary folder, build and install it, and use it."""
@@ -28,23 +34,19 @@ def demo(session: nox.Session) -> None:
         session.run("cookiecutter", str(ROOT), "--no-input", "--default-config", "-o", folder)
         pair = Path(folder, "foo-wheels")
         session.chdir(pair)
-        session.run("python", "-m", "build", "--wheel", "--outdir", "dist", "libfoo")
+        build = ["python", "-m", "build", "--wheel", "--outdir", "dist"]
+        session.run(*build, "libfoo")
         (provider,) = (pair / "dist").glob("libfoo-*.whl")
         constraints = pair / "dist" / "constraints.txt"
         constraints.write_text(f"libfoo @ {provider.as_uri()}\n", encoding="utf-8")
-        session.run(
-            *("python", "-m", "build", "--wheel", "--outdir", "dist", "foo-ext"),
-            env={"PIP_CONSTRAINT": str(constraints)},
-        )
+        session.run(*build, "foo-ext", env={"PIP_CONSTRAINT": str(constraints)})
         (consumer,) = (pair / "dist").glob("foo_ext-*.whl")
         session.run("python", "-m", "venv", "fresh")
-        python = pair / "fresh" / ("Scripts" if sys.platform == "win32" else "bin") / "python"
-        session.run(
-            *(str(python), "-m", "pip", "install", "--quiet", str(provider), str(consumer)),
-            external=True,
-        )
+        python = str(pair / "fresh" / ("Scripts" if sys.platform == "win32" else "bin") / "python")
+        install = [python, "-m", "pip", "install", "--quiet"]
+        session.run(*install, str(provider), str(consumer), external=True)
         code = "import foo_ext; print('foo_ext.square(3) =', foo_ext.square(3))"
-        session.run(str(python), "-c", code, external=True, env={"NATIVE_LIB_DEBUG": "1"})
+        session.run(python, "-c", code, external=True, env={"NATIVE_LIB_DEBUG": "1"})
 
 
 @nox.session
@@ -64,29 +66,21 @@ def lint(session: nox.Session) -> None:
     for platform in PLATFORMS:
         session.run("mypy", "--platform", platform, "loader", "template/local_extensions.py")
     session.run("mypy", "tests", "noxfile.py")
-    session.run(
-        *("python", "-m", "native_lib", "vendor", "--check", "."),
-        env={"PYTHONPATH": str(ROOT / "loader" / "src")},
-    )
+    native_lib(session, "vendor", "--check", ".")
 
 
 @nox.session
 def vendor(session: nox.Session) -> None:
     """Bring the vendored copies in template/ up to date with loader/."""
-    session.run(
-        *("python", "-m", "native_lib", "vendor", "."),
-        env={"PYTHONPATH": str(ROOT / "loader" / "src")},
-    )
+    native_lib(session, "vendor", ".")
 
 
 @nox.session
 def all_combinations(session: nox.Session) -> None:
     """Generate, build, import and test the pair for every combination of the template's options."""
     install_group(session, "tests")
-    session.run(
-        *("pytest", "tests/pair/test_combinations.py", "--all-combinations"),
-        *(session.posargs or ("-n", "auto")),
-    )
+    command = ["pytest", "tests/pair/test_combinations.py", "--all-combinations"]
+    session.run(*command, *(session.posargs or ("-n", "auto")))
 
 
 @nox.session

@@ -24,13 +24,11 @@ def build(session: nox.Session) -> None:
     """Build both wheels into dist/, the consumer against the provider just built."""
     session.install("build")
     shutil.rmtree(DIST, ignore_errors=True)
-    session.run("python", "-m", "build", "--wheel", "--outdir", str(DIST), PROVIDER)
+    command = ["python", "-m", "build", "--wheel", "--outdir", str(DIST)]
+    session.run(*command, PROVIDER)
     # This very wheel: an index may have another distribution of that name and version.
     CONSTRAINTS.write_text(f"{PROVIDER} @ {wheel_of(PROVIDER).as_uri()}\n", encoding="utf-8")
-    session.run(
-        *("python", "-m", "build", "--wheel", "--outdir", str(DIST), CONSUMER),
-        env={"PIP_CONSTRAINT": str(CONSTRAINTS.resolve())},
-    )
+    session.run(*command, CONSUMER, env={"PIP_CONSTRAINT": str(CONSTRAINTS.resolve())})
 
 
 @nox.session(requires=["build"])
