@@ -1,0 +1,388 @@
+"""The pages agree with the code, and their links lead somewhere.
+
+Each check is a function from texts to complaints; what it finds in the repository is nothing, and a
+second test shows it a fault that it must find.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+from typing import TYPE_CHECKING
+
+import lab
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+DOCS = lab.ROOT / "docs"
+REFERENCE = DOCS / "reference"
+PAGES = (lab.ROOT / "README.md", lab.ROOT / "loader" / "README.md", *sorted(DOCS.rglob("*.md")))
+LOADERS = ("shared_lib_manager", "shared_lib_consumer")
+METADATA = lab.ROOT / "loader" / "cmake" / "native_library_metadata.py"
+CMAKE = lab.ROOT / "loader" / "cmake" / "NativeLibrary.cmake"
+
+
+def text(path: Path) -> str:
+    return path.read_text(encoding="utf-8")
+
+
+def loader(name: str) -> str:
+    return text(lab.ROOT / "loader" / "src" / f"{name}.py")
+
+
+def page(name: str) -> str:
+    return text(REFERENCE / f"{name}.md")
+
+
+def without_code(markdown: str) -> str:
+    """Return a page without its code blocks, in which a link or heading is none."""
+    return re.sub(r"^( *)```.*?^\1```$", "", markdown, flags=re.MULTILINE | re.DOTALL)
+
+
+def section(markdown: str, heading: str) -> str:
+    """Return what stands below a heading, down to the next one of its level or above."""
+    found = re.search(rf"^(#+) `?{re.escape(heading)}`?$", markdown, re.MULTILINE)
+    if not found:
+        return ""
+    rest = markdown[found.end() :]
+    following = re.search(rf"^#{{1,{len(found[1])}}} ", rest, re.MULTILINE)
+    return rest[: following.start()] if following else rest
+
+
+def in_code(markdown: str) -> set[str]:
+    """Return what a page sets as code in its text."""
+    return set(re.findall(r"`([^`\n]+)`", without_code(markdown)))
+
+
+def first_column(markdown: str) -> set[str]:
+    """Return what stands as code in the first cells of a text's tables."""
+    rows = re.findall(r"^\| *((?:`[^`|]+`(?:, )?)+) *\|", markdown, re.MULTILINE)
+    return {name for row in rows for name in re.findall(r"`([^`]+)`", row)}
+
+
+# Links -------------------------------------------------------------------------------------------
+
+
+def anchors(markdown: str) -> set[str]:
+    """Return the anchors that GitHub gives a page's headings."""
+    found: set[str] = set()
+    for heading in re.findall(r"^#+ (.+)$", without_code(markdown), re.MULTILINE):
+        plain = re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", heading.replace("\\", "")).lower().strip()
+        slug = re.sub(r"[^\w\- ]", "", plain).replace(" ", "-")
+        number = 0
+        while (anchor := f"{slug}-{number}" if number else slug) in found:
+            number += 1
+        found.add(anchor)
+    return found
+
+
+def broken_links(path: Path, markdown: str) -> list[str]:
+    complaints = []
+    for target in re.findall(r"\]\(([^)\s]+)\)", without_code(markdown)):
+        if re.match(r"[a-z]+:", target):
+            continue
+        name, _, anchor = target.partition("#")
+        file = (path.parent / name).resolve() if name else path
+        if not file.exists():
+            complaints.append(f"{path.name}: {target}: no such file")
+        elif anchor and anchor not in anchors(text(file) if name else markdown):
+            complaints.append(f"{path.name}: {target}: no such heading")
+    return complaints
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(lab.ROOT)))
+def test_links_lead_somewhere(path: Path) -> None:
+    assert broken_links(path, text(path)) == []
+
+
+def test_broken_links_are_found() -> None:
+    path = DOCS / "how-it-works.md"
+    markdown = (
+        "# Title\n[a](absent.md) [b](#absent) [c](reference/loader.md#absent) [d](#title)\n"
+        "[e](https://example.org) [f](reference/loader.md#loadmode)\n```c\n[g](absent.md)\n```\n"
+    )
+    found = [complaint.split(": ")[1] for complaint in broken_links(path, markdown)]
+    assert found == ["absent.md", "#absent", "reference/loader.md#absent"]
+
+
+def test_every_page_is_reached_from_another() -> None:
+    linked = {
+        (path.parent / target.partition("#")[0]).resolve()
+        for path in PAGES
+        for target in re.findall(r"\]\(([^)\s]+\.md[^)\s]*)\)", without_code(text(path)))
+        if ":" not in target
+    }
+    assert {path for path in PAGES if path.is_relative_to(DOCS)} <= linked
+
+
+# Environment variables --------------------------------------------------------------------------
+
+
+def variables_read(python: str) -> set[str]:
+    """Return the environment variables that a module reads; computed parts are ``<NAME>``."""
+    found: set[str] = set()
+    for function in ast.walk(ast.parse(python)):
+        if not isinstance(function, ast.FunctionDef):
+            continue
+        assigned = {
+            ast.unparse(node.targets[0]): node.value
+            for node in ast.walk(function)
+            if isinstance(node, ast.Assign)
+        }
+        for node in ast.walk(function):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) in (
+                *("os.environ.get", "os.getenv", "os.environ.pop"),
+            ):
+                asked: ast.expr = node.args[0]
+            elif isinstance(node, ast.Subscript) and ast.unparse(node.value) == "os.environ":
+                asked = node.slice
+            else:
+                continue
+            found.add(_literal(assigned.get(ast.unparse(asked), asked)))
+    return found
+
+
+def _literal(node: ast.expr) -> str:
+    if isinstance(node, ast.JoinedStr):
+        return "".join(
+            str(part.value) if isinstance(part, ast.Constant) else "<NAME>" for part in node.values
+        )
+    assert isinstance(node, ast.Constant), ast.unparse(node)
+    return str(node.value)
+
+
+def variables_read_by_cmake(cmake: str) -> set[str]:
+    return set(re.findall(r"\bENV\{(\w+)\}", cmake))
+
+
+def test_environment_variables() -> None:
+    read = variables_read_by_cmake(text(CMAKE)) | variables_read(text(METADATA))
+    for name in LOADERS:
+        read |= variables_read(loader(name))
+    told = page("environment")
+    assert first_column(told.partition("\n## ")[0]) == read
+    headings = {
+        line.replace("\\", "") for line in re.findall("^## ([A-Z_\\\\<>]+)$", told, re.MULTILINE)
+    }
+    assert headings == read
+
+
+def test_environment_variables_are_found() -> None:
+    python = (
+        "def f(name):\n    variable = f'A_{name}_B'\n    os.environ.get(variable)\n"
+        "    os.environ['C']\n    os.getenv('D')\n"
+    )
+    assert variables_read(python) == {"A_<NAME>_B", "C", "D"}
+    assert variables_read_by_cmake("if(DEFINED ENV{E} OR $ENV{F})") == {"E", "F"}
+    with pytest.raises(AssertionError):
+        variables_read("def f(unknown):\n    os.environ.get(unknown)\n")
+
+
+# The loader -------------------------------------------------------------------------------------
+
+
+def public(python: str) -> dict[str, list[str]]:
+    """Return the names in a module's __all__, each with the parameters of its public functions."""
+    tree = ast.parse(python)
+    (names,) = (
+        ast.literal_eval(node.value)
+        for node in tree.body
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__"
+    )
+    return {name: sorted(set(_parameters(tree, name))) for name in names}
+
+
+def _parameters(tree: ast.Module, name: str) -> Iterator[str]:
+    for node in tree.body:
+        if not isinstance(node, (ast.FunctionDef, ast.ClassDef)) or node.name != name:
+            continue
+        for function in ast.walk(node):
+            if isinstance(function, ast.FunctionDef) and (
+                function.name == "__init__" or not function.name.startswith("_")
+            ):
+                given = function.args
+                several = [given.vararg] if given.vararg else []
+                for argument in (*given.args, *given.kwonlyargs, *several):
+                    if argument.arg not in ("self", "cls"):
+                        yield argument.arg
+
+
+def undocumented(python: str, markdown: str) -> list[str]:
+    complaints = []
+    for name, parameters in public(python).items():
+        told = section(markdown, name)
+        if name.endswith("Error") and f"`{name}`" in markdown:
+            continue
+        if not told:
+            complaints.append(name)
+        words = set(re.findall(r"\w+", told))
+        complaints += [f"{name}: {parameter}" for parameter in parameters if parameter not in words]
+    return complaints
+
+
+@pytest.mark.parametrize("name", LOADERS)
+def test_public_names_of_the_loader(name: str) -> None:
+    assert undocumented(loader(name), section(page("loader"), name)) == []
+
+
+def test_undocumented_names_are_found() -> None:
+    python = "__all__ = ['f', 'GError']\ndef f(one, *, two): ...\nclass GError: ...\n"
+    assert undocumented(python, "### f\n\none\n") == ["f: two", "GError"]
+    assert undocumented(python, "### f\n\none, two\n\n### GError\n\n") == []
+    assert undocumented(python, "") == ["f", "f: one", "f: two", "GError"]
+
+
+# CMake ------------------------------------------------------------------------------------------
+
+
+def arguments(cmake: str) -> dict[str, set[str]]:
+    """Return the keywords of each public function."""
+    found = {}
+    for name, body in re.findall(
+        r"^function\((native_library_\w+).*?\n(.*?)^endfunction", cmake, re.MULTILINE | re.DOTALL
+    ):
+        parsed = re.search(r"cmake_parse_arguments\((.*?)\)", body, re.DOTALL)
+        assert parsed, name
+        lists = re.findall(r'"([A-Z_;]*)"', parsed[1])
+        found[name] = {word for words in lists for word in words.split(";") if word}
+    return found
+
+
+def misdescribed(cmake: str, markdown: str) -> list[str]:
+    """Return arguments that the page lacks (+) or has and the function does not know (-)."""
+    complaints = []
+    for name, words in arguments(cmake).items():
+        # What follows under subheadings has other tables.
+        told = first_column(section(markdown, name).partition("\n### ")[0])
+        complaints += [f"{name}: +{word}" for word in sorted(words - told)]
+        complaints += [f"{name}: -{word}" for word in sorted(told - words)]
+    return complaints
+
+
+def test_arguments_of_the_cmake_functions() -> None:
+    known = arguments(text(CMAKE))
+    assert set(known) == {"native_library_provider", "native_library_consumer"}
+    assert all(known.values())
+    assert misdescribed(text(CMAKE), page("cmake")) == []
+
+
+def test_misdescribed_arguments_are_found() -> None:
+    cmake = (
+        "function(native_library_x)\n"
+        'cmake_parse_arguments(PARSE_ARGV 0 arg "FLAG" "ONE;TWO" "")\nendfunction()\n'
+    )
+    markdown = "## native_library_x\n\n| a | b |\n|---|---|\n| `FLAG` | |\n| `THREE` | |\n"
+    assert misdescribed(cmake, markdown) == [
+        "native_library_x: +ONE",
+        "native_library_x: +TWO",
+        "native_library_x: -THREE",
+    ]
+
+
+# The template -----------------------------------------------------------------------------------
+
+
+def untold_answers(questions: Mapping[str, object], markdown: str) -> list[str]:
+    complaints = []
+    for question, offered in questions.items():
+        if question.startswith("_"):
+            continue
+        told = in_code(section(markdown, question))
+        if not told:
+            complaints.append(question)
+        defaults = [offered] if isinstance(offered, str) and "{{" not in offered else []
+        for answer in offered if isinstance(offered, list) else defaults:
+            if answer not in told:
+                complaints.append(f"{question}: {answer}")
+    return complaints
+
+
+def test_questions_of_the_template() -> None:
+    questions = json.loads(text(lab.ROOT / "template" / "cookiecutter.json"))
+    assert untold_answers(questions, page("template")) == []
+    headings = set(re.findall(r"^### `(\w+)`$", page("template"), re.MULTILINE))
+    assert headings == {question for question in questions if not question.startswith("_")}
+
+
+def test_untold_answers_are_found() -> None:
+    questions = {"a": ["x", "y"], "b": "z", "_c": "private", "d": "{{ computed }}"}
+    markdown = "### `a`\n\n`x`\n\n### `d`\n\n`lib…`\n"
+    assert untold_answers(questions, markdown) == ["a: y", "b", "b: z"]
+
+
+# Messages ---------------------------------------------------------------------------------------
+
+
+def messages_of_cmake(cmake: str) -> list[str]:
+    found = re.findall(r'message\(\s*FATAL_ERROR\s+((?:"[^"]*"\s*)+)\)', cmake)
+    return ["".join(re.findall(r'"([^"]*)"', strings)) for strings in found]
+
+
+def messages_of_template(python: str) -> list[str]:
+    """Return what the checks of the answers say."""
+    tree = ast.parse(python)
+    return [
+        "".join(_pieces(node.value))
+        for function in tree.body
+        if isinstance(function, ast.FunctionDef) and ast.unparse(function.returns or tree) == "str"
+        for node in ast.walk(function)
+        if isinstance(node, ast.Return) and isinstance(node.value, (ast.Constant, ast.JoinedStr))
+    ]
+
+
+def _pieces(node: ast.expr) -> Iterator[str]:
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        yield node.value
+    elif isinstance(node, ast.JoinedStr):
+        for part in node.values:
+            yield str(part.value) if isinstance(part, ast.Constant) else "${}"
+
+
+def messages_of_python(python: str) -> list[str]:
+    """Return the longest literal of each error that a module raises or exits with."""
+    found = []
+    for node in ast.walk(ast.parse(python)):
+        if isinstance(node, ast.Call) and re.search(
+            r"Error$|^sys\.exit$|^_conflict$", ast.unparse(node.func)
+        ):
+            texts = [
+                "".join(_pieces(part)) for part in ast.walk(node) if isinstance(part, ast.expr)
+            ]
+            found.append(max(texts, key=len, default=""))
+    return [message for message in found if " " in message]
+
+
+def unexplained(messages: list[str], markdown: str) -> list[str]:
+    """Return the messages of which the page does not have the longest fixed part."""
+    told = " ".join(markdown.split())
+    fixed = [max(re.split(r"\$\{[^}]*\}", message), key=len).strip(" :") for message in messages]
+    return [part for part in fixed if len(part) > 3 and " ".join(part.split()) not in told]
+
+
+def test_messages_are_explained() -> None:
+    sources = {
+        "cmake": [m for m in messages_of_cmake(text(CMAKE)) if m != "${complaint}"],
+        "metadata": messages_of_python(text(METADATA)),
+        "template": messages_of_template(text(lab.ROOT / "template" / "local_extensions.py")),
+        **{name: messages_of_python(loader(name)) for name in LOADERS},
+    }
+    assert {name: len(messages) > 2 for name, messages in sources.items()} == dict.fromkeys(
+        sources, True
+    )
+    assert {name: unexplained(found, page("errors")) for name, found in sources.items()} == {
+        name: [] for name in sources
+    }
+
+
+def test_unexplained_messages_are_found() -> None:
+    cmake = 'message(\n    FATAL_ERROR\n    "one ${two} is a longer "\n    "part"\n)\n'
+    assert unexplained(messages_of_cmake(cmake), "") == ["is a longer part"]
+    assert unexplained(messages_of_cmake(cmake), "| is a longer part |") == []
+    python = "def f():\n    raise SomeError(f'what {x} is not there')\n"
+    assert unexplained(messages_of_python(python), "what") == ["is not there"]
+    template = "def f(a) -> str:\n    return 'write another'\n"
+    assert unexplained(messages_of_template(template), "") == ["write another"]
