@@ -8,6 +8,7 @@ import json
 import keyword
 import re
 import sys
+import unicodedata
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -17,19 +18,43 @@ from jinja2.ext import Extension
 
 Answers = Mapping[str, str]
 
+CMAKE_LINE_LENGTH = 80
 LONGEST_NAME = 40
+# Leaves room for what the other two names add to it by default.
+LONGEST_LIBRARY_NAME = LONGEST_NAME - len("-ext")
 # As a target's name, CMake takes these for itself.
-CMAKE_TARGETS = {"all", "clean", "depend", "help", "install", "package", "rebuild_cache", "test"}
+CMAKE_TARGETS = """
+all clean codegen depend edit_cache help install package package_source preinstall rebuild_cache
+test
+"""
 WINDOWS_FILES = {"con", "prn", "aux", "nul"} | {
     f"{n}{i}" for n in ("com", "lpt") for i in range(10)
 }
 # The library's name becomes a namespace and the stem of a header.
 C_WORDS = """
-auto bool break case catch char class const continue default delete do double else enum explicit
-export extern false float for friend goto if inline int linux long main mutable namespace new
-operator private protected public register restrict return short signed sizeof static std struct
-switch template this throw true try typedef typename union unix unsigned using virtual void
-volatile while
+alignas alignof and and_eq asm auto bitand bitor bool break case catch char char16_t char32_t
+char8_t class co_await co_return co_yield compl concept const const_cast consteval constexpr
+constinit continue decltype default delete do double dynamic_cast else enum explicit export extern
+false float for friend goto if inline int linux long main mutable namespace new noexcept not not_eq
+nullptr operator or or_eq private protected public register reinterpret_cast requires restrict
+return short signed sizeof static static_assert static_cast std struct switch template this
+thread_local throw true try typedef typeid typename typeof union unix unsigned using virtual void
+volatile wchar_t while xor xor_eq
+"""
+# Names of things in the extension module's sources, and of CMake packages that its build looks for.
+SOURCE_NAMES = """
+area area_of_square methods module nanobind nb py pybind11 python slots square version
+"""
+# Names in the generated folder, and of distributions that building and testing it installs.
+PROJECT_NAMES = """
+build cython dist license nanobind nox pybind11 pytest scikit_build_core
+"""
+# Standard-library modules of some, but not all, Pythons from 3.10: the answer to a name must not
+# depend on the Python that runs cookiecutter.
+OTHER_STDLIB_MODULES = """
+aifc annotationlib asynchat asyncore audioop binhex cgi cgitb chunk compression crypt distutils
+imghdr imp lib2to3 mailcap msilib nis nntplib ossaudiodev pipes smtpd sndhdr spwd sunau telnetlib
+tomllib uu xdrlib
 """
 
 
@@ -48,7 +73,9 @@ def check(answers: Answers, question: str) -> str:
             with 1, having written nothing.
     """
     if question in answers:
-        complaint = CHECKS[question](answers)
+        # A replay file may hold any JSON value.
+        is_text = isinstance(answers[question], str)
+        complaint = CHECKS[question](answers) if is_text else "write text, in quotes"
         if complaint:
             raise click.ClickException(f"{question} {str(answers[question])!r}: {complaint}")
     return ""
@@ -86,15 +113,38 @@ def toml(value: str) -> str:
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
+def cmake_call(command: str, *groups: str) -> str:
+    """Return a call in CMake as gersemi formats it.
+
+    Args:
+        command: the command.
+        groups: its arguments, each keyword together with its values.
+    """
+    line = f"{command}({' '.join(groups)})"
+    if len(line) <= CMAKE_LINE_LENGTH:
+        return line
+    indent = " " * 4
+    lines: list[str] = []
+    for group in groups:
+        if len(indent + group) <= CMAKE_LINE_LENGTH:
+            lines.append(indent + group)
+        else:
+            head, values = group.split(maxsplit=1)
+            lines += [indent + head, indent * 2 + values]
+    return "\n".join([f"{command}(", *lines, ")"])
+
+
 def _library_name(answers: Answers) -> str:
     name = answers["library_name"]
     if "__" in name:
         return "write single underscores; two separate provider and library in the file's name"
     if not re.fullmatch(r"[a-z][a-z0-9]*(_[a-z0-9]+)*", name):
         return "write lower-case letters, digits and single underscores, as in foo or foo_bar"
-    if name in C_WORDS.split() or keyword.iskeyword(name) or name in CMAKE_TARGETS:
+    if keyword.iskeyword(name) or name in (C_WORDS + CMAKE_TARGETS).split():
         return "this word has a meaning of its own in C, C++, Python or CMake; write another name"
-    return _length_or_windows(name)
+    if name in SOURCE_NAMES.split():
+        return "the extension module's sources use this name themselves; write another name"
+    return _length_or_windows(name, LONGEST_LIBRARY_NAME)
 
 
 def _distribution_name(name: str) -> str:
@@ -105,14 +155,16 @@ def _distribution_name(name: str) -> str:
     module = import_name(name)
     if keyword.iskeyword(module):
         return "this is a Python keyword; write a name that can be imported"
-    if module in sys.stdlib_module_names:
+    if module in sys.stdlib_module_names or module in OTHER_STDLIB_MODULES.split():
         return "this is a module of Python's standard library; write another name"
-    return _length_or_windows(module)
+    if module in PROJECT_NAMES.split():
+        return "the generated project uses this name for something else; write another name"
+    return _length_or_windows(module, LONGEST_NAME)
 
 
-def _length_or_windows(name: str) -> str:
-    if len(name) > LONGEST_NAME:
-        return f"write a name of at most {LONGEST_NAME} characters"
+def _length_or_windows(name: str, longest: int) -> str:
+    if len(name) > longest:
+        return f"write a name of at most {longest} characters"
     if name in WINDOWS_FILES:
         return "no file can have this name on Windows; write another name"
     return ""
@@ -151,13 +203,18 @@ def _github_org(answers: Answers) -> str:
 
 def _author(answers: Answers) -> str:
     author = answers["author"]
-    if not author.strip() or not author.isprintable():
+    # Not isprintable(): it refuses the joiners inside emoji and inside Persian and Indic names.
+    kinds = {unicodedata.category(letter) for letter in author}
+    if not author.strip() or kinds & {"Cc", "Cs", "Zl", "Zp"}:
         return "write a name on one line, without control characters"
     return ""
 
 
 def _email(answers: Answers) -> str:
-    if re.fullmatch(r"[^@\s<>\"(),:;\\[\]]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+", answers["email"]):
+    mailbox = r"[^@\s<>\"(),:;\\[\].]+"
+    domain = r"[A-Za-z0-9]+(-+[A-Za-z0-9]+)*"
+    address = rf"{mailbox}(\.{mailbox})*@{domain}(\.{domain})+"
+    if answers["email"].isprintable() and re.fullmatch(address, answers["email"]):
         return ""
     return "write an address such as you@example.org"
 
@@ -180,5 +237,9 @@ class PairExtension(Extension):
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment)
         environment.globals.update(
-            check=check, pair_folder=pair_folder, import_name=import_name, toml=toml
+            check=check,
+            pair_folder=pair_folder,
+            import_name=import_name,
+            toml=toml,
+            cmake_call=cmake_call,
         )

@@ -1,4 +1,7 @@
-"""The {{ cookiecutter.library_name }} library. ``loader.load()`` opens it; importing this package loads nothing."""
+"""The {{ cookiecutter.library_name }} library.
+
+``loader.load()`` opens it; importing this package loads nothing.
+"""
 
 from . import _native_libs
 from ._shared_lib_manager import LibraryLoader
