@@ -23,7 +23,8 @@ set(_NATIVE_LIBRARY_DIR "${CMAKE_CURRENT_LIST_DIR}")
 #   [VERSION <version>]            default: the project's
 #   [PACKAGE <name>]               CMake and pkg-config package; default: the first target's name
 #   [DESCRIPTION <text>]           for pkg-config; default: the project's
-#   [EXPORT_HEADER <path>]         write the header with the export macro, for #include <path>
+#   [EXPORT_HEADER <path>...]      write a header with the macro <TARGET>_EXPORT for each library, in
+#                                  the targets' order, for #include <path>
 #   [PROBE_SYMBOL <symbol>...]     ELF: a function of each library, in the targets' order; loaders
 #                                  look whether the process's global scope answers it instead
 #   [DEPENDENCIES <package>...]    CMake packages that the libraries' interface needs
@@ -39,8 +40,8 @@ function(native_library_provider)
         PARSE_ARGV 0
         arg
         "PLAIN_NAMES"
-        "PROVIDER;COMPATIBILITY;VERSION;PACKAGE;DESCRIPTION;EXPORT_HEADER;ABI_SUFFIX"
-        "PROBE_SYMBOL;DEPENDENCIES"
+        "PROVIDER;COMPATIBILITY;VERSION;PACKAGE;DESCRIPTION;ABI_SUFFIX"
+        "EXPORT_HEADER;PROBE_SYMBOL;DEPENDENCIES"
     )
     set(targets ${arg_UNPARSED_ARGUMENTS})
     _native_library_check_provider()
@@ -55,15 +56,15 @@ function(native_library_provider)
     _native_library_compatibility()
 
     set(libraries "")
-    foreach(target probe IN ZIP_LISTS targets arg_PROBE_SYMBOL)
+    foreach(target probe header IN ZIP_LISTS targets arg_PROBE_SYMBOL arg_EXPORT_HEADER)
         _native_library_name_target(${target})
+        if(header)
+            _native_library_export_header(${target} "${header}")
+        endif()
         _native_library_add_anchor(${target})
         _native_library_describe(${target} "${probe}")
         add_library(${arg_PACKAGE}::${export_name} ALIAS ${target})
     endforeach()
-    if(arg_EXPORT_HEADER)
-        _native_library_export_header(${first})
-    endif()
     _native_library_install()
 endfunction()
 
@@ -140,14 +141,15 @@ macro(_native_library_check_provider)
         endif()
     endforeach()
     list(LENGTH targets number_of_targets)
-    list(LENGTH arg_PROBE_SYMBOL number_of_symbols)
-    if(number_of_symbols GREATER number_of_targets)
-        message(
-            FATAL_ERROR
-            "native_library_provider: PROBE_SYMBOL names ${number_of_symbols} symbols for "
-            "${number_of_targets} targets"
-        )
-    endif()
+    foreach(argument IN ITEMS EXPORT_HEADER PROBE_SYMBOL)
+        list(LENGTH arg_${argument} number)
+        if(number GREATER number_of_targets)
+            message(
+                FATAL_ERROR
+                "native_library_provider: ${argument} names ${number} for ${number_of_targets} targets"
+            )
+        endif()
+    endforeach()
     if(NOT arg_PROVIDER MATCHES "^[a-z][a-z0-9]*(_[a-z0-9]+)*$")
         # One "__" separates provider and library in the names, so that they can be split again.
         message(
@@ -357,19 +359,13 @@ macro(_native_library_describe target probe)
     )
 endmacro()
 
-macro(_native_library_export_header target)
-    cmake_path(GET arg_EXPORT_HEADER PARENT_PATH folder)
+macro(_native_library_export_header target header)
     set(headers "${CMAKE_CURRENT_BINARY_DIR}/native_library/include")
-    file(MAKE_DIRECTORY "${headers}/${folder}")
-    generate_export_header(
-        ${target}
-        BASE_NAME ${target}
-        EXPORT_FILE_NAME "${headers}/${arg_EXPORT_HEADER}"
-    )
-    target_sources(
-        ${target}
-        PUBLIC FILE_SET HEADERS BASE_DIRS "${headers}" FILES "${headers}/${arg_EXPORT_HEADER}"
-    )
+    cmake_path(APPEND headers "${header}" OUTPUT_VARIABLE file)
+    cmake_path(GET file PARENT_PATH folder)
+    file(MAKE_DIRECTORY "${folder}")
+    generate_export_header(${target} BASE_NAME ${target} EXPORT_FILE_NAME "${file}")
+    target_sources(${target} PUBLIC FILE_SET HEADERS BASE_DIRS "${headers}" FILES "${file}")
 endmacro()
 
 macro(_native_library_install)

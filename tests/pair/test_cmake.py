@@ -61,7 +61,7 @@ PROVIDER = LIBRARY + "native_library_provider(foo PROVIDER libfoo COMPATIBILITY 
         (PROVIDER + "ExactVersion VERSION 1!1.0)", "VERSION '1!1.0' is not a version"),
         (PROVIDER + "ExactVersion PLAIN_NAMES)", "PLAIN_NAMES needs ABI_SUFFIX"),
         (PROVIDER + "ExactVersion ABI_SUFFIX 3)", "ABI_SUFFIX goes with PLAIN_NAMES only"),
-        (PROVIDER + "ExactVersion PROBE_SYMBOL a b)", "PROBE_SYMBOL names 2 symbols for 1 targets"),
+        (PROVIDER + "ExactVersion PROBE_SYMBOL a b)", "PROBE_SYMBOL names 2 for 1 targets"),
         (PROVIDER + "ExactVersion PROBE)", "PROBE is not a target"),
         (
             LIBRARY

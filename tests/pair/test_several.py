@@ -63,8 +63,8 @@ def family(once: Callable[[str, Callable[[Path], lab.Pair]], lab.Pair]) -> lab.P
         generated = lab.generate(folder)
         provider, consumer = generated / "libfoo", generated / "foo-ext"
         (provider / "src" / "bar.c").write_text(
-            "#include <foo/foo.h>\n"
-            '__attribute__((visibility("default"))) double bar_cube(double x);\n'
+            "#include <foo/bar_export.h>\n#include <foo/foo.h>\n"
+            "BAR_EXPORT double bar_cube(double x);\n"
             "double bar_cube(double x) { return x * foo_square(x); }\n",
             encoding="utf-8",
         )
@@ -80,6 +80,7 @@ def family(once: Callable[[str, Callable[[Path], lab.Pair]], lab.Pair]) -> lab.P
             "native_library_provider(\n    foo\n    bar\n",
         )
         edit(lists, "PROBE_SYMBOL foo_version", "PROBE_SYMBOL foo_version bar_cube")
+        edit(lists, "EXPORT_HEADER foo/export.h", "EXPORT_HEADER foo/export.h foo/bar_export.h")
         edit(consumer / "CMakeLists.txt", "foo::foo", "foo::bar")
         source = consumer / "src" / "_ext.c"
         edit(source, "#include <foo/foo.h>", "double bar_cube(double);")

@@ -66,8 +66,16 @@ def test_a_folder_of_the_providers_name_is_no_provider(installed: lab.Environmen
     (installed.folder / "here" / "libfoo").mkdir(parents=True)
     said = installed.run(SHOW, cwd=installed.folder / "here")
     assert said.startswith("LibraryNotFoundError")
-    assert "something else" in said
-    assert f"{installed.folder}/here/libfoo" in said
+    assert "of the distribution libfoo, which is not installed." in said
+    found = f"{installed.folder}/here/libfoo (a folder of that name, without the package)"
+    assert f"  found:     {found}" in said
+
+
+def test_another_package_of_the_providers_name(installed: lab.Environment) -> None:
+    (installed.site_packages / "libfoo" / "__init__.py").write_text("", encoding="utf-8")
+    said = installed.run(SHOW)
+    assert "what is importable as libfoo is something else." in said
+    assert f"  found:     {installed.site_packages}/libfoo\n" in said
 
 
 def test_provider_that_imports_something_absent_is_not_taken_for_absent(
@@ -92,7 +100,7 @@ def test_provider_that_raises_is_not_taken_for_absent(installed: lab.Environment
         ("empty", "0 bytes", "file too short"),
         ("truncated", "100 bytes", "file too short"),
         ("half", "7000 bytes", "file too short"),
-        ("foreign", " bytes", "wrong ELF class"),
+        ("foreign", " bytes, for another machine", "wrong ELF class"),
         ("text", "27 bytes", "file too short"),
     ],
 )
@@ -150,6 +158,7 @@ def test_library_of_another_architecture(installed: lab.Environment) -> None:
     assert said.startswith("LibraryNotFoundError")
     assert str(file) in said
     assert "cannot open shared object file" in said  # glibc's word for a foreign machine
+    assert f"({len(content)} bytes, for another machine)" in said
     assert f"for linux, {lab.run('uname', '-m').strip()}" in said
 
 

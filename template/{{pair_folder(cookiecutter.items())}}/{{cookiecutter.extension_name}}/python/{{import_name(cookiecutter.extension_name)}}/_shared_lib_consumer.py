@@ -120,16 +120,14 @@ def _import_provider(name: str, what: str, requirement: str, **facts: str) -> "A
         ) from None
     provider = sys.modules[name]
     if not hasattr(provider, "loader"):
-        # A folder of that name on sys.path is importable too, as a namespace package.
-        raise LibraryNotFoundError(
-            _lines(
-                f"{what}; what is importable as {name} is something else.",
-                found=_path_of(provider),
-                **facts,
-                mend=mend,
-            ),
-            name=name,
-        )
+        found = _path_of(provider)
+        if getattr(provider, "__file__", None) is None:
+            # A mere folder of that name on sys.path is importable too, as a namespace package.
+            message = f"{what}, which is not installed."
+            found += " (a folder of that name, without the package)"
+        else:
+            message = f"{what}; what is importable as {name} is something else."
+        raise LibraryNotFoundError(_lines(message, found=found, **facts, mend=mend), name=name)
     return provider
 
 

@@ -449,7 +449,7 @@ def _not_found(
     loader: LibraryLoader, library: _Library, path: str, error: OSError, mend: str
 ) -> LibraryNotFoundError:
     try:
-        state = f"{os.stat(path).st_size} bytes"
+        state = f"{os.stat(path).st_size} bytes{_foreign(path)}"
     except FileNotFoundError:
         state = "no such file"
     except NotADirectoryError:
@@ -467,6 +467,18 @@ def _not_found(
         mend=mend,
     )
     return LibraryNotFoundError(message, name=loader.provider, path=path)
+
+
+def _foreign(path: str) -> str:
+    """Say that an ELF file is for another machine: glibc calls that "No such file or directory"."""
+    try:
+        with open(path, "rb") as ours, open(sys.executable, "rb") as pythons:
+            file, python = ours.read(20), pythons.read(20)
+    except OSError:
+        return ""
+    if file[:4] != b"\x7fELF" or (file[4:6], file[18:]) == (python[4:6], python[18:]):
+        return ""
+    return ", for another machine"
 
 
 def _versions_keep_apart(path: str, other: str, symbol: str) -> bool:
