@@ -212,7 +212,7 @@ def new_environment(
 # Prints the library files that the operating system has mapped, one a line.
 MAPPED = """
 def mapped(part):
-    with open("/proc/self/maps") as maps:
+    with open("/proc/self/maps", errors="surrogateescape") as maps:
         paths = {line.split(None, 5)[5].strip() for line in maps if len(line.split(None, 5)) > 5}
     return sorted(path for path in paths if part in path)
 """

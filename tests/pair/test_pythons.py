@@ -1,0 +1,240 @@
+"""Interpreters: every CPython from 3.9 on, isolated subinterpreters, PyPy."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import zipfile
+from typing import TYPE_CHECKING, Callable
+
+import lab
+import pytest
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc, makes ELF files")
+
+
+@pytest.fixture(scope="session")
+def unpacked(once: Callable[[str, Callable[[Path], Path]], Path], pair: lab.Pair) -> Path:
+    """A folder with both wheels in it, for interpreters that are no virtual environment."""
+
+    def make(folder: Path) -> Path:
+        for wheel in (pair.provider, pair.consumer):
+            with zipfile.ZipFile(wheel) as archive:
+                archive.extractall(folder)
+        return folder
+
+    return once("unpacked", make)
+
+
+def interpreter(version: str) -> Path:
+    found = lab.pythons().get(version)
+    if found is None:
+        pytest.skip(f"no CPython {version} here")
+    return found
+
+
+# Every CPython ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("version", ["3.9", "3.10", "3.11", "3.12", "3.13"])
+def test_provider_loads(unpacked: Path, version: str) -> None:
+    code = (
+        f"import libfoo; print(libfoo.loader.load()[0].origin)\n{lab.MAPPED}print(mapped('.so.1'))"
+    )
+    said = lab.run(interpreter(version), "-c", code, env={"PYTHONPATH": str(unpacked)})
+    assert said.startswith("wheel\n")
+    assert f"'{unpacked}/libfoo/lib/libfoo__foo.so.1'" in said
+
+
+# -S and `import site`: as a bare interpreter, less what .pth files of this machine import.
+MODULES = "import site, sys; sys.path.insert(0, {path!r}); {code}; print(*sorted(sys.modules))"
+LIBFOO = {"libfoo", "libfoo._native_libs", "libfoo._shared_lib_manager"}
+
+
+@pytest.mark.parametrize("version", ["3.9", "3.10", "3.11", "3.12", "3.13"])
+@pytest.mark.parametrize(
+    ("code", "more"),
+    [
+        ("import libfoo", LIBFOO),
+        ("import libfoo; libfoo.loader.load()", {*LIBFOO, "_ctypes"}),
+    ],
+    ids=["import", "load"],
+)
+def test_modules_that_a_provider_imports(
+    unpacked: Path, version: str, code: str, more: set[str]
+) -> None:
+    def modules(code: str) -> set[str]:
+        full = MODULES.format(path=str(unpacked), code=code)
+        return set(lab.run(interpreter(version), "-I", "-S", "-c", full).split())
+
+    assert modules(code) - modules("pass") == more
+
+
+# Isolated subinterpreters -------------------------------------------------------------------------
+
+ISOLATED = """
+import sys
+if sys.version_info >= (3, 13):
+    import _interpreters
+    failed = _interpreters.exec(_interpreters.create("isolated"), {code!r})
+    assert failed is None, failed
+else:
+    import _xxsubinterpreters
+    _xxsubinterpreters.run_string(_xxsubinterpreters.create(isolated=True), {code!r})
+"""
+TRY = """
+try:
+    {code}
+except ImportError as error:
+    print(type(error).__name__, error)
+"""
+
+
+def in_isolation(python: Path, folder: Path, code: str) -> str:
+    full = ISOLATED.format(code=TRY.format(code=code))
+    return lab.run(python, "-c", full, env={"PYTHONPATH": str(folder), "NATIVE_LIB_DEBUG": "1"})
+
+
+LOAD = "import libfoo; libfoo.loader.load()"
+
+
+def test_loader_in_a_subinterpreter(unpacked: Path) -> None:
+    said = in_isolation(interpreter("3.13"), unpacked, LOAD)
+    file = unpacked / "libfoo" / "lib" / "libfoo__foo.so.1"
+    assert said == f"native-lib: libfoo: foo is {file} (wheel)\n"
+
+
+def test_loader_in_a_subinterpreter_that_has_no_ctypes(unpacked: Path) -> None:
+    said = in_isolation(interpreter("3.12"), unpacked, LOAD)
+    file = unpacked / "libfoo" / "lib" / "libfoo__foo.so.1"
+    assert said == (
+        f"NativeLibraryError libfoo cannot open {file}: module _ctypes does not support loading in "
+        "subinterpreters. Opening a library takes Python's ctypes, which isolated subinterpreters "
+        "have from Python 3.13 on: use that, or import libfoo in the main interpreter only.\n"
+    )
+
+
+ANSWERS = {
+    "c-api": {"stable_abi": "no"},
+    "c-api-abi3-3.12": {"python_min": "3.12"},
+    "c-api-abi3-3.11": {"python_min": "3.11"},
+    "cython": {"binding": "cython"},
+    "nanobind": {"binding": "nanobind"},
+    "pybind11": {"binding": "pybind11", "stable_abi": "no"},
+}
+
+
+@pytest.mark.parametrize("name", ANSWERS)
+def test_extension_in_a_subinterpreter(
+    once: Callable[[str, Callable[[Path], Path]], Path], pair: lab.Pair, name: str
+) -> None:
+    python = interpreter("3.13")
+
+    def make(folder: Path) -> Path:
+        generated = lab.generate(folder, **ANSWERS[name])
+        wheels = generated / "dist"
+        wheels.mkdir()
+        shutil.copy(pair.provider, wheels)
+        lab.build(generated / "foo-ext", wheels, python=python)
+        for wheel in wheels.glob("*.whl"):
+            with zipfile.ZipFile(wheel) as archive:
+                archive.extractall(folder / "unpacked")
+        return folder / "unpacked"
+
+    folder = once(f"isolated-{name}", make)
+    said = in_isolation(python, folder, "import foo_ext; print(foo_ext.square(3))").splitlines()
+    refused = "ImportError module foo_ext._ext does not support loading in subinterpreters"
+    # The loader has done its work in every case.
+    assert said[1].endswith("/libfoo/lib/libfoo__foo.so.1 (wheel)")
+    assert said[2:] == ["9.0" if name in ("c-api", "c-api-abi3-3.12") else refused]
+
+
+# PyPy ---------------------------------------------------------------------------------------------
+
+# What differs there: _ctypes.dlopen returns objects that are equal to nothing, there is no dlsym, a
+# library is closed when its CDLL is collected, and CDLL does not look symbols up by a handle.
+STAND_IN = """
+import _ctypes, ctypes, sys, types
+
+class Library:
+    def __init__(self, name, mode):
+        pass
+    def __eq__(self, other):
+        return False
+
+class CDLL(ctypes.CDLL):
+    def __init__(self, name, mode=0):
+        super().__init__(name, mode)
+    def __del__(self):
+        close(self._handle)
+
+close, ctypes.CDLL = _ctypes.dlclose, CDLL
+sys.modules["_ctypes"] = types.SimpleNamespace(dlopen=Library)
+sys.implementation.name = "pypy"
+"""
+
+
+@pytest.fixture(params=["pypy", "stand-in"])
+def pypy(request: pytest.FixtureRequest, unpacked: Path) -> Callable[[str], str]:
+    """Run code with PyPy, or with a CPython in which ctypes is made to behave as PyPy's does."""
+    python: str | None = sys.executable
+    before = STAND_IN
+    if request.param == "pypy":
+        python, before = shutil.which("pypy3"), ""
+    if python is None:
+        pytest.skip("no pypy3 here")
+    env = {"PYTHONPATH": str(unpacked), "NATIVE_LIB_DEBUG": "1"}
+
+    def run(code: str) -> str:
+        check = "import sys; assert sys.implementation.name == 'pypy'"
+        return lab.run(python, "-c", f"{before}{check}{lab.MAPPED}{code}", env=env)
+
+    return run
+
+
+def test_pypy_loads(pypy: Callable[[str], str], unpacked: Path) -> None:
+    file = unpacked / "libfoo" / "lib" / "libfoo__foo.so.1"
+    # One line: nothing was "not verified", so the handles were compared.
+    assert pypy(LOAD) == f"native-lib: libfoo: foo is {file} (wheel)\n"
+
+
+RELOAD = "import importlib; importlib.reload(libfoo._shared_lib_manager)"
+
+
+@pytest.mark.parametrize("afterwards", ["pass", RELOAD], ids=["loaded", "reloaded"])
+def test_pypy_keeps_the_library_open(
+    pypy: Callable[[str], str], unpacked: Path, afterwards: str
+) -> None:
+    collect = "import gc; [gc.collect() for _ in range(5)]"
+    said = pypy(f"{LOAD}\n{afterwards}\n{collect}\nprint(mapped('foo.so'))")
+    assert f"['{unpacked}/libfoo/lib/libfoo__foo.so.1']" in said
+
+
+CONFLICT = f"""
+try:
+    {LOAD}
+except ImportError as error:
+    print(type(error).__name__, error)
+"""
+
+
+def test_pypy_finds_a_second_copy(
+    pypy: Callable[[str], str], unpacked: Path, tmp_path: Path
+) -> None:
+    copy = shutil.copy(unpacked / "libfoo" / "lib" / "libfoo__foo.so.1", tmp_path)
+    said = pypy(f"import ctypes; first = ctypes.CDLL({str(copy)!r})\n{CONFLICT}")
+    assert said.startswith("LibraryConflictError Another file in this process already has the name")
+    assert f"answers: {copy}\n" in said
+
+
+def test_pypy_finds_symbols_of_another_file(pypy: Callable[[str], str], tmp_path: Path) -> None:
+    source = 'const char *foo_version(void) { return "another"; }'
+    other = lab.compile_library(source, tmp_path / "libother.so")
+    said = pypy(
+        f"import ctypes; first = ctypes.CDLL({str(other)!r}, ctypes.RTLD_GLOBAL)\n{CONFLICT}"
+    )
+    assert said.startswith("LibraryConflictError The symbols of libfoo's library are taken")
+    assert f"answers: {other}\n" in said
