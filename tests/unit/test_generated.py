@@ -1,0 +1,324 @@
+"""The generated files are well formed, whatever was answered; nothing is built here."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+import sysconfig
+from typing import TYPE_CHECKING
+
+import lab
+import local_extensions
+import nox
+import pybind11
+import pytest
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    Answers = dict[str, str]
+
+LONGEST = "a" * local_extensions.LONGEST_LIBRARY_NAME
+LONG_NAMES = {
+    "library_name": LONGEST,
+    "provider_name": "p" * local_extensions.LONGEST_NAME,
+    "extension_name": "e" * local_extensions.LONGEST_NAME,
+}
+# Every two choices stand together in one of them, and so do the shortest and the longest names with
+# each language and each binding.
+SAMPLES: dict[str, Answers] = {
+    "default": {},
+    "cxx": {"language": "cxx", "stable_abi": "no", "mangle": "no"},
+    "cython": {"binding": "cython", "stable_abi": "no", "python_min": "3.10"},
+    "cython cxx": {"binding": "cython", "language": "cxx", "mangle": "no", **LONG_NAMES},
+    "pybind11": {"binding": "pybind11", "stable_abi": "no", "mangle": "no", **LONG_NAMES},
+    "pybind11 cxx": {"binding": "pybind11", "language": "cxx", "stable_abi": "no"},
+    "nanobind": {"binding": "nanobind", "mangle": "no", "license": "MIT"},
+    "nanobind cxx": {"binding": "nanobind", "language": "cxx", "stable_abi": "no", **LONG_NAMES},
+    "short": {"library_name": "x", "provider_name": "zoo", "extension_name": "y"},
+    "short cxx": {
+        "library_name": "x",
+        "provider_name": "y",
+        "extension_name": "zoo",
+        "language": "cxx",
+    },
+    "long": {**LONG_NAMES, "license": "Apache-2.0"},
+    "long cxx": {**LONG_NAMES, "language": "cxx", "stable_abi": "no"},
+    "middle": {"library_name": "quite_a_long_library_name"},
+}
+VENDORED = {
+    "_shared_lib_manager.py",
+    "_shared_lib_consumer.py",
+    "NativeLibrary.cmake",
+    "native_library_metadata.py",
+}
+
+
+@pytest.fixture(scope="module")
+def samples(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The folder of each sample."""
+    base = tmp_path_factory.mktemp("samples")
+    return {
+        name: lab.generate(base / name.replace(" ", "_"), **answers)
+        for name, answers in SAMPLES.items()
+    }
+
+
+@pytest.fixture(params=SAMPLES)
+def sample(request: pytest.FixtureRequest, samples: dict[str, Path]) -> tuple[Answers, Path]:
+    """One sample: all its answers, and its folder."""
+    return all_answers(SAMPLES[request.param]), samples[request.param]
+
+
+def all_answers(given: Answers) -> Answers:
+    library = given.get("library_name", "foo").replace("_", "-")
+    return {
+        "library_name": "foo",
+        "provider_name": f"lib{library}",
+        "extension_name": f"{library}-ext",
+        "language": "c",
+        "binding": "c-api",
+        "stable_abi": "yes",
+        "python_min": "3.11",
+        "license": "BSD-3-Clause",
+        **given,
+    }
+
+
+def files(*folders: Path, name: str = "*") -> list[Path]:
+    """Return the files whose text is the template's, not a vendored copy."""
+    found = [path for folder in folders for path in folder.rglob(name)]
+    return sorted(path for path in found if path.is_file() and path.name not in VENDORED)
+
+
+def test_tree(sample: tuple[Answers, Path]) -> None:
+    answers, folder = sample
+    library, provider, extension = (
+        answers[f"{what}_name"] for what in ("library", "provider", "extension")
+    )
+    libfoo, foo_ext = provider.replace("-", "_"), extension.replace("-", "_")
+    header, source = (".h", ".c") if answers["language"] == "c" else (".hpp", ".cpp")
+    ext = {"c-api": source, "cython": ".pyx"}.get(answers["binding"], ".cpp")
+    each = ("CMakeLists.txt", "LICENSE", "README.md", "cmake/NativeLibrary.cmake", "pyproject.toml")
+    assert {
+        path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()
+    } == {
+        *(".gitignore", "LICENSE", "README.md", "noxfile.py"),
+        *(f"{provider}/{file}" for file in each),
+        f"{provider}/include/{library}/{library}{header}",
+        f"{provider}/python/{libfoo}/__init__.py",
+        f"{provider}/python/{libfoo}/_native_libs.pyi",
+        f"{provider}/python/{libfoo}/_shared_lib_manager.py",
+        f"{provider}/python/{libfoo}/py.typed",
+        f"{provider}/src/{library}{source}",
+        f"{provider}/tests/test_{libfoo}.py",
+        *(f"{extension}/{file}" for file in each),
+        f"{extension}/cmake/native_library_metadata.py",
+        f"{extension}/python/{foo_ext}/__init__.py",
+        f"{extension}/python/{foo_ext}/_ext.pyi",
+        f"{extension}/python/{foo_ext}/_native_requires.pyi",
+        f"{extension}/python/{foo_ext}/_shared_lib_consumer.py",
+        f"{extension}/python/{foo_ext}/py.typed",
+        f"{extension}/src/_ext{ext}",
+        f"{extension}/tests/test_{foo_ext}.py",
+    }
+    assert [path for path in folder.rglob("*") if path.is_dir() and not any(path.iterdir())] == []
+
+
+def test_text(sample: tuple[Answers, Path]) -> None:
+    _, folder = sample
+    for path in files(folder):
+        text = path.read_bytes().decode("utf-8")
+        if path.name == "py.typed":
+            assert text == ""
+            continue
+        assert text.endswith("\n"), path
+        assert not text.endswith("\n\n"), path
+        assert "\r" not in text, path
+        assert "\t" not in text, path
+        assert not re.search(r"[ \t]$", text, re.MULTILINE), path
+        assert "\n\n\n\n" not in text, path
+        assert not re.search(r"\{\{|\}\}|\{%|%\}|cookiecutter", text), path
+        if path.name != "LICENSE":
+            assert text[0] not in "\n ", path
+        if path.suffix not in {".py", ".pyx"} and path.name != "LICENSE":
+            assert "\n\n\n" not in text, path
+
+
+def test_projects(sample: tuple[Answers, Path]) -> None:
+    answers, folder = sample
+    provider = nox.project.load_toml(folder / answers["provider_name"] / "pyproject.toml")
+    consumer = nox.project.load_toml(folder / answers["extension_name"] / "pyproject.toml")
+    assert provider["project"]["name"] == answers["provider_name"]
+    assert provider["project"]["requires-python"] == ">=3.9"
+    assert provider["tool"]["scikit-build"]["wheel"]["py-api"] == "py3"
+    assert provider["project"]["entry-points"]["cmake.root"] == {
+        answers["library_name"]: answers["provider_name"].replace("-", "_")
+    }
+    assert consumer["project"]["name"] == answers["extension_name"]
+    assert consumer["project"]["requires-python"] == f">={answers['python_min']}"
+    assert consumer["project"]["dynamic"] == ["dependencies"]
+    (metadata,) = consumer["tool"]["dynamic-metadata"]
+    assert metadata["libraries"] == {answers["library_name"]: answers["provider_name"]}
+    stable = {"nanobind": "cp312"}.get(
+        answers["binding"], f"cp{answers['python_min'].replace('.', '')}"
+    )
+    py_api = consumer["tool"]["scikit-build"]["wheel"].get("py-api")
+    assert py_api == (stable if answers["stable_abi"] == "yes" else None)
+    binding = {"c-api": []}.get(answers["binding"], [answers["binding"]])
+    requires = consumer["build-system"]["requires"]
+    assert [re.split("[>=]", name)[0] for name in requires] == ["scikit-build-core", *binding]
+
+
+def test_nanobinds_stable_abi_is_explained(samples: dict[str, Path]) -> None:
+    text = (samples["nanobind"] / "foo-ext" / "pyproject.toml").read_text("utf-8")
+    (comment,) = re.findall(r'((?:^#.*\n)+)wheel\.py-api = "cp312"', text, re.MULTILINE)
+    assert "nanobind" in comment
+    assert "3.12" in comment
+
+
+def test_python_style(samples: dict[str, Path]) -> None:
+    ruff = (lab.tool("ruff"), "--isolated")
+    # E402 is not among ruff's defaults any more, and still among other linters'.
+    select = "E402,E501,W"
+    found = [path for path in files(*samples.values()) if path.suffix in {".py", ".pyi"}]
+    assert len(found) > 7 * len(samples)
+    for path in found:
+        compile(path.read_text("utf-8"), path, "exec")
+    lab.run(*ruff, "format", "--no-cache", "--line-length", "100", "--diff", *found)
+    options = ("--no-cache", "--line-length", "100", "--extend-select", select)
+    lab.run(*ruff, "check", *options, *found)
+
+
+@pytest.mark.parametrize("name", ["default", "long cxx"])
+def test_types(samples: dict[str, Path], name: str, tmp_path: Path) -> None:
+    folder, answers = samples[name], all_answers(SAMPLES[name])
+    projects = [folder / answers["provider_name"], folder / answers["extension_name"]]
+    sources = [next((project / "python").iterdir()) for project in projects]
+    sources += [project / "tests" for project in projects]
+    sources += [folder / "noxfile.py", projects[1] / "cmake" / "native_library_metadata.py"]
+    path = os.pathsep.join(str(project / "python") for project in projects)
+    lab.run(
+        lab.tool("mypy"),
+        *("--strict", "--config-file", ""),
+        *sources,
+        env={"MYPYPATH": path},
+        cwd=tmp_path,
+    )
+
+
+@pytest.mark.parametrize("with_definitions", [False, True])
+def test_cmake_style(samples: dict[str, Path], tmp_path: Path, with_definitions: bool) -> None:
+    # Without the definitions, gersemi leaves the calls of the vendored functions as they are.
+    options: list[str | Path] = ["--no-warn-about-unknown-commands"]
+    if with_definitions:
+        options += ["--definitions", lab.ROOT / "loader" / "cmake" / "NativeLibrary.cmake"]
+    found = files(*samples.values(), name="CMakeLists.txt")
+    assert len(found) == 2 * len(samples)
+    lab.run(lab.tool("gersemi"), "--check", "--diff", *options, "--", *found, cwd=tmp_path)
+
+
+def test_cmake_style_at_every_length(tmp_path: Path) -> None:
+    call = local_extensions.cmake_call
+    calls = []
+    for length in range(1, local_extensions.LONGEST_NAME + 1):
+        name = "a" * length
+        calls += [
+            call("add_library", name, "SHARED", f"src/{name}.cpp"),
+            call("native_library_consumer", "_ext", f"LIBRARIES {name}::{name}", "DESTINATION foo"),
+            call("target_compile_definitions", name, f'PRIVATE {name}_VERSION="${{VERSION}}"'),
+        ]
+    file = tmp_path / "CMakeLists.txt"
+    file.write_text("\n".join([*calls, ""]), encoding="utf-8")
+    definitions = lab.ROOT / "loader" / "cmake" / "NativeLibrary.cmake"
+    lab.run(lab.tool("gersemi"), "--check", "--diff", "--definitions", definitions, "--", file)
+
+
+def binding_headers(binding: str) -> str:
+    if binding == "nanobind":
+        return lab.run(sys.executable, "-m", "nanobind", "--include_dir").strip()
+    return pybind11.get_include() if binding == "pybind11" else ""
+
+
+def test_sources_compile_without_a_warning(sample: tuple[Answers, Path], tmp_path: Path) -> None:
+    answers, folder = sample
+    library, provider = answers["library_name"], folder / answers["provider_name"]
+    export = tmp_path / library / "export.h"
+    export.parent.mkdir()
+    export.write_text(f"#define {library.upper()}_EXPORT\n", encoding="utf-8")
+    sources = files(provider / "src")
+    if answers["binding"] != "cython":
+        sources += files(folder / answers["extension_name"] / "src")
+    # Others' headers are not ours to mend.
+    systems = [sysconfig.get_path("include"), binding_headers(answers["binding"])]
+    options = ["-fsyntax-only", "-Wall", "-Wextra", "-Werror", f"-I{tmp_path}"]
+    options += [f"-I{provider / 'include'}", f'-D{library.upper()}_VERSION="1.0.0"']
+    options += [part for system in systems if system for part in ("-isystem", system)]
+    for source in sources:
+        compiler = ["cc", "-std=c99"] if source.suffix == ".c" else ["c++", "-std=c++17"]
+        lab.run(*compiler, *options, source)
+
+
+@pytest.mark.parametrize("headers", ["default", "cxx"])
+def test_header_stands_alone_in_cxx(samples: dict[str, Path], headers: str, tmp_path: Path) -> None:
+    (tmp_path / "foo").mkdir()
+    (tmp_path / "foo" / "export.h").write_text("#define FOO_EXPORT\n", encoding="utf-8")
+    (header,) = files(samples[headers] / "libfoo" / "include")
+    program = tmp_path / "main.cpp"
+    text = f"#include <foo/{header.name}>\nint main() {{ return foo_version() == nullptr; }}\n"
+    program.write_text(text, encoding="utf-8")
+    include = samples[headers] / "libfoo" / "include"
+    lab.run("c++", "-fsyntax-only", "-Wall", "-Werror", f"-I{tmp_path}", f"-I{include}", program)
+
+
+@pytest.mark.parametrize(
+    ("compatibility", "version", "bound"),
+    [
+        ("SameMajorVersion", "1.4.2", ">=1.4.2,<2"),
+        ("SameMinorVersion", "1.4.2", ">=1.4.2,<1.5"),
+        ("ExactVersion", "1.4.2", "==1.4.2.*"),
+        ("SameMajorVersion", "0.0.9", ">=0.0.9,<1"),
+        ("SameMinorVersion", "9.99.0", ">=9.99.0,<9.100"),
+    ],
+)
+def test_readme_shows_the_bound(
+    tmp_path: Path, compatibility: str, version: str, bound: str
+) -> None:
+    folder = lab.generate(
+        tmp_path, provider_name="lib_foo", compatibility=compatibility, library_version=version
+    )
+    text = (folder / "README.md").read_text("utf-8")
+    assert f"\nnative-lib: foo_ext requires lib-foo{bound}, there is {version}\n" in text
+    cmake = (folder / "lib_foo" / "CMakeLists.txt").read_text("utf-8")
+    assert f"    COMPATIBILITY {compatibility}\n" in cmake
+
+
+def test_readme_names_files_and_variables_that_exist(sample: tuple[Answers, Path]) -> None:
+    answers, folder = sample
+    text = (folder / "README.md").read_text("utf-8")
+    for path in re.findall(r"`([\w.-]+/[\w./-]*)`", text):
+        if not path.startswith(("dist/", "cmake/")):
+            assert (folder / path).exists(), path
+    assert f"NATIVE_LIB_{answers['library_name'].upper()}_PATH" in text
+    plain = answers.get("mangle") == "no"
+    assert (f"PREFER_{answers['library_name'].upper()}_SYSTEM_LIBRARY" in text) == plain
+
+
+def test_plain_names_take_the_major_version(tmp_path: Path) -> None:
+    folder = lab.generate(tmp_path, mangle="no", library_version="16.2.1")
+    cmake = (folder / "libfoo" / "CMakeLists.txt").read_text("utf-8")
+    assert "    PLAIN_NAMES\n    ABI_SUFFIX 16\n" in cmake
+    assert "PROBE_SYMBOL" not in cmake
+
+
+def test_samples_cover_every_two_choices() -> None:
+    questions = json.loads((lab.ROOT / "template" / "cookiecutter.json").read_text("utf-8"))
+    options = ("language", "binding", "stable_abi", "mangle")
+    chosen = [{"mangle": "yes", **all_answers(given)} for given in SAMPLES.values()]
+    for first in options:
+        for second in options[options.index(first) + 1 :]:
+            wanted = {(a, b) for a in questions[first] for b in questions[second]}
+            got = {(answers[first], answers[second]) for answers in chosen}
+            assert wanted - got <= {("pybind11", "yes")}
