@@ -325,13 +325,14 @@ def messages_of_cmake(cmake: str) -> list[str]:
 def messages_of_template(python: str) -> list[str]:
     """Return what the checks of the answers say."""
     tree = ast.parse(python)
-    return [
+    found = [
         "".join(_pieces(node.value))
         for function in tree.body
         if isinstance(function, ast.FunctionDef) and ast.unparse(function.returns or tree) == "str"
         for node in ast.walk(function)
         if isinstance(node, ast.Return) and isinstance(node.value, (ast.Constant, ast.JoinedStr))
     ]
+    return [message for message in found if " " in message]
 
 
 def _pieces(node: ast.expr) -> Iterator[str]:

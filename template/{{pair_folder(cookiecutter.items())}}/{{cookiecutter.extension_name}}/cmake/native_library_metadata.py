@@ -108,11 +108,8 @@ def _import_name(requirement: str) -> str:
 
 def _libraries(folder: Path) -> dict[str, str]:
     """Return the libraries that the nearest pyproject.toml, in a folder or above it, names."""
-    if sys.version_info >= (3, 11):
-        import tomllib
-    else:
-        import tomli as tomllib  # scikit-build-core requires it there
-
+    # Before Python 3.11 there is tomli, which scikit-build-core requires there.
+    tomllib = importlib.import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
     for file in (parent / "pyproject.toml" for parent in (folder, *folder.parents)):
         if file.is_file():
             break
