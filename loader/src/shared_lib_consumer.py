@@ -55,8 +55,8 @@ def load_requirements(requires: "ModuleType") -> "tuple[Any, ...]":
         LibraryNotFoundError: a provider is not installed.
         LibraryVersionError: a provider is older than what the extension was built against, or
             outside the range that its author promised to be compatible.
-        NativeLibraryError: whatever else the provider's loader has to say; an error that the
-            import of an installed provider raises passes through as it is.
+        ImportError: whatever else the provider's loader has to say; an error that the import of an
+            installed provider raises passes through as it is.
     """
     consumer = requires.__name__.rpartition(".")[0]
     if requires.FORMAT > REQUIREMENTS_FORMAT:
@@ -65,7 +65,7 @@ def load_requirements(requires: "ModuleType") -> "tuple[Any, ...]":
             f"{REQUIREMENTS_FORMAT}: update the vendored loader with `native-lib vendor`",
             name=consumer,
         )
-    folder = os.path.dirname(os.path.abspath(requires.__file__ or ""))
+    folder = os.path.abspath(os.path.dirname(requires.__file__ or ""))
     loaded: list[Any] = []
     for need in requires.REQUIRES:
         libraries = " and ".join(repr(library) for library in need["libraries"])
@@ -94,7 +94,7 @@ def load_library_module(name: str, prefer_system: "bool | None" = None) -> "tupl
 
     Raises:
         LibraryNotFoundError: the provider is not installed.
-        NativeLibraryError: whatever the provider's loader has to say.
+        ImportError: whatever the provider's loader has to say.
     """
     try:
         provider = _import_provider(name, f"This needs the native library provider {name}", name)
@@ -190,6 +190,8 @@ def _version_key(version: str) -> "tuple[list[int], list[tuple[int, int]]]":
     before_release = {"dev": -4, "a": -3, "b": -2, "rc": -1}
     phases: list[tuple[int, int]] = []
     for part in _parts(version):
+        if part == "post":
+            break
         if part in before_release:
             phases.append((before_release[str(part)], 0))
         elif phases and isinstance(part, int):

@@ -65,7 +65,7 @@ class PlatformLibrary:
     Args:
         Linux, Darwin, Windows: the path on that system, absolute or relative to the folder of the
             module that makes the `LibraryLoader`.
-        default: the path on every system that is not named.
+        default: the path on every system that has none.
     """
 
     def __init__(
@@ -82,8 +82,8 @@ class PlatformLibrary:
 
     def path(self) -> "str | None":
         """Return the path for the running system, or None where there is none."""
-        system = {"darwin": self.Darwin, "win32": self.Windows, "cygwin": self.Windows}
-        return system.get(sys.platform, self.Linux) or self.default
+        system = {"linux": self.Linux, "darwin": self.Darwin, "win32": self.Windows}
+        return system.get(sys.platform) or self.default
 
 
 class LoadedLibrary:
@@ -93,11 +93,9 @@ class LoadedLibrary:
         name: the library's name in the manifest.
         path: the file that serves it, as far as the operating system tells.
         origin: ``wheel`` (the provider's own file), ``system`` (found by the system's search, as
-            asked for), ``already-loaded`` (somebody loaded it before, under the same plain name),
-            or ``override`` (the file that NATIVE_LIB_<NAME>_PATH names).
+            asked for), ``already-loaded`` (somebody loaded it before, under the same name), or
+            ``override`` (the file that NATIVE_LIB_<NAME>_PATH names).
     """
-
-    __slots__ = ("name", "origin", "path")
 
     def __init__(self, name: str, path: str, origin: str) -> None:
         self.name = name
@@ -110,17 +108,6 @@ class LoadedLibrary:
 
 class _Library:
     """One library that a provider ships, as its manifest describes it."""
-
-    __slots__ = (
-        "anchor",
-        "is_private",
-        "name",
-        "needs",
-        "path",
-        "probe_symbol",
-        "runtime_name",
-        "tag",
-    )
 
     def __init__(
         self,
@@ -143,6 +130,25 @@ class _Library:
         self.tag = "".join(letter if letter.isalnum() else "_" for letter in name).upper()
 
 
+def _library_by_hand(
+    name: str, files: PlatformLibrary, provider: str, module_file: "str | None"
+) -> _Library:
+    path = files.path()
+    if not path:
+        raise NativeLibraryError(
+            f"{provider} names no file of its library {name!r} for {sys.platform}"
+        )
+    path = os.path.join(os.path.abspath(os.path.dirname(module_file or "")), os.path.normpath(path))
+    leaf = os.path.basename(path)
+    # Nobody wrote down what consumers record, so it is the convention's.
+    return _Library(name, path, f"@rpath/{leaf}" if sys.platform == "darwin" else leaf)
+
+
+def _in_folder(folder: str, path: str) -> str:
+    """Join with the system's separator: LoadLibraryEx finds no neighbours behind a forward slash."""
+    return os.path.join(folder, *path.split("/"))
+
+
 class LibraryLoader:
     """Opens the shared libraries of one provider, each once in a process.
 
@@ -163,7 +169,7 @@ class LibraryLoader:
 
     def __init__(
         self,
-        libraries: "Mapping[str, PlatformLibrary]",
+        libraries: "Mapping[str, PlatformLibrary | _Library]",
         mode: int = LoadMode.LOCAL,
         requires: "Callable[[], object] | None" = None,
         *,
@@ -175,17 +181,15 @@ class LibraryLoader:
         self.provider = provider or caller.get("__name__", "")
         self.version = version
         self.distribution = distribution or self.provider.replace("_", "-")
-        folder = os.path.dirname(os.path.abspath(caller.get("__file__") or ""))
-        found = []
+        self._libraries: dict[str, _Library] = {}
         for name, library in libraries.items():
-            path = library.path()
-            if not path:
-                raise NativeLibraryError(
-                    f"{self.provider} names no file of its library {name!r} for {sys.platform}"
-                )
-            path = os.path.join(folder, path)
-            found.append(_Library(name, path, _runtime_name(path)))
-        self._set_up(found, mode, requires)
+            if isinstance(library, PlatformLibrary):
+                library = _library_by_hand(name, library, self.provider, caller.get("__file__"))
+            self._libraries[name] = library
+        self._mode = mode
+        self._requires = requires
+        self._requiring: set[tuple[int, int]] = set()
+        self._loaded: dict[str, LoadedLibrary] = {}
 
     @classmethod
     def from_manifest(
@@ -214,30 +218,26 @@ class LibraryLoader:
                 f"{manifest.__file__} has format {manifest.FORMAT}, and {__file__} reads formats "
                 f"up to {MANIFEST_FORMAT}: update the vendored loader with `native-lib vendor`"
             )
-        folder = os.path.dirname(os.path.abspath(manifest.__file__ or ""))
-        found = []
-        for name, facts in manifest.LIBRARIES.items():
-            anchor = facts["anchor"] and os.path.join(folder, facts["anchor"])
-            path = os.path.join(folder, facts["file"])
-            found.append(
-                _Library(
-                    name, path, facts["runtime_name"], anchor, facts["probe_symbol"], facts["needs"]
-                )
+        folder = os.path.abspath(os.path.dirname(manifest.__file__ or ""))
+        libraries = {
+            name: _Library(
+                name,
+                _in_folder(folder, facts["file"]),
+                facts["runtime_name"],
+                facts["anchor"] and _in_folder(folder, facts["anchor"]),
+                facts["probe_symbol"],
+                facts["needs"],
             )
-        loader = cls(
-            {}, provider=provider, version=manifest.VERSION, distribution=manifest.DISTRIBUTION
+            for name, facts in manifest.LIBRARIES.items()
+        }
+        return cls(
+            libraries,
+            mode,
+            requires,
+            provider=provider,
+            version=manifest.VERSION,
+            distribution=manifest.DISTRIBUTION,
         )
-        loader._set_up(found, mode, requires)
-        return loader
-
-    def _set_up(
-        self, libraries: "list[_Library]", mode: int, requires: "Callable[[], object] | None"
-    ) -> None:
-        self._libraries = {library.name: library for library in libraries}
-        self._mode = mode
-        self._requires = requires
-        self._requiring: set[tuple[int, int]] = set()
-        self._loaded: dict[str, LoadedLibrary] = {}
 
     def load(self, *names: str, prefer_system: "bool | None" = None) -> "tuple[LoadedLibrary, ...]":
         """Open the libraries, and first what they need; once, however often it is called.
@@ -301,7 +301,8 @@ class LibraryLoader:
             except ImportError as error:
                 raise NativeLibraryError(
                     f"{self.provider} cannot open {library.path}: {error}. Opening a library takes "
-                    "Python's ctypes, which isolated subinterpreters have from Python 3.13 on: use "
+                    "Python's ctypes. Either this Python was built without it (without libffi), or "
+                    "this is an isolated subinterpreter, which has it from Python 3.13 on: use "
                     f"that, or import {self.provider} in the main interpreter only.",
                     name=self.provider,
                     path=library.path,
@@ -324,8 +325,8 @@ def _from_override(
         return None
     _debug(f"{loader.provider}: {variable} names {path}")
     path = os.path.abspath(path)
-    _open_checked(loader, library, path, f"correct or unset {variable}")
-    return LoadedLibrary(library.name, path, "override")
+    answers = _open_checked(loader, library, path, f"correct or unset {variable}")
+    return LoadedLibrary(library.name, answers, _origin(answers, path, "override"))
 
 
 def _from_loaded_copy(
@@ -344,7 +345,7 @@ def _from_system(
     loader: LibraryLoader, library: _Library, prefer_system: "bool | None"
 ) -> "LoadedLibrary | None":
     value = os.environ.get(f"PREFER_{library.tag}_SYSTEM_LIBRARY")
-    if not (_is_on(value) if value else prefer_system):
+    if not (prefer_system if value is None else _is_on(value)):
         return None
     if library.is_private:
         _debug(f"{loader.provider}: {library.runtime_name} is a private name, no system has it")
@@ -355,14 +356,23 @@ def _from_system(
     except OSError as error:
         _debug(f"{loader.provider}: the system has no {leaf}: {error}")
         return None
-    return LoadedLibrary(library.name, _path_of_loaded(leaf) or leaf, "system")
+    path = _path_of_loaded(library.runtime_name)
+    if path is None:  # macOS: the system's copy has another install name, and satisfies nobody
+        _debug(f"{loader.provider}: the system's {leaf} does not answer to {library.runtime_name}")
+        return None
+    return None if _same_file(path, library.path) else LoadedLibrary(library.name, path, "system")
 
 
 def _from_wheel(
     loader: LibraryLoader, library: _Library, prefer_system: "bool | None"
 ) -> LoadedLibrary:
-    _open_checked(loader, library, library.path)
-    return LoadedLibrary(library.name, library.path, "wheel")
+    answers = _open_checked(loader, library, library.path)
+    return LoadedLibrary(library.name, answers, _origin(answers, library.path, "wheel"))
+
+
+def _origin(answers: str, path: str, origin: str) -> str:
+    """Another file than the one that was opened answers where a conflict is only warned of."""
+    return origin if answers == path else "already-loaded"
 
 
 _STEPS = (_from_override, _from_loaded_copy, _from_system, _from_wheel)
@@ -371,7 +381,8 @@ _STEPS = (_from_override, _from_loaded_copy, _from_system, _from_wheel)
 # Opening a file, and asking the system who answers for it. ---------------------------------------
 
 
-def _open_checked(loader: LibraryLoader, library: _Library, path: str, mend: str = "") -> None:
+def _open_checked(loader: LibraryLoader, library: _Library, path: str, mend: str = "") -> str:
+    """Open a file, and return the file that answers to the library's name from now on."""
     try:
         _refuse_truncated(path)
         if library.anchor and path == library.path:
@@ -381,28 +392,30 @@ def _open_checked(loader: LibraryLoader, library: _Library, path: str, mend: str
         handle = _open(path, loader._mode)
     except OSError as error:
         raise _not_found(loader, library, path, error, mend) from None
-    if library.is_private:
-        _check_name(loader, library, path, handle)
+    answers = _check_name(loader, library, path, handle)
     if library.probe_symbol:
         _check_symbols(loader, library, path, handle)
+    return answers
 
 
-def _check_name(loader: LibraryLoader, library: _Library, path: str, handle: int) -> None:
+def _check_name(loader: LibraryLoader, library: _Library, path: str, handle: int) -> str:
     """Ask for the run-time name without loading: consumers get whatever file answers."""
     by_name = _handle_by_name(library.runtime_name, path)
     if by_name == handle:
-        return
+        return path
     if by_name is None:
         _debug(f"{loader.provider}: {library.runtime_name} is not verified, no file answers to it")
-        return
+        return path
+    other = _path_of_handle(by_name)
     _conflict(
         loader,
         f"Another file in this process already has the name {library.runtime_name}, so extension "
         f"modules would use it in place of {loader.provider}'s.",
-        _path_of_handle(by_name),
+        other,
         path,
         mend=f"find out who loads the first file and remove it, or import {loader.provider} before",
     )
+    return other
 
 
 def _check_symbols(loader: LibraryLoader, library: _Library, path: str, handle: int) -> None:
@@ -448,37 +461,43 @@ def _conflict(loader: LibraryLoader, what: str, other: str, path: str, mend: str
 def _not_found(
     loader: LibraryLoader, library: _Library, path: str, error: OSError, mend: str
 ) -> LibraryNotFoundError:
+    is_whole = False
     try:
-        state = f"{os.stat(path).st_size} bytes{_foreign(path)}"
+        state = f"{os.stat(path).st_size} bytes"
+        if _is_foreign(path):
+            state += ", for another machine"  # glibc calls that "No such file or directory"
+        else:
+            # glibc and musl begin with the file that they stumbled over, and end with who needed it.
+            is_whole = sys.platform == "linux" and path not in str(error).partition(" (")[0]
     except FileNotFoundError:
         state = "no such file"
     except NotADirectoryError:
         state = "inside an archive, where the system opens no library: unpack it"
     except OSError as unreadable:  # in a folder that may not be entered
         state = str(unreadable.strerror)
+    if is_whole and not mend:
+        mend = "the file itself is whole; install what `system` names, in the version it names"
     again = f"{loader.distribution}=={loader.version}" if loader.version else loader.distribution
-    mend = mend or f'python -m pip install --force-reinstall --no-deps "{again}"'
     machine = os.uname().machine if hasattr(os, "uname") else f"{sys.maxsize.bit_length() + 1} bit"
     message = _lines(
         f"{loader.provider} cannot load its library {library.name!r}.",
         file=f"{path} ({state})",
         system=str(error),
         python=f"{sys.version.split()[0]} for {sys.platform}, {machine}",
-        mend=mend,
+        mend=mend or f'python -m pip install --force-reinstall --no-deps "{again}"',
     )
     return LibraryNotFoundError(message, name=loader.provider, path=path)
 
 
-def _foreign(path: str) -> str:
-    """Say that an ELF file is for another machine: glibc calls that "No such file or directory"."""
+def _is_foreign(path: str) -> bool:
+    """Whether two ELF files, a library's and Python's, are for different machines."""
     try:
-        with open(path, "rb") as ours, open(sys.executable, "rb") as pythons:
-            file, python = ours.read(20), pythons.read(20)
+        with open(path, "rb") as library, open(sys.executable or "", "rb") as python:
+            ours, theirs = library.read(20), python.read(20)
     except OSError:
-        return ""
-    if file[:4] != b"\x7fELF" or (file[4:6], file[18:]) == (python[4:6], python[18:]):
-        return ""
-    return ", for another machine"
+        return False
+    both_elf = ours[:4] == theirs[:4] == b"\x7fELF"  # the executable may be a script
+    return both_elf and (ours[4:6], ours[18:]) != (theirs[4:6], theirs[18:])
 
 
 def _versions_keep_apart(path: str, other: str, symbol: str) -> bool:
@@ -713,12 +732,6 @@ else:
                 end = words[at + 1] + words[at + 4]
                 if end > size:
                     raise OSError(f"{path}: file too short, a segment ends at byte {end}")
-
-
-def _runtime_name(path: str) -> str:
-    """The name that consumers record, where nobody wrote it down: the convention's."""
-    leaf = os.path.basename(path)
-    return f"@rpath/{leaf}" if sys.platform == "darwin" else leaf
 
 
 def _same_file(one: str, other: str) -> bool:

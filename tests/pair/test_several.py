@@ -230,6 +230,18 @@ def test_written_by_hand(tmp_path: Path, libraries: str) -> None:
     assert said == (f"LoadedLibrary(name='hand', path={str(library)!r}, origin='wheel')\n42\n")
 
 
+def test_path_is_relative_to_the_module(tmp_path: Path) -> None:
+    """Also where the module has no path of its own."""
+    file = lab.compile_library(answer(42), tmp_path / "lib" / "libhand.so.1", soname="libhand.so.1")
+    code = (
+        "from shared_lib_manager import *\n"
+        "hand = LibraryLoader({'hand': PlatformLibrary(default='lib/libhand.so.1')})\n"
+        "print(hand.load()[0].path)"
+    )
+    env = {"PYTHONPATH": str(lab.ROOT / "loader" / "src")}
+    assert lab.run(sys.executable, "-c", code, env=env, cwd=tmp_path) == f"{file}\n"
+
+
 def test_no_file_for_this_system(tmp_path: Path) -> None:
     by_hand(tmp_path, "hand", "{'hand': PlatformLibrary(Windows='hand.dll')}")
     said = run_by_hand(tmp_path, "import hand", fails=True)

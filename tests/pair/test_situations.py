@@ -162,6 +162,27 @@ def test_library_of_another_architecture(installed: lab.Environment) -> None:
     assert f"for linux, {lab.run('uname', '-m').strip()}" in said
 
 
+def test_something_that_the_library_needs_is_missing(installed: lab.Environment) -> None:
+    other = lab.compile_library(
+        "int other;", installed.folder / "libother.so.2", soname="libother.so.2"
+    )
+    options = ["-Wl,--no-as-needed", str(other)]
+    lab.compile_library(FOO, library(installed), *options, soname="libfoo__foo.so.1")
+    said = installed.run(SHOW)
+    assert "  system: libother.so.2: cannot open shared object file" in said
+    assert "  mend:   the file itself is whole; install what `system` names" in said
+    assert "--force-reinstall" not in said
+
+
+@pytest.mark.parametrize("executable", ["None", "'/absent'", "__file__"])
+def test_python_that_does_not_know_its_program(installed: lab.Environment, executable: str) -> None:
+    library(installed).write_bytes(b"")
+    said = installed.run(
+        f"import sys, json; __file__ = json.__file__; sys.executable = {executable}\n{SHOW}"
+    )
+    assert said.startswith("LibraryNotFoundError\nlibfoo cannot load its library 'foo'.")
+
+
 @pytest.mark.skipif(not shutil.which("setpriv"), reason="takes setpriv (util-linux) to be refused")
 def test_library_is_not_readable(installed: lab.Environment) -> None:
     file = library(installed)
@@ -264,6 +285,17 @@ def test_second_copy_is_a_warning_if_asked_for(installed: lab.Environment) -> No
     )
     assert "RuntimeWarning: Another file in this process already has the name" in said
     assert said.endswith("-3.0\n")  # the operating system did serve the first
+
+
+def test_what_is_told_is_what_answers(installed: lab.Environment) -> None:
+    copy = lab.compile_library(FOO, installed.folder / "copy.so", soname="libfoo__foo.so.1")
+    code = f"""
+import ctypes, libfoo; ctypes.CDLL({str(copy)!r})
+print(*libfoo.loader.load())
+"""
+    said = installed.run(code, env={"NATIVE_LIB_CONFLICT": "warn"})
+    told = f"LoadedLibrary(name='foo', path={str(copy)!r}, origin='already-loaded')\n"
+    assert said.endswith(told)
 
 
 def test_our_own_file_loaded_before_is_no_conflict(installed: lab.Environment) -> None:
@@ -419,6 +451,21 @@ def test_path_in_the_environment_is_opened_instead(installed: lab.Environment) -
     assert lab.mapped(installed, code, "foo.so", **env) == [str(other)]
 
 
+def test_path_in_the_environment_does_not_win_over_a_loaded_copy(
+    plain_pair: lab.Pair, tmp_path: Path
+) -> None:
+    env = lab.new_environment(tmp_path / "env", plain_pair.provider)
+    loaded = lab.compile_library(FOO, tmp_path / "loaded" / "libfoo.so.1", soname="libfoo.so.1")
+    named = lab.compile_library(FOO, tmp_path / "named" / "libfoo.so.1", soname="libfoo.so.1")
+    said = env.run(
+        f"import ctypes, libfoo; ctypes.CDLL({str(loaded)!r}); libfoo.loader.load()",
+        env={"NATIVE_LIB_FOO_PATH": str(named)},
+        fails=True,
+    )
+    assert "LibraryConflictError" in said
+    assert f"  answers: {loaded}\n  ours:    {named}" in said
+
+
 def test_path_in_the_environment_is_wrong(installed: lab.Environment) -> None:
     said = installed.run(SHOW, env={"NATIVE_LIB_FOO_PATH": "/absent/libfoo.so"})
     assert said.startswith("LibraryNotFoundError")
@@ -439,20 +486,25 @@ def test_private_name_has_no_system_copy(installed: lab.Environment) -> None:
         ("1", None, "system"),
         ("0", None, "wheel"),
         ("", None, "wheel"),
-        ("", True, "system"),
+        ("", True, "wheel"),
+        (None, True, "system"),
+        (None, False, "wheel"),
         ("no", True, "wheel"),
         ("yes", False, "system"),
     ],
 )
 def test_plain_name_of_the_system(
-    plain_pair: lab.Pair, tmp_path: Path, variable: str, argument: bool | None, origin: str
+    plain_pair: lab.Pair, tmp_path: Path, variable: str | None, argument: bool | None, origin: str
 ) -> None:
     env = lab.new_environment(tmp_path / "env", plain_pair.provider)
     system = lab.compile_library(FOO, tmp_path / "system" / "libfoo.so.1", soname="libfoo.so.1")
     path = str(system) if origin == "system" else f"{env.site_packages}/libfoo/lib/libfoo.so.1"
     said = env.run(
         f"import libfoo; print(*libfoo.loader.load(prefer_system={argument}))",
-        env={"PREFER_FOO_SYSTEM_LIBRARY": variable, "LD_LIBRARY_PATH": str(system.parent)},
+        env={
+            "LD_LIBRARY_PATH": str(system.parent),
+            **({} if variable is None else {"PREFER_FOO_SYSTEM_LIBRARY": variable}),
+        },
     )
     assert said == f"LoadedLibrary(name='foo', path={path!r}, origin={origin!r})\n"
 
