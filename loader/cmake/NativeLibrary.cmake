@@ -7,9 +7,9 @@
 # `native-lib vendor` updates both. Where it comes from, and why it is as it is:
 # https://github.com/org/native-lib-template
 
+cmake_minimum_required(VERSION 3.25...4.3)
 include_guard(GLOBAL)
 include(CMakePackageConfigHelpers)
-include(CMakeParseArguments)
 include(CheckSourceCompiles)
 include(GenerateExportHeader)
 
@@ -63,7 +63,9 @@ function(native_library_provider)
         endif()
         _native_library_add_anchor(${target})
         _native_library_describe(${target} "${probe}")
-        add_library(${arg_PACKAGE}::${export_name} ALIAS ${target})
+        if(NOT TARGET ${arg_PACKAGE}::${export_name})
+            add_library(${arg_PACKAGE}::${export_name} ALIAS ${target})
+        endif()
     endforeach()
     _native_library_install()
 endfunction()
@@ -88,6 +90,7 @@ function(native_library_consumer target)
         )
     endif()
     _native_library_refuse_inplace()
+    set(folders "")
     foreach(library IN LISTS arg_LIBRARIES)
         if(NOT library MATCHES "^([^:]+)::[^:]+$")
             message(
@@ -95,24 +98,23 @@ function(native_library_consumer target)
                 "native_library_consumer: LIBRARIES takes <package>::<library>, not '${library}'"
             )
         endif()
-        _native_library_find(${CMAKE_MATCH_1})
+        set(package "${CMAKE_MATCH_1}")
+        _native_library_find(${package})
+        if(folder)
+            list(APPEND folders "${folder}=${package}")
+        endif()
         if(NOT TARGET ${library})
-            message(FATAL_ERROR "The package ${CMAKE_MATCH_1} has no library ${library}")
+            message(FATAL_ERROR "The package ${package} has no library ${library}")
         endif()
     endforeach()
 
     target_link_libraries(${target} PRIVATE ${arg_LIBRARIES})
-    _native_library_forget_folders(${target})
+    _native_library_forget_folders(${target} ${folders})
     # The loader opens the provider's library by its path; a search path could only mislead.
     set_target_properties(
         ${target}
         PROPERTIES SKIP_BUILD_RPATH ON INSTALL_RPATH "" INSTALL_RPATH_USE_LINK_PATH OFF
     )
-    if(UNIX AND NOT APPLE)
-        # A toolchain that passes --as-needed would drop a library of which only types are used.
-        target_link_options(${target} PRIVATE LINKER:--no-as-needed)
-    endif()
-
     # Several modules of one package share one record.
     set_property(GLOBAL APPEND PROPERTY _NATIVE_REQUIRES_${arg_DESTINATION} ${arg_LIBRARIES})
     get_property(all_libraries GLOBAL PROPERTY _NATIVE_REQUIRES_${arg_DESTINATION})
@@ -192,6 +194,15 @@ macro(_native_library_compatibility)
     if(NOT arg_VERSION)
         set(arg_VERSION "${PROJECT_VERSION}")
     endif()
+    if(NOT arg_VERSION)
+        message(
+            FATAL_ERROR
+            "native_library_provider: there is no version; outside of scikit-build-core, configure with "
+            "-DSKBUILD_PROJECT_VERSION=1.0.0"
+        )
+    endif()
+    # scikit-build-core hands a calendar version over as it was written; pip drops leading zeros.
+    string(REGEX REPLACE "(^|[^0-9])0+([0-9])" "\\1\\2" arg_VERSION "${arg_VERSION}")
     if(
         NOT arg_VERSION
             MATCHES
@@ -205,7 +216,10 @@ macro(_native_library_compatibility)
     endif()
     set(release "${CMAKE_MATCH_2}")
     # A packaging revision does not change the library; a development version is not yet its release.
-    set(base "${CMAKE_MATCH_1}${CMAKE_MATCH_7}")
+    set(base "${CMAKE_MATCH_1}")
+    if(NOT CMAKE_MATCH_6)
+        string(APPEND base "${CMAKE_MATCH_7}")
+    endif()
     if("${release}.0.0" MATCHES "^([0-9]+)\\.([0-9]+)\\.([0-9]+)")
         set(major ${CMAKE_MATCH_1})
         set(minor ${CMAKE_MATCH_2})
@@ -223,6 +237,9 @@ macro(_native_library_compatibility)
     elseif(arg_COMPATIBILITY STREQUAL "ExactVersion")
         set(abi "${major}.${minor}.${patch}")
         set(requirement "${distribution}==${abi}.*")
+        if(NOT base STREQUAL abi AND NOT "${base}.0" STREQUAL abi)
+            string(APPEND requirement ",>=${base}")
+        endif()
     else()
         message(
             FATAL_ERROR
@@ -246,6 +263,12 @@ macro(_native_library_name_target target)
         set(export_name ${target})
         set_target_properties(${target} PROPERTIES EXPORT_NAME ${export_name})
     endif()
+    if(arg_PLAIN_NAMES AND name MATCHES "__")
+        message(
+            FATAL_ERROR
+            "native_library_provider: ${name} has two underscores, which only private names have"
+        )
+    endif()
     if(arg_PLAIN_NAMES AND WIN32)
         set(file_stem "${name}")
     elseif(arg_PLAIN_NAMES)
@@ -253,9 +276,28 @@ macro(_native_library_name_target target)
     else()
         set(file_stem "${arg_PROVIDER}__${name}")
     endif()
+    # Upstream may have named one kind of file or one configuration, which would win. The name is the
+    # same in every configuration: sharing needs a name that stays.
+    foreach(
+        property
+        IN
+        ITEMS SUFFIX LIBRARY_OUTPUT_NAME FRAMEWORK NO_SONAME VERSION
+    )
+        # VERSION would make a symlink beside the file, and a wheel turns symlinks into second copies.
+        set_property(TARGET ${target} PROPERTY ${property})
+    endforeach()
+    foreach(configuration IN ITEMS ${CMAKE_CONFIGURATION_TYPES} ${CMAKE_BUILD_TYPE})
+        string(TOUPPER "${configuration}" configuration)
+        foreach(kind IN ITEMS "" LIBRARY_ RUNTIME_ ARCHIVE_)
+            set_property(TARGET ${target} PROPERTY ${kind}OUTPUT_NAME_${configuration})
+        endforeach()
+        set_property(TARGET ${target} PROPERTY ${configuration}_POSTFIX)
+    endforeach()
     set_target_properties(
         ${target}
         PROPERTIES
+            # Upstream may have been added with EXCLUDE_FROM_ALL, to install nothing of its own.
+            EXCLUDE_FROM_ALL OFF
             PREFIX ""
             OUTPUT_NAME "${file_stem}"
             SOVERSION "${abi}"
@@ -271,14 +313,18 @@ macro(_native_library_name_target target)
             BUILD_WITH_INSTALL_RPATH ON
             INSTALL_RPATH ""
             # Old versions of dyld compare it; the name already says what is compatible.
-            MACHO_COMPATIBILITY_VERSION "${abi}"
-            MACHO_CURRENT_VERSION "${release}"
+            MACHO_COMPATIBILITY_VERSION 1
+            MACHO_CURRENT_VERSION 1
     )
     if(WIN32)
         set_target_properties(${target} PROPERTIES IMPORT_SUFFIX ".lib")
     endif()
-    # VERSION would make a symlink beside the file, and a wheel turns symlinks into second copies.
-    set_property(TARGET ${target} PROPERTY VERSION)
+    # Relative to the wheel's root, upstream's include/ is another: the package adds its own.
+    get_target_property(includes ${target} INTERFACE_INCLUDE_DIRECTORIES)
+    if(includes)
+        string(REGEX REPLACE "\\$<INSTALL_INTERFACE:[^>]*>" "" includes "${includes}")
+        set_target_properties(${target} PROPERTIES INTERFACE_INCLUDE_DIRECTORIES "${includes}")
+    endif()
     foreach(property C_VISIBILITY_PRESET CXX_VISIBILITY_PRESET)
         get_target_property(visibility ${target} ${property})
         if(NOT visibility)
@@ -321,7 +367,19 @@ endmacro()
 
 # Appends the target's entry to libraries, the body of the manifest's LIBRARIES.
 macro(_native_library_describe target probe)
-    get_target_property(linked ${target} LINK_LIBRARIES)
+    get_target_property(items ${target} LINK_LIBRARIES)
+    set(linked "")
+    foreach(item IN LISTS items)
+        # An alias (foo::foo), or one in a generator expression ($<BUILD_INTERFACE:foo::foo>).
+        string(REGEX REPLACE "^\\$<.*[^:]:([^:>]+(::[^:>]+)?)>$" "\\1" item "${item}")
+        if(TARGET "${item}")
+            get_target_property(aliased ${item} ALIASED_TARGET)
+            if(aliased)
+                set(item ${aliased})
+            endif()
+        endif()
+        list(APPEND linked "${item}")
+    endforeach()
     set(needs "")
     foreach(other IN LISTS targets)
         if(other IN_LIST linked)
@@ -372,11 +430,12 @@ macro(_native_library_install)
     set(lib "${arg_PROVIDER}/lib")
     set(generated "${CMAKE_CURRENT_BINARY_DIR}/native_library")
     foreach(target IN LISTS targets)
-        get_target_property(header_sets ${target} HEADER_SETS)
+        get_target_property(header_sets ${target} INTERFACE_HEADER_SETS)
+        set(headers "")
         if(header_sets)
-            set(headers FILE_SET HEADERS DESTINATION ${arg_PROVIDER}/include)
-        else()
-            set(headers "")
+            foreach(header_set IN LISTS header_sets)
+                list(APPEND headers FILE_SET ${header_set} DESTINATION ${arg_PROVIDER}/include)
+            endforeach()
         endif()
         install(
             TARGETS ${target}
@@ -384,8 +443,8 @@ macro(_native_library_install)
             RUNTIME DESTINATION ${lib}
             LIBRARY DESTINATION ${lib} NAMELINK_SKIP
             ARCHIVE DESTINATION ${lib}
+            PUBLIC_HEADER DESTINATION ${arg_PROVIDER}/include
             ${headers}
-            INCLUDES DESTINATION ${arg_PROVIDER}/include
         )
     endforeach()
 
@@ -399,7 +458,20 @@ macro(_native_library_install)
     foreach(dependency IN LISTS arg_DEPENDENCIES)
         string(APPEND config "find_dependency(${dependency} CONFIG)\n")
     endforeach()
-    string(APPEND config "include(\"\${CMAKE_CURRENT_LIST_DIR}/${arg_PACKAGE}Targets.cmake\")\n")
+    string(
+        APPEND config
+        "include(\"\${CMAKE_CURRENT_LIST_DIR}/${arg_PACKAGE}Targets.cmake\")\n"
+        "get_filename_component(_include \"\${CMAKE_CURRENT_LIST_DIR}/../../../include\" ABSOLUTE)\n"
+        "if(IS_DIRECTORY \"\${_include}\")\n"
+    )
+    foreach(target IN LISTS targets)
+        get_target_property(export_name ${target} EXPORT_NAME)
+        string(
+            APPEND config
+            "    target_include_directories(${arg_PACKAGE}::${export_name} INTERFACE \"\${_include}\")\n"
+        )
+    endforeach()
+    string(APPEND config "endif()\nunset(_include)\n")
     file(WRITE "${generated}/${arg_PACKAGE}Config.cmake" "${config}")
     write_basic_package_version_file(
         "${generated}/${arg_PACKAGE}ConfigVersion.cmake"
@@ -421,18 +493,20 @@ macro(_native_library_install)
         if(WIN32)
             set(pc_file "$<TARGET_LINKER_FILE_NAME:${target}>")
         endif()
-        string(PREPEND pc_libs " \${prefix}/lib/${pc_file}")
+        string(PREPEND pc_libs " \${libdir}/${pc_file}")
     endforeach()
     list(JOIN arg_DEPENDENCIES ", " pc_requires)
     string(TOLOWER "${pc_requires}" pc_requires)
     string(
         CONCAT pc
-        "prefix=\${pcfiledir}/../..\n\n"
+        "prefix=\${pcfiledir}/../..\n"
+        "includedir=\${prefix}/include\n"
+        "libdir=\${prefix}/lib\n\n"
         "Name: ${arg_PACKAGE}\n"
         "Description: ${arg_DESCRIPTION}\n"
         "Version: ${release}\n"
         "Requires: ${pc_requires}\n"
-        "Cflags: -I\${prefix}/include\n"
+        "Cflags: -I\${includedir}\n"
         "Libs:${pc_libs}\n"
     )
     string(TOLOWER "${arg_PACKAGE}" pc_name)
@@ -467,7 +541,16 @@ macro(_native_library_find package)
     if(source STREQUAL "system")
         _native_library_find_in_system(${package} "${folder}")
     else()
-        find_package(${package} CONFIG QUIET HINTS "${folder}")
+        # A cross-compiling toolchain file confines searches to its sysroot; the provider is not there.
+        find_package(${package} CONFIG QUIET HINTS "${folder}" NO_CMAKE_FIND_ROOT_PATH)
+        if(NOT ${package}_FOUND)
+            message(
+                FATAL_ERROR
+                "The provider in ${folder} gives no CMake package ${package} that fits this build. "
+                "Considered: '${${package}_CONSIDERED_CONFIGS}' ${${package}_CONSIDERED_VERSIONS} "
+                "${${package}_NOT_FOUND_MESSAGE}"
+            )
+        endif()
         # The wheel's Requires-Dist was computed from this provider, so it must be what is linked.
         file(REAL_PATH "${folder}" folder)
         file(REAL_PATH "${${package}_DIR}" found_in)
@@ -540,12 +623,13 @@ endfunction()
 
 # Folders in __FILE__ and debug information would make each build folder's wheel a different one.
 function(_native_library_forget_folders target)
+    set(folders "${CMAKE_SOURCE_DIR}=." "${CMAKE_BINARY_DIR}=build" ${ARGN})
     # Not for other languages: a resource compiler would stumble over the option.
     if(MSVC)
         target_compile_options(${target} PRIVATE $<$<COMPILE_LANGUAGE:C,CXX>:/Brepro>)
         target_link_options(${target} PRIVATE /Brepro)
     else()
-        foreach(folder IN ITEMS "${CMAKE_SOURCE_DIR}=." "${CMAKE_BINARY_DIR}=build")
+        foreach(folder IN LISTS folders)
             target_compile_options(
                 ${target}
                 PRIVATE "$<$<COMPILE_LANGUAGE:C,CXX>:-ffile-prefix-map=${folder}>"

@@ -190,6 +190,7 @@ class LibraryLoader:
         self._requires = requires
         self._requiring: set[tuple[int, int]] = set()
         self._loaded: dict[str, LoadedLibrary] = {}
+        self._handles: dict[str, int] = {}
 
     @classmethod
     def from_manifest(
@@ -258,12 +259,14 @@ class LibraryLoader:
                 offers no way to open a library.
         """
         wanted = names or tuple(self._libraries)
-        if not all(name in self._loaded for name in wanted):
-            if self._requires is not None:
-                self._load_required_providers(self._requires)
-            with _lock:
-                for name in wanted:
-                    self._load(name, prefer_system)
+        if self._requires is not None and not all(name in self._loaded for name in wanted):
+            self._load_required_providers(self._requires)
+        with _lock:
+            for name in wanted:
+                self._load(name, prefer_system)
+            for name, handle in self._handles.items():
+                # Each time: what entered the global scope since would take the next consumer's symbols.
+                _check_symbols(self, self._libraries[name], handle)
         return tuple(self._loaded[name] for name in wanted)
 
     def _load_required_providers(self, requires: "Callable[[], object]") -> None:
@@ -394,7 +397,7 @@ def _open_checked(loader: LibraryLoader, library: _Library, path: str, mend: str
         raise _not_found(loader, library, path, error, mend) from None
     answers = _check_name(loader, library, path, handle)
     if library.probe_symbol:
-        _check_symbols(loader, library, path, handle)
+        loader._handles[library.name] = handle
     return answers
 
 
@@ -413,12 +416,13 @@ def _check_name(loader: LibraryLoader, library: _Library, path: str, handle: int
         f"modules would use it in place of {loader.provider}'s.",
         other,
         path,
-        mend=f"find out who loads the first file and remove it, or import {loader.provider} before",
+        mend="find out who loads the first file and remove it, or call "
+        f"{loader.provider}.loader.load() before",
     )
     return other
 
 
-def _check_symbols(loader: LibraryLoader, library: _Library, path: str, handle: int) -> None:
+def _check_symbols(loader: LibraryLoader, library: _Library, handle: int) -> None:
     """ELF: symbols are searched in the global scope first, whatever file NEEDED led to."""
     in_global_scope = _address_of(None, library.probe_symbol)
     if in_global_scope is None:
@@ -426,6 +430,7 @@ def _check_symbols(loader: LibraryLoader, library: _Library, path: str, handle: 
     ours = _address_of(handle, library.probe_symbol)
     if ours == in_global_scope:
         return
+    path = loader._loaded[library.name].path
     if ours is None:
         _debug(f"{loader.provider}: symbols are not verified, {path} has no {library.probe_symbol}")
         return

@@ -130,11 +130,16 @@ def test_compatibility_is_one_fact(
 
 
 def test_wheels_do_not_remember_where_they_were_built(tmp_path: Path) -> None:
-    def twice(folder: str) -> list[bytes]:
-        pair = lab.build_pair(tmp_path / folder, language="cxx")
-        return [pair.provider.read_bytes(), pair.consumer.read_bytes()]
+    def built(folder: str) -> list[bytes]:
+        projects = lab.generate(tmp_path / folder, language="cxx")
+        wheels = projects / "dist"
+        # With debug information, which holds folders, and without stripping it off again.
+        options = {"env": {"CXXFLAGS": "-g"}, "settings": ["install.strip=false"]}
+        provider = lab.build(projects / "libfoo", wheels, **options)  # type: ignore[arg-type]
+        consumer = lab.build(projects / "foo-ext", wheels, **options)  # type: ignore[arg-type]
+        return [provider.read_bytes(), consumer.read_bytes()]
 
-    assert twice("here") == twice("some/where else")
+    assert built("here") == built("some/where else")
 
 
 # Where a build finds its provider --------------------------------------------------------------
@@ -357,3 +362,4 @@ def test_system_library_that_is_not_there(
     said = " ".join(said.split())
     assert "NATIVE_LIB_SYSTEM asks for the system's foo, and neither CMake nor pkg-config" in said
     assert "unset NATIVE_LIB_SYSTEM to use the provider" in said
+    assert said.count("CMake Error") == 1

@@ -5,13 +5,11 @@ from __future__ import annotations
 import shutil
 import sys
 import zipfile
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import lab
 import pytest
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from elf import dynamic
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="compiles and runs ELF files")
 
@@ -22,10 +20,13 @@ libraries = { foo = "libfoo", bar = "libbar" }
 """
 
 
+SOURCE = '__attribute__((visibility("default"))) int foo(void) { return 1; }\n'
+
+
 def configure(folder: Path, lists: str, *options: str, fails: bool = False) -> str:
     """Configure a project that consists of these lines."""
     folder.mkdir(exist_ok=True)
-    (folder / "foo.c").write_text("int foo(void) { return 1; }\n", encoding="utf-8")
+    (folder / "foo.c").write_text(SOURCE, encoding="utf-8")
     (folder / "pyproject.toml").write_text(PYPROJECT, encoding="utf-8")
     module = lab.ROOT / "loader" / "cmake" / "NativeLibrary.cmake"
     (folder / "CMakeLists.txt").write_text(
@@ -40,6 +41,7 @@ def configure(folder: Path, lists: str, *options: str, fails: bool = False) -> s
 
 
 LIBRARY = "add_library(foo SHARED foo.c)\n"
+CALL = "native_library_provider(foo PROVIDER libfoo COMPATIBILITY SameMajorVersion)"
 PROVIDER = LIBRARY + "native_library_provider(foo PROVIDER libfoo COMPATIBILITY "
 
 
@@ -60,6 +62,12 @@ PROVIDER = LIBRARY + "native_library_provider(foo PROVIDER libfoo COMPATIBILITY 
         (PROVIDER + "ExactVersion VERSION 1.x)", "VERSION '1.x' is not a version like 1.4.2"),
         (PROVIDER + "ExactVersion VERSION 1!1.0)", "VERSION '1!1.0' is not a version"),
         (PROVIDER + "ExactVersion PLAIN_NAMES)", "PLAIN_NAMES needs ABI_SUFFIX"),
+        (
+            "add_library(foo__x SHARED foo.c)\n"
+            + "native_library_provider(foo__x PROVIDER libfoo "
+            + "COMPATIBILITY ExactVersion PLAIN_NAMES ABI_SUFFIX 3)",
+            "foo__x has two underscores, which only private names have",
+        ),
         (PROVIDER + "ExactVersion ABI_SUFFIX 3)", "ABI_SUFFIX goes with PLAIN_NAMES only"),
         (PROVIDER + "ExactVersion PROBE_SYMBOL a b)", "PROBE_SYMBOL names 2 for 1 targets"),
         (PROVIDER + "ExactVersion PROBE)", "PROBE is not a target"),
@@ -113,6 +121,9 @@ def manifest(folder: Path, configuration: str = "Release") -> str:
         ("1.4", "ExactVersion", "libfoo==1.4.0.*", "1.4.0"),
         ("2", "SameMinorVersion", "libfoo>=2,<2.1", "2.0"),
         ("1.4.2+local.1", "ExactVersion", "libfoo==1.4.2.*", "1.4.2"),
+        ("1.4.2.post1.dev3", "SameMajorVersion", "libfoo>=1.4.2,<2", "1"),
+        ("1.4.2.1", "ExactVersion", "libfoo==1.4.2.*,>=1.4.2.1", "1.4.2"),
+        ("1.4.2rc1", "ExactVersion", "libfoo==1.4.2.*,>=1.4.2rc1", "1.4.2"),
     ],
 )
 def test_version_gives_bound_and_suffix(
@@ -131,7 +142,7 @@ def test_every_configuration_has_its_own_manifest(tmp_path: Path) -> None:
     lists = LIBRARY + "set_target_properties(foo PROPERTIES DEBUG_POSTFIX d)\n"
     lists += "native_library_provider(foo PROVIDER libfoo COMPATIBILITY ExactVersion)"
     configure(folder, lists, "-G", "Ninja Multi-Config")
-    for configuration, name in (("Release", "libfoo__foo.so"), ("Debug", "libfoo__food.so")):
+    for configuration in ("Release", "Debug"):
         lab.run(lab.tool("cmake"), "--build", folder / "build", "--config", configuration)
         prefix = folder / configuration
         lab.run(
@@ -139,8 +150,9 @@ def test_every_configuration_has_its_own_manifest(tmp_path: Path) -> None:
             *("--prefix", prefix),
         )
         installed = (prefix / "libfoo" / "_native_libs.py").read_text(encoding="utf-8")
-        assert f'"file": "lib/{name}.1.2.3"' in installed
-        assert (prefix / "libfoo" / "lib" / f"{name}.1.2.3").is_file()
+        # The same name in both: a consumer of the one is served by the other.
+        assert '"file": "lib/libfoo__foo.so.1.2.3"' in installed
+        assert (prefix / "libfoo" / "lib" / "libfoo__foo.so.1.2.3").is_file()
 
 
 def test_upstreams_version_property_makes_no_symlink(tmp_path: Path) -> None:
@@ -166,6 +178,72 @@ def test_upstreams_output_and_export_names_are_kept(tmp_path: Path) -> None:
     assert '"z": {' in manifest(folder)
     assert '"target": "ZLIB::ZLIB"' in manifest(folder)
     assert '"runtime_name": "native_zlib__z.so.1"' in manifest(folder)
+
+
+def test_calendar_version_is_written_as_pip_writes_it(tmp_path: Path) -> None:
+    folder = tmp_path / "project"
+    configure(folder, f"{PROVIDER}SameMinorVersion VERSION 2024.08.05)")
+    assert 'REQUIREMENT = "libfoo>=2024.8.5,<2024.9"' in manifest(folder, "")
+    assert '"runtime_name": "libfoo__foo.so.2024.8"' in manifest(folder, "")
+
+
+@pytest.mark.parametrize(
+    "upstream",
+    [
+        "set_target_properties(foo PROPERTIES LIBRARY_OUTPUT_NAME z)",
+        "set_target_properties(foo PROPERTIES OUTPUT_NAME_RELEASE z)",
+        "set_target_properties(foo PROPERTIES SUFFIX 1.so)",
+        "set_target_properties(foo PROPERTIES NO_SONAME ON)",
+        "set_target_properties(foo PROPERTIES RELEASE_POSTFIX _r)",
+        "set_target_properties(foo PROPERTIES FRAMEWORK ON)",
+        "set_target_properties(foo PROPERTIES EXCLUDE_FROM_ALL ON)",
+        "add_library(foo::foo ALIAS foo)",
+        "set_target_properties(foo PROPERTIES PUBLIC_HEADER foo.h)",
+        "target_sources(foo PUBLIC FILE_SET api TYPE HEADERS FILES foo.h)",
+        "target_include_directories(foo PUBLIC $<INSTALL_INTERFACE:include>)",
+        "target_include_directories(foo PUBLIC $<BUILD_INTERFACE:${CMAKE_SOURCE_DIR}>)",
+        "target_sources(foo PRIVATE FILE_SET HEADERS FILES foo.h)",
+    ],
+)
+def test_upstreams_own_settings(tmp_path: Path, upstream: str) -> None:
+    """Whatever upstream set for its own installation, name, package and headers are the design's."""
+    folder = tmp_path / "project"
+    folder.mkdir()
+    (folder / "foo.h").write_text("int foo(void);\n", encoding="utf-8")
+    (folder / "main.c").write_text("int foo(void);int main(void){return foo();}\n", "utf-8")
+    configure(folder, f"{LIBRARY}{upstream}\n{CALL}", "-DCMAKE_BUILD_TYPE=Release")
+    lab.run(lab.tool("cmake"), "--build", folder / "build")
+    lab.run(lab.tool("cmake"), "--install", folder / "build", "--prefix", folder / "out")
+    files = [path for path in (folder / "out" / "libfoo" / "lib").iterdir() if path.is_file()]
+    assert [path.name for path in files] == ["libfoo__foo.so.1"]
+    with files[0].open("rb") as file:
+        assert dynamic(file)["SONAME"] == ["libfoo__foo.so.1"]
+    headers = "foo.h" in upstream and "PRIVATE" not in upstream
+    assert (folder / "out" / "libfoo" / "include" / "foo.h").exists() == headers
+    consumer = tmp_path / "consumer"
+    consumer.mkdir()
+    (consumer / "CMakeLists.txt").write_text(
+        "cmake_minimum_required(VERSION 3.25)\nproject(main LANGUAGES C)\n"
+        f"find_package(foo CONFIG REQUIRED)\nadd_executable(main {folder}/main.c)\n"
+        "target_link_libraries(main PRIVATE foo::foo)\n",
+        encoding="utf-8",
+    )
+    options = ("-G", "Ninja", "-S", consumer, "-B", consumer / "build")
+    lab.run(lab.tool("cmake"), *options, f"-Dfoo_ROOT={folder}/out/libfoo")
+    lab.run(lab.tool("cmake"), "--build", consumer / "build")
+
+
+@pytest.mark.parametrize(
+    "linked", ["foo", "up::foo", "$<BUILD_INTERFACE:foo>", "$<BUILD_INTERFACE:up::foo>"]
+)
+def test_what_a_library_needs_however_it_is_linked(tmp_path: Path, linked: str) -> None:
+    folder = tmp_path / "project"
+    lists = f"""{LIBRARY}add_library(up::foo ALIAS foo)
+add_library(bar SHARED foo.c)
+target_link_libraries(bar PRIVATE {linked})
+native_library_provider(foo bar PROVIDER libfoo COMPATIBILITY SameMajorVersion)"""
+    configure(folder, lists)
+    assert '"needs": ("foo", ),' in manifest(folder, "")
 
 
 def test_project_without_c_whose_toolchain_file_names_a_c_compiler(tmp_path: Path) -> None:
@@ -222,6 +300,8 @@ def test_cmake_package_knows_what_is_compatible(unpacked: Path, tmp_path: Path) 
 def test_pkg_config_file_is_relocatable(unpacked: Path, tmp_path: Path) -> None:
     env = {"PKG_CONFIG_PATH": str(unpacked / "lib" / "pkgconfig")}
     assert lab.run("pkg-config", "--modversion", "foo", env=env) == "1.0.0\n"
+    folder = lab.run("pkg-config", "--variable=libdir", "foo", env=env).strip()
+    assert (Path(folder.replace("\\ ", " ")) / "libfoo__foo.so.1").is_file()
     command = 'eval cc -o main main.c "$(pkg-config --cflags --libs foo)"'
     lab.run("bash", "-c", command, env=env, cwd=tmp_path)
     search = {"LD_LIBRARY_PATH": str(unpacked / "lib")}

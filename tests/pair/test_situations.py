@@ -213,6 +213,7 @@ def test_library_is_not_readable(installed: lab.Environment) -> None:
         ("SameMajorVersion", "1.4.2", "1.10.0", True),
         ("SameMajorVersion", "1.4.2", "1.4.2.post1", True),
         ("SameMajorVersion", "1.4.2.post1", "1.4.2", True),
+        ("SameMajorVersion", "1.4.2", "1.4.2.post1.dev1", True),
         ("SameMajorVersion", "1.4.2rc1", "1.4.2", True),
         ("SameMajorVersion", "1.4.2", "1.4.1", False),
         ("SameMajorVersion", "1.4.2", "1.4.2rc1", False),
@@ -307,6 +308,20 @@ def test_copy_loaded_afterwards_does_no_harm(installed: lab.Environment) -> None
     copy = lab.compile_library(FOO, installed.folder / "copy.so", soname="libfoo__foo.so.1")
     code = f"import foo_ext, ctypes; ctypes.CDLL({str(copy)!r}); print(foo_ext.square(3))"
     assert installed.run(code) == "9.0\n"
+
+
+def test_symbols_that_are_taken_between_two_consumers(
+    installed: lab.Environment, stranger: Path
+) -> None:
+    """The first consumer is bound already; the second would be bound to the stranger."""
+    code = f"""
+import ctypes, foo_ext
+ctypes.CDLL({str(stranger)!r}, ctypes.RTLD_GLOBAL)
+print(foo_ext.square(3))
+import sys; del sys.modules["foo_ext"], sys.modules["foo_ext._ext"]
+{SHOW}"""
+    said = installed.run(code)
+    assert said.startswith("9.0\nLibraryConflictError\nThe symbols of libfoo's library are taken")
 
 
 def test_misleading_search_paths_are_not_followed(installed: lab.Environment) -> None:
