@@ -54,6 +54,8 @@ def test_names_in_the_binaries(pair: lab.Pair) -> None:
     provider, consumer = dynamic_in_wheel(pair.provider), dynamic_in_wheel(pair.consumer)
     assert provider["SONAME"] == ["libfoo__foo.so.1"]
     assert "libfoo__foo.so.1" in consumer["NEEDED"]
+    assert "libc.so.6" in consumer["NEEDED"]  # auditwheel knows the C library by it
+    assert "libc.so.6" in provider["NEEDED"]
     for section in (provider, consumer):
         assert "RPATH" not in section
         assert "RUNPATH" not in section

@@ -110,6 +110,7 @@ function(native_library_consumer target)
 
     target_link_libraries(${target} PRIVATE ${arg_LIBRARIES})
     _native_library_forget_folders(${target} ${folders})
+    _native_library_need_libc(${target})
     # The loader opens the provider's library by its path; a search path could only mislead.
     set_target_properties(
         ${target}
@@ -333,6 +334,7 @@ macro(_native_library_name_target target)
     endforeach()
     set_target_properties(${target} PROPERTIES VISIBILITY_INLINES_HIDDEN ON)
     _native_library_forget_folders(${target})
+    _native_library_need_libc(${target})
 endmacro()
 
 # musl never reads a SONAME: a library that was opened by its path has no name there, and satisfies
@@ -635,6 +637,14 @@ function(_native_library_forget_folders target)
                 PRIVATE "$<$<COMPILE_LANGUAGE:C,CXX>:-ffile-prefix-map=${folder}>"
             )
         endforeach()
+    endif()
+endfunction()
+
+# auditwheel tells glibc from musl by what a file NEEDs. Where the compiler passes --as-needed, a
+# library or module that calls nothing of the C library would not say it.
+function(_native_library_need_libc target)
+    if(UNIX AND NOT APPLE)
+        target_link_options(${target} PRIVATE LINKER:--no-as-needed)
     endif()
 endfunction()
 
