@@ -47,7 +47,8 @@ area area_of_square methods module nanobind nb py pybind11 python slots square v
 """
 # Names in the generated folder, and of distributions that building and testing it installs.
 PROJECT_NAMES = """
-build cython dist license nanobind nox pybind11 pytest scikit_build_core
+build cmake cython dist exceptiongroup iniconfig license nanobind ninja nox packaging pathspec pip
+pluggy pybind11 pygments pytest scikit_build_core setuptools tomli
 """
 # Standard-library modules of some, but not all, Pythons from 3.10: the answer to a name must not
 # depend on the Python that runs cookiecutter.
