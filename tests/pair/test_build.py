@@ -173,7 +173,7 @@ def pip(pair: lab.Pair, python: Path) -> None:
         lab.run(
             *(python, "-m", "pip", "wheel", "-q", "--no-deps", "-w", "dist", f"./{project}"),
             cwd=pair.folder,
-            env={"PIP_FIND_LINKS": "dist", "PIP_BUILD_CONSTRAINT": ""},
+            env={"PIP_FIND_LINKS": "dist"},
         )
 
 

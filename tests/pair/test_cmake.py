@@ -233,6 +233,20 @@ def test_upstreams_own_settings(tmp_path: Path, upstream: str) -> None:
     lab.run(lab.tool("cmake"), "--build", consumer / "build")
 
 
+@pytest.mark.parametrize("dependencies", ["", "DEPENDENCIES ZLIB PNG"])
+def test_what_the_interface_needs(tmp_path: Path, dependencies: str) -> None:
+    folder = tmp_path / "project"
+    configure(folder, f"{PROVIDER}ExactVersion {dependencies})", "-DCMAKE_BUILD_TYPE=Release")
+    generated = folder / "build" / "native_library"
+    package = (generated / "fooConfig.cmake").read_text(encoding="utf-8")
+    pc = (generated / "Release" / "foo.pc").read_text(encoding="utf-8")
+    assert ("find_dependency(ZLIB CONFIG)\nfind_dependency(PNG CONFIG)" in package) == bool(
+        dependencies
+    )
+    assert ("\nRequires: zlib, png\n" in pc) == bool(dependencies)
+    assert ("Requires" in pc) == bool(dependencies)
+
+
 @pytest.mark.parametrize(
     "linked", ["foo", "up::foo", "$<BUILD_INTERFACE:foo>", "$<BUILD_INTERFACE:up::foo>"]
 )

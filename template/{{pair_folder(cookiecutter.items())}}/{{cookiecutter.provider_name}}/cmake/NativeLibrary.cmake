@@ -498,7 +498,10 @@ macro(_native_library_install)
         string(PREPEND pc_libs " \${libdir}/${pc_file}")
     endforeach()
     list(JOIN arg_DEPENDENCIES ", " pc_requires)
-    string(TOLOWER "${pc_requires}" pc_requires)
+    if(pc_requires)
+        string(TOLOWER "${pc_requires}" pc_requires)
+        set(pc_requires "Requires: ${pc_requires}\n")
+    endif()
     string(
         CONCAT pc
         "prefix=\${pcfiledir}/../..\n"
@@ -507,7 +510,7 @@ macro(_native_library_install)
         "Name: ${arg_PACKAGE}\n"
         "Description: ${arg_DESCRIPTION}\n"
         "Version: ${release}\n"
-        "Requires: ${pc_requires}\n"
+        "${pc_requires}"
         "Cflags: -I\${includedir}\n"
         "Libs:${pc_libs}\n"
     )

@@ -145,7 +145,7 @@ def _library_by_hand(
 
 
 def _in_folder(folder: str, path: str) -> str:
-    """Join with the system's separator: LoadLibraryEx finds no neighbours behind a forward slash."""
+    """Join with the system's separator; Microsoft asks for backslashes in LoadLibraryEx."""
     return os.path.join(folder, *path.split("/"))
 
 
@@ -621,7 +621,7 @@ if sys.platform == "win32":
         return ""
 
     def _refuse_truncated(path: str) -> None:
-        """Windows looks for itself."""
+        """Windows is taken to look for itself (not tried)."""
 
 else:
     _NOLOAD = getattr(os, "RTLD_NOLOAD", 4)
@@ -698,7 +698,7 @@ else:
             return "a file that dyld does not tell"
 
         def _refuse_truncated(path: str) -> None:
-            """Nothing to do: dyld looks for itself."""
+            """dyld is taken to look for itself (not tried)."""
 
     else:
 
