@@ -534,6 +534,16 @@ def test_plain_name_that_the_system_lacks(plain_pair: lab.Pair, tmp_path: Path) 
     assert said.endswith("wheel\n")
 
 
+def test_asking_for_the_name_loads_nothing(installed: lab.Environment) -> None:
+    """Our file answers to no name here, and the system's search would find one that does."""
+    lab.compile_library(FOO, library(installed))
+    other = lab.compile_library(FOO, installed.folder / "other" / "libfoo__foo.so.1")
+    env = {"LD_LIBRARY_PATH": str(other.parent), "NATIVE_LIB_DEBUG": "1"}
+    code = "import libfoo; libfoo.loader.load()"
+    assert "libfoo__foo.so.1 is not verified, no file answers to it" in installed.run(code, env=env)
+    assert lab.mapped(installed, code, "foo.so", **env) == [str(library(installed))]
+
+
 def test_probe_symbol_that_is_not_exported(installed: lab.Environment, stranger: Path) -> None:
     lab.compile_library("int other;", library(installed), soname="libfoo__foo.so.1")
     env = {"LD_PRELOAD": str(stranger), "NATIVE_LIB_DEBUG": "1"}
