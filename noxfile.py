@@ -7,6 +7,7 @@ from pathlib import Path
 import nox
 
 ROOT = Path(__file__).parent
+PACKAGES = ROOT / "reference-packages"
 PROJECT = nox.project.load_toml(ROOT / "pyproject.toml")
 # A script per vendored file's platform: mypy looks at one side of `if sys.platform` at a time.
 PLATFORMS = ("linux", "darwin", "win32")
@@ -62,17 +63,25 @@ def lint(session: nox.Session) -> None:
     install_group(session, "lint")
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
-    session.run("gersemi", "--check", "loader/cmake")
+    session.run("gersemi", "--check", "loader/cmake", *map(str, PACKAGES.glob("*/CMakeLists.txt")))
     for platform in PLATFORMS:
         session.run("mypy", "--platform", platform, "loader", "template/local_extensions.py")
-    session.run("mypy", "tests", "noxfile.py")
+        session.run("mypy", "--platform", platform, "reference-packages/minipng/python")
+    session.run("mypy", "tests", "noxfile.py", "reference-packages/regenerate.py")
     native_lib(session, "vendor", "--check", ".")
 
 
 @nox.session
 def vendor(session: nox.Session) -> None:
-    """Bring the vendored copies in template/ up to date with loader/."""
+    """Bring the vendored copies in template/ and reference-packages/ up to date with loader/."""
     native_lib(session, "vendor", ".")
+
+
+@nox.session
+def regenerate(session: nox.Session) -> None:
+    """Rewrite what the template owns in the reference packages."""
+    session.install("--retries", "10", "cookiecutter>=2.7,<3", "nox")
+    session.run("python", "reference-packages/regenerate.py", *session.posargs)
 
 
 @nox.session

@@ -45,6 +45,10 @@ volatile wchar_t while xor xor_eq
 SOURCE_NAMES = """
 area area_of_square methods module nanobind nb py pybind11 python slots square version
 """
+# CMake packages that the consumer's build itself looks for.
+BUILD_PACKAGES = """
+cython nanobind pybind11 python python3 pkgconfig
+"""
 # Names in the generated folder, and of distributions that building and testing it installs.
 PROJECT_NAMES = """
 build cmake cython dist exceptiongroup iniconfig license nanobind ninja nox packaging pathspec pip
@@ -184,6 +188,15 @@ def _extension_name(answers: Answers) -> str:
     return complaint
 
 
+def _cmake_package(answers: Answers) -> str:
+    name = answers["cmake_package"]
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name) or "__" in name:
+        return "write letters, digits and single underscores, as in foo or ZLIB"
+    if name.lower() in BUILD_PACKAGES.split():
+        return "the consumer's build looks for another package of this name; write another name"
+    return _length_or_windows(name, LONGEST_NAME)
+
+
 def _library_version(answers: Answers) -> str:
     if re.fullmatch(r"(0|[1-9][0-9]*)(\.(0|[1-9][0-9]*)){2}", answers["library_version"]):
         return ""
@@ -224,6 +237,7 @@ CHECKS = {
     "library_name": _library_name,
     "provider_name": _provider_name,
     "extension_name": _extension_name,
+    "cmake_package": _cmake_package,
     "library_version": _library_version,
     "stable_abi": _stable_abi,
     "github_org": _github_org,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Callable, TypeVar
 
 import lab
 import pytest
+import upstream_sources
 from filelock import FileLock
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def once(
         folder, result = shared / name, shared / f"{name}.pickle"
         with FileLock(f"{folder}.lock"):
             if not result.exists():
-                folder.mkdir()
+                folder.mkdir(exist_ok=True)  # there if another process failed to make it
                 result.write_bytes(pickle.dumps(maker(folder)))
             made: T = pickle.loads(result.read_bytes())
             return made
@@ -53,6 +54,32 @@ def pair(once: Callable[[str, Callable[[Path], lab.Pair]], lab.Pair]) -> lab.Pai
 def plain_pair(once: Callable[[str, Callable[[Path], lab.Pair]], lab.Pair]) -> lab.Pair:
     """The pair with plain names (mangle: no), built."""
     return once("plain_pair", lambda folder: lab.build_pair(folder, mangle="no"))
+
+
+@pytest.fixture(scope="session")
+def reference(
+    once: Callable[[str, Callable[[Path], lab.Reference]], lab.Reference],
+) -> lab.Reference:
+    """The reference packages, built from upstream's sources."""
+    try:
+        return once("reference", lab.build_reference)
+    except upstream_sources.SourcesError as error:
+        pytest.skip(f"not to be had: the sources of {error}")
+
+
+@pytest.fixture(scope="session")
+def reference_env(
+    reference: lab.Reference,
+    once: Callable[[str, Callable[[Path], lab.Environment]], lab.Environment],
+) -> lab.Environment:
+    """An environment with the reference packages and Pillow, for tests that only look."""
+
+    def make(folder: Path) -> lab.Environment:
+        env = lab.new_environment(folder / "env", *reference.wheels)
+        lab.uv("pip", "install", "--quiet", "--python", env.python, "pillow>=11", "pytest")
+        return env
+
+    return once("reference_env", make)
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import upstream_sources
 from cookiecutter.main import cookiecutter
 from packaging.version import Version
 
@@ -150,6 +151,34 @@ def build_pair(folder: Path, *, python: Path | str = sys.executable, **answers: 
     wheels = generated / "dist"
     provider = build(projects["provider"], wheels, python=python)
     return Pair(generated, provider, build(projects["consumer"], wheels, python=python))
+
+
+@dataclass(frozen=True)
+class Reference:
+    """The reference packages' wheels."""
+
+    zlib: Path
+    libpng: Path
+    minipng: Path
+
+    @property
+    def wheels(self) -> tuple[Path, Path, Path]:
+        """All three, each after those that it requires."""
+        return self.zlib, self.libpng, self.minipng
+
+
+def build_reference(folder: Path, *, python: Path | str = sys.executable) -> Reference:
+    """Build the reference packages, each against the wheels just built.
+
+    Raises:
+        upstream_sources.SourcesError: upstream's sources cannot be had.
+    """
+    for name in ("zlib", "libpng"):
+        upstream_sources.provide(name)
+    packages = ROOT / "reference-packages"
+    return Reference(
+        *(build(packages / name, folder, python=python) for name in ("zlib", "libpng", "minipng"))
+    )
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,10 @@ def build(session: nox.Session) -> None:
     """Build both wheels into dist/, the consumer against the provider just built."""
     session.install("build")
     shutil.rmtree(DIST, ignore_errors=True)
+{%- if cookiecutter.library_source == "upstream" %}
+    if not Path(PROVIDER, "upstream").exists():
+        session.run("python", f"{PROVIDER}/fetch_source.py")
+{%- endif %}
     command = ["python", "-m", "build", "--wheel", "--outdir", str(DIST)]
     session.run(*command, PROVIDER)
     # This very wheel: an index may have another distribution of that name and version.

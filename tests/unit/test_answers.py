@@ -22,6 +22,8 @@ DEFAULTS = {
     "library_name": "foo",
     "provider_name": "libfoo",
     "extension_name": "foo-ext",
+    "library_source": "here",
+    "cmake_package": "foo",
     "library_version": "1.0.0",
     "compatibility": "SameMajorVersion",
     "language": "c",
@@ -44,6 +46,8 @@ SOURCES = "the extension module's sources use this name themselves; write anothe
 WINDOWS = "no file can have this name on Windows; write another name"
 DIFFERS = "write a name that differs from the provider's"
 STABLE = "answer no, or choose another binding"
+PACKAGE = "write letters, digits and single underscores, as in foo or ZLIB"
+BUILDS = "the consumer's build looks for another package of this name; write another name"
 VERSION = "write three numbers, as in 1.4.2"
 ORG = "write a GitHub user or organisation"
 AUTHOR = "write a name on one line, without control characters"
@@ -85,6 +89,10 @@ BAD: list[tuple[dict[str, str], str]] = [
     ({"extension_name": "libfoo"}, DIFFERS),
     ({"provider_name": "foo_bar", "extension_name": "foo-bar"}, DIFFERS),
     ({"binding": "pybind11", "stable_abi": "yes"}, STABLE),
+    ({"cmake_package": "a-b"}, PACKAGE),
+    ({"cmake_package": "A__B"}, PACKAGE),
+    ({"cmake_package": "Python"}, BUILDS),
+    ({"cmake_package": "a" * 41}, "write a name of at most 40 characters"),
     ({"library_version": "1.0"}, VERSION),
     ({"github_org": "my/org"}, ORG),
     ({"author": "Jane\nDoe"}, AUTHOR),
@@ -153,10 +161,11 @@ def test_argument_that_is_no_text(tmp_path: Path) -> None:
         (["1", "int"], "library_name", MEANING),
         (["1", "foo_bar", "os"], "provider_name", STDLIB),
         (["1", "", "foo_bar", "foo-bar"], "extension_name", DIFFERS),
-        (["1", "", "", "", "1"], "library_version", VERSION),
-        (["1", "", "", "", "", "", "", "3", "1"], "stable_abi", STABLE),
-        (["1", *[""] * 11, "\x1b[31mJane"], "author", AUTHOR),
-        (["1", *[""] * 12, "you@example"], "email", EMAIL),
+        (["1", *[""] * 4, "nanobind"], "cmake_package", BUILDS),
+        (["1", *[""] * 5, "1"], "library_version", VERSION),
+        (["1", *[""] * 8, "3", "1"], "stable_abi", STABLE),
+        (["1", *[""] * 13, "\x1b[31mJane"], "author", AUTHOR),
+        (["1", *[""] * 14, "you@example"], "email", EMAIL),
     ],
 )
 def test_bad_answer_ends_the_questions(
@@ -257,6 +266,7 @@ REFUSED = {
     ],
 }
 TAKEN = {
+    "cmake_package": ["a", "ZLIB", "foo_bar", "Foo2"],
     "library_name": ["a", "z9", "foo_bar", "json", "string", "a" * 36],
     "provider_name": ["foo", "libfoo", "native-zlib", "lib_foo2", "a" * 40],
     "extension_name": ["foo", "foo_ext", "a-b_c"],

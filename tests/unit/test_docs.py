@@ -23,6 +23,7 @@ REFERENCE = DOCS / "reference"
 PAGES = (lab.ROOT / "README.md", lab.ROOT / "loader" / "README.md", *sorted(DOCS.rglob("*.md")))
 LOADERS = ("shared_lib_manager", "shared_lib_consumer")
 METADATA = lab.ROOT / "loader" / "cmake" / "native_library_metadata.py"
+SOURCE = lab.ROOT / "loader" / "cmake" / "fetch_source.py"
 CMAKE = lab.ROOT / "loader" / "cmake" / "NativeLibrary.cmake"
 
 
@@ -246,8 +247,7 @@ def arguments(cmake: str) -> dict[str, set[str]]:
         r"^function\((native_library_\w+).*?\n(.*?)^endfunction", cmake, re.MULTILINE | re.DOTALL
     ):
         parsed = re.search(r"cmake_parse_arguments\((.*?)\)", body, re.DOTALL)
-        assert parsed, name
-        lists = re.findall(r'"([A-Z_;]*)"', parsed[1])
+        lists = re.findall(r'"([A-Z_;]*)"', parsed[1]) if parsed else []
         found[name] = {word for words in lists for word in words.split(";") if word}
     return found
 
@@ -258,6 +258,8 @@ def misdescribed(cmake: str, markdown: str) -> list[str]:
     for name, words in arguments(cmake).items():
         # What follows under subheadings has other tables.
         told = first_column(section(markdown, name).partition("\n### ")[0])
+        if not section(markdown, name):
+            complaints.append(name)
         complaints += [f"{name}: +{word}" for word in sorted(words - told)]
         complaints += [f"{name}: -{word}" for word in sorted(told - words)]
     return complaints
@@ -265,8 +267,9 @@ def misdescribed(cmake: str, markdown: str) -> list[str]:
 
 def test_arguments_of_the_cmake_functions() -> None:
     known = arguments(text(CMAKE))
-    assert set(known) == {"native_library_provider", "native_library_consumer"}
-    assert all(known.values())
+    assert {name for name, words in known.items() if words} == {
+        *("native_library_provider", "native_library_consumer")
+    }
     assert misdescribed(text(CMAKE), page("cmake")) == []
 
 
@@ -360,7 +363,7 @@ def messages_of_python(python: str) -> list[str]:
 def unexplained(messages: list[str], markdown: str) -> list[str]:
     """Return the messages of which the page does not have the longest fixed part."""
     told = " ".join(markdown.split())
-    fixed = [max(re.split(r"\$\{[^}]*\}", message), key=len).strip(" :") for message in messages]
+    fixed = [max(re.split(r"\$\{[^}]*\}|\n", message), key=len).strip(" :") for message in messages]
     return [part for part in fixed if len(part) > 3 and " ".join(part.split()) not in told]
 
 
@@ -368,6 +371,7 @@ def test_messages_are_explained() -> None:
     sources = {
         "cmake": [m for m in messages_of_cmake(text(CMAKE)) if m != "${complaint}"],
         "metadata": messages_of_python(text(METADATA)),
+        "source": messages_of_python(text(SOURCE)),
         "template": messages_of_template(text(lab.ROOT / "template" / "local_extensions.py")),
         **{name: messages_of_python(loader(name)) for name in LOADERS},
     }

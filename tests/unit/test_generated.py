@@ -47,12 +47,29 @@ SAMPLES: dict[str, Answers] = {
     "long": {**LONG_NAMES, "license": "Apache-2.0"},
     "long cxx": {**LONG_NAMES, "language": "cxx", "stable_abi": "no"},
     "middle": {"library_name": "quite_a_long_library_name"},
+    "upstream": {"library_source": "upstream"},
+    "upstream cython": {
+        "library_source": "upstream",
+        "binding": "cython",
+        "language": "cxx",
+        "cmake_package": "FOO",
+        **LONG_NAMES,
+    },
+    "upstream pybind11": {
+        "library_source": "upstream",
+        "binding": "pybind11",
+        "stable_abi": "no",
+        "mangle": "no",
+    },
+    "upstream nanobind": {"library_source": "upstream", "binding": "nanobind", "language": "cxx"},
+    "package": {"cmake_package": "Foo", "library_name": "foo_bar"},
 }
 VENDORED = {
     "_shared_lib_manager.py",
     "_shared_lib_consumer.py",
     "NativeLibrary.cmake",
     "native_library_metadata.py",
+    "fetch_source.py",
 }
 
 
@@ -78,6 +95,8 @@ def all_answers(given: Answers) -> Answers:
         "library_name": "foo",
         "provider_name": f"lib{library}",
         "extension_name": f"{library}-ext",
+        "library_source": "here",
+        "cmake_package": given.get("library_name", "foo"),
         "language": "c",
         "binding": "c-api",
         "stable_abi": "yes",
@@ -101,19 +120,22 @@ def test_tree(sample: tuple[Answers, Path]) -> None:
     libfoo, foo_ext = provider.replace("-", "_"), extension.replace("-", "_")
     header, source = (".h", ".c") if answers["language"] == "c" else (".hpp", ".cpp")
     ext = {"c-api": source, "cython": ".pyx"}.get(answers["binding"], ".cpp")
+    if answers["library_source"] == "here":
+        sources = {f"include/{library}/{library}{header}", f"src/{library}{source}"}
+    else:
+        sources = {"source.toml", "fetch_source.py"}
     each = ("CMakeLists.txt", "LICENSE", "README.md", "cmake/NativeLibrary.cmake", "pyproject.toml")
     assert {
         path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()
     } == {
         *(".gitignore", "LICENSE", "README.md", "noxfile.py"),
         *(f"{provider}/{file}" for file in each),
-        f"{provider}/include/{library}/{library}{header}",
         f"{provider}/python/{libfoo}/__init__.py",
         f"{provider}/python/{libfoo}/_native_libs.pyi",
         f"{provider}/python/{libfoo}/_shared_lib_manager.py",
         f"{provider}/python/{libfoo}/py.typed",
-        f"{provider}/src/{library}{source}",
-        f"{provider}/tests/test_{libfoo}.py",
+        *(f"{provider}/{file}" for file in sources),
+        f"{provider}/tests/test_{libfoo}_contract.py",
         *(f"{extension}/{file}" for file in each),
         f"{extension}/cmake/native_library_metadata.py",
         f"{extension}/python/{foo_ext}/__init__.py",
@@ -123,6 +145,7 @@ def test_tree(sample: tuple[Answers, Path]) -> None:
         f"{extension}/python/{foo_ext}/py.typed",
         f"{extension}/src/_ext{ext}",
         f"{extension}/tests/test_{foo_ext}.py",
+        f"{extension}/tests/test_{foo_ext}_contract.py",
     }
     assert [path for path in folder.rglob("*") if path.is_dir() and not any(path.iterdir())] == []
 
@@ -155,13 +178,13 @@ def test_projects(sample: tuple[Answers, Path]) -> None:
     assert provider["project"]["requires-python"] == ">=3.9"
     assert provider["tool"]["scikit-build"]["wheel"]["py-api"] == "py3"
     assert provider["project"]["entry-points"]["cmake.root"] == {
-        answers["library_name"]: answers["provider_name"].replace("-", "_")
+        answers["cmake_package"]: answers["provider_name"].replace("-", "_")
     }
     assert consumer["project"]["name"] == answers["extension_name"]
     assert consumer["project"]["requires-python"] == f">={answers['python_min']}"
     assert consumer["project"]["dynamic"] == ["dependencies"]
     (metadata,) = consumer["tool"]["dynamic-metadata"]
-    assert metadata["libraries"] == {answers["library_name"]: answers["provider_name"]}
+    assert metadata["libraries"] == {answers["cmake_package"]: answers["provider_name"]}
     stable = {"nanobind": "cp312"}.get(
         answers["binding"], f"cp{answers['python_min'].replace('.', '')}"
     )
@@ -249,6 +272,12 @@ def test_sources_compile_without_a_warning(sample: tuple[Answers, Path], tmp_pat
     export.parent.mkdir()
     export.write_text(f"#define {library.upper()}_EXPORT\n", encoding="utf-8")
     sources = files(provider / "src")
+    if answers["library_source"] == "upstream":
+        declaration = (
+            f'#ifdef __cplusplus\nextern "C"\n#endif\nconst char *{library}_version(void);\n'
+        )
+        for suffix in ("h", "hpp"):
+            (tmp_path / f"{library}.{suffix}").write_text(declaration, encoding="utf-8")
     if answers["binding"] != "cython":
         sources += files(folder / answers["extension_name"] / "src")
     # Others' headers are not ours to mend.
@@ -299,7 +328,7 @@ def test_readme_names_files_and_variables_that_exist(sample: tuple[Answers, Path
     answers, folder = sample
     text = (folder / "README.md").read_text("utf-8")
     for path in re.findall(r"`([\w.-]+/[\w./-]*)`", text):
-        if not path.startswith(("dist/", "cmake/")):
+        if not path.startswith(("dist/", "cmake/")) and not path.endswith("/upstream/"):
             assert (folder / path).exists(), path
     assert f"NATIVE_LIB_{answers['library_name'].upper()}_PATH" in text
     plain = answers.get("mangle") == "no"

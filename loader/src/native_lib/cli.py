@@ -40,7 +40,7 @@ def _parser() -> argparse.ArgumentParser:
         "vendor",
         help="copy the loader and the CMake module into a project, or bring them up to date",
         description="Bring every vendored file below PROJECT up to date. With --provider or "
-        "--consumer, put the files there in the first place.",
+        "--consumer or --upstream, put the files there in the first place.",
     )
     command.add_argument("project", type=Path, metavar="PROJECT", help="a folder of sources")
     command.add_argument(
@@ -56,6 +56,11 @@ def _parser() -> argparse.ArgumentParser:
         help="the Python package, below PROJECT, whose extension modules use libraries",
     )
     command.add_argument(
+        "--upstream",
+        action="store_true",
+        help="put fetch_source.py into PROJECT, which gets the sources that source.toml lists",
+    )
+    command.add_argument(
         "--check", action="store_true", help="change nothing; exit with 1 if a file has drifted"
     )
     command.set_defaults(run=_vendor)
@@ -63,7 +68,9 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _vendor(options: argparse.Namespace) -> int:
-    files = vendored_files(options.project, options.provider, options.consumer)
+    files = vendored_files(
+        options.project, options.provider, options.consumer, upstream=options.upstream
+    )
     stale = drifted(files)
     for file in stale:
         print(f"{'drifted' if options.check else 'updated'}: {file.destination}")

@@ -16,9 +16,12 @@ _SOURCES = {
     "_shared_lib_consumer.py": _PACKAGE.parent / "shared_lib_consumer.py",
     "NativeLibrary.cmake": _PACKAGE / "cmake" / "NativeLibrary.cmake",
     "native_library_metadata.py": _PACKAGE / "cmake" / "native_library_metadata.py",
+    "fetch_source.py": _PACKAGE / "cmake" / "fetch_source.py",
 }
 # Folders of other people's files, or of copies.
-_PASSED_OVER = {".git", ".nox", ".tox", ".venv", "venv", "node_modules", "site-packages", "build"}
+_PASSED_OVER = {
+    *(".git", ".nox", ".tox", ".venv", "venv", "node_modules", "site-packages", "build", "upstream")
+}
 
 
 class VendorError(Exception):
@@ -34,7 +37,11 @@ class VendoredFile:
 
 
 def vendored_files(
-    project: Path, provider: Path | None = None, consumer: Path | None = None
+    project: Path,
+    provider: Path | None = None,
+    consumer: Path | None = None,
+    *,
+    upstream: bool = False,
 ) -> list[VendoredFile]:
     """Find the files that a project vendors, by their names.
 
@@ -42,9 +49,10 @@ def vendored_files(
         project: the folder to look through; one project or several.
         provider: a Python package below it that is to get the provider's loader.
         consumer: a Python package below it that is to get the consumer's loader.
+        upstream: whether the project is to get what fetches upstream's sources.
 
     Returns:
-        The files that are there, and those that `provider` and `consumer` ask for.
+        The files that are there, and those that the other arguments ask for.
 
     Raises:
         VendorError: a folder is missing, or nothing is vendored and nothing was asked for.
@@ -64,10 +72,12 @@ def vendored_files(
         destinations.add(project / "cmake" / "NativeLibrary.cmake")
     if consumer is not None:
         destinations.add(project / "cmake" / "native_library_metadata.py")
+    if upstream:
+        destinations.add(project / "fetch_source.py")
     if not destinations:
         raise VendorError(
             f"{project} vendors no file yet; say which package gets a loader: --provider PACKAGE, "
-            "--consumer PACKAGE, or both"
+            "--consumer PACKAGE, or both; --upstream gets what fetches upstream's sources"
         )
     return [VendoredFile(_source(file.name), file) for file in sorted(destinations)]
 
@@ -92,7 +102,9 @@ def vendor(files: list[VendoredFile]) -> None:
 def _vendored_below(folder: Path) -> Iterator[Path]:
     for root, folders, names in os.walk(folder):
         folders[:] = [name for name in folders if name not in _PASSED_OVER]
-        yield from (Path(root, name) for name in names if name in _SOURCES)
+        # Others may have a fetch_source.py of their own; ours reads source.toml.
+        foreign = set() if "source.toml" in names else {"fetch_source.py"}
+        yield from (Path(root, name) for name in names if name in _SOURCES.keys() - foreign)
 
 
 def _source(name: str) -> Path:

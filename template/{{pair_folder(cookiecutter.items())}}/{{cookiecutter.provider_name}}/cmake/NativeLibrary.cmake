@@ -2,9 +2,12 @@
 #
 #   native_library_provider(<target>... PROVIDER <import name> COMPATIBILITY <word> ...)
 #   native_library_consumer(<target> LIBRARIES <package>::<library>... DESTINATION <package folder>)
+#   native_library_source()          for providers that wrap somebody else's library
+#   native_library_find(<package>...)  before an upstream that looks for packages by itself
 #
-# This file is made to be vendored, with native_library_metadata.py beside it in a consumer;
-# `native-lib vendor` updates both. Where it comes from, and why it is as it is:
+# This file is made to be vendored, with native_library_metadata.py beside it in a consumer, and
+# fetch_source.py in the project's folder where upstream is fetched; `native-lib vendor` updates
+# them. Where it comes from, and why it is as it is:
 # https://github.com/org/native-lib-template
 
 cmake_minimum_required(VERSION 3.25...4.3)
@@ -21,7 +24,8 @@ set(_NATIVE_LIBRARY_DIR "${CMAKE_CURRENT_LIST_DIR}")
 #                                  versions can replace this one. The ABI suffix of the names, the
 #                                  CMake package's version file and the consumers' bound follow.
 #   [VERSION <version>]            default: the project's
-#   [PACKAGE <name>]               CMake and pkg-config package; default: the first target's name
+#   [PACKAGE <name>]               CMake package; default: the first target's name
+#   [PKG_CONFIG_NAME <name>]       default: PACKAGE in lower case
 #   [DESCRIPTION <text>]           for pkg-config; default: the project's
 #   [EXPORT_HEADER <path>...]      write a header with the macro <TARGET>_EXPORT for each library, in
 #                                  the targets' order, for #include <path>
@@ -40,7 +44,7 @@ function(native_library_provider)
         PARSE_ARGV 0
         arg
         "PLAIN_NAMES"
-        "PROVIDER;COMPATIBILITY;VERSION;PACKAGE;DESCRIPTION;ABI_SUFFIX"
+        "PROVIDER;COMPATIBILITY;VERSION;PACKAGE;PKG_CONFIG_NAME;DESCRIPTION;ABI_SUFFIX"
         "EXPORT_HEADER;PROBE_SYMBOL;DEPENDENCIES"
     )
     set(targets ${arg_UNPARSED_ARGUMENTS})
@@ -49,6 +53,9 @@ function(native_library_provider)
     list(GET targets 0 first)
     if(NOT arg_PACKAGE)
         set(arg_PACKAGE ${first})
+    endif()
+    if(NOT arg_PKG_CONFIG_NAME)
+        string(TOLOWER "${arg_PACKAGE}" arg_PKG_CONFIG_NAME)
     endif()
     if(NOT arg_DESCRIPTION)
         set(arg_DESCRIPTION "${PROJECT_DESCRIPTION}")
@@ -106,15 +113,23 @@ function(native_library_consumer target)
         if(NOT TARGET ${library})
             message(FATAL_ERROR "The package ${package} has no library ${library}")
         endif()
+        if(source STREQUAL "provider")
+            _native_library_insist_on_provider(${target} ${library} ${package} "${folder}")
+        endif()
     endforeach()
 
     target_link_libraries(${target} PRIVATE ${arg_LIBRARIES})
     _native_library_forget_folders(${target} ${folders})
     _native_library_need_libc(${target})
-    # The loader opens the provider's library by its path; a search path could only mislead.
     set_target_properties(
         ${target}
-        PROPERTIES SKIP_BUILD_RPATH ON INSTALL_RPATH "" INSTALL_RPATH_USE_LINK_PATH OFF
+        PROPERTIES
+            # The loader opens the provider's library by its path; a search path could only mislead.
+            SKIP_BUILD_RPATH ON
+            INSTALL_RPATH ""
+            INSTALL_RPATH_USE_LINK_PATH OFF
+            # As system folders (-isystem) the provider's headers would come after what CPATH names.
+            NO_SYSTEM_FROM_IMPORTED ON
     )
     # Several modules of one package share one record.
     set_property(GLOBAL APPEND PROPERTY _NATIVE_REQUIRES_${arg_DESTINATION} ${arg_LIBRARIES})
@@ -122,6 +137,62 @@ function(native_library_consumer target)
     set(record "${CMAKE_BINARY_DIR}/native_library/${arg_DESTINATION}/_native_requires.py")
     _native_library_ask(record "${record}" ${all_libraries})
     install(FILES "${record}" DESTINATION ${arg_DESTINATION})
+endfunction()
+
+# native_library_find(<package>...)
+#
+# Finds packages at their providers, for an upstream that calls find_package() itself: call it before
+# add_subdirectory(). Without it a plain find_package(ZLIB) quietly takes the system's zlib.
+function(native_library_find)
+    foreach(package IN LISTS ARGN)
+        _native_library_find(${package})
+    endforeach()
+    # CMake's own FindZLIB.cmake knows nothing of providers; the provider's ZLIBConfig.cmake does.
+    set(CMAKE_FIND_PACKAGE_PREFER_CONFIG ON PARENT_SCOPE)
+endfunction()
+
+# native_library_source()
+#
+# Asks fetch_source.py what upstream/ holds, stops if it is not there or not what source.toml lists,
+# and puts it into the wheel's SBOM (PEP 770, CycloneDX).
+function(native_library_source)
+    _native_library_run_python("${CMAKE_CURRENT_SOURCE_DIR}/fetch_source.py" --facts)
+    string(JSON upstream GET "${answer}" name)
+    string(JSON version GET "${answer}" version)
+    string(JSON purl GET "${answer}" purl)
+    string(JSON component GET "${answer}" component)
+    message(STATUS "upstream/: ${upstream} ${version}")
+    set_property(
+        DIRECTORY
+        APPEND
+        PROPERTY
+            CMAKE_CONFIGURE_DEPENDS
+                "${CMAKE_CURRENT_SOURCE_DIR}/source.toml"
+                "${CMAKE_CURRENT_SOURCE_DIR}/upstream/native_library_source.json"
+    )
+    if(NOT SKBUILD_METADATA_DIR)
+        return() # there is no wheel
+    endif()
+    # As package URLs write it.
+    string(TOLOWER "${SKBUILD_PROJECT_NAME}" name)
+    string(REGEX REPLACE "[-_.]+" "-" name "${name}")
+    set(wheel "pkg:pypi/${name}@${SKBUILD_PROJECT_VERSION_FULL}")
+    string(
+        CONCAT sbom
+        "{\n"
+        "\"bomFormat\": \"CycloneDX\",\n"
+        "\"specVersion\": \"1.6\",\n"
+        "\"version\": 1,\n"
+        "\"metadata\": {\"component\": {\"type\": \"library\", \"name\": \"${name}\", "
+        "\"version\": \"${SKBUILD_PROJECT_VERSION_FULL}\", \"purl\": \"${wheel}\", "
+        "\"bom-ref\": \"${wheel}\"}},\n"
+        "\"components\": [${component}],\n"
+        "\"dependencies\": [{\"ref\": \"${wheel}\", \"dependsOn\": [\"${purl}\"]}]\n"
+        "}\n"
+    )
+    set(file "${CMAKE_CURRENT_BINARY_DIR}/native_library/${name}.cdx.json")
+    file(WRITE "${file}" "${sbom}")
+    install(FILES "${file}" DESTINATION "${SKBUILD_METADATA_DIR}/sboms")
 endfunction()
 
 # Provider --------------------------------------------------------------------------------------
@@ -466,14 +537,23 @@ macro(_native_library_install)
         "get_filename_component(_include \"\${CMAKE_CURRENT_LIST_DIR}/../../../include\" ABSOLUTE)\n"
         "if(IS_DIRECTORY \"\${_include}\")\n"
     )
+    set(exported "")
     foreach(target IN LISTS targets)
         get_target_property(export_name ${target} EXPORT_NAME)
+        list(APPEND exported ${arg_PACKAGE}::${export_name})
         string(
             APPEND config
             "    target_include_directories(${arg_PACKAGE}::${export_name} INTERFACE \"\${_include}\")\n"
         )
     endforeach()
-    string(APPEND config "endif()\nunset(_include)\n")
+    # For projects from before CMake's targets, libpng among them.
+    string(
+        APPEND config
+        "    set(${arg_PACKAGE}_INCLUDE_DIRS \"\${_include}\")\n"
+        "endif()\n"
+        "set(${arg_PACKAGE}_LIBRARIES \"${exported}\")\n"
+        "unset(_include)\n"
+    )
     file(WRITE "${generated}/${arg_PACKAGE}Config.cmake" "${config}")
     write_basic_package_version_file(
         "${generated}/${arg_PACKAGE}ConfigVersion.cmake"
@@ -514,9 +594,9 @@ macro(_native_library_install)
         "Cflags: -I\${includedir}\n"
         "Libs:${pc_libs}\n"
     )
-    string(TOLOWER "${arg_PACKAGE}" pc_name)
-    file(GENERATE OUTPUT "${generated}/$<CONFIG>/${pc_name}.pc" CONTENT "${pc}")
-    install(FILES "${generated}/$<CONFIG>/${pc_name}.pc" DESTINATION ${lib}/pkgconfig)
+    set(pc_file "${generated}/$<CONFIG>/${arg_PKG_CONFIG_NAME}.pc")
+    file(GENERATE OUTPUT "${pc_file}" CONTENT "${pc}")
+    install(FILES "${pc_file}" DESTINATION ${lib}/pkgconfig)
 
     # The manifest lies next to the libraries, so that its __file__ finds them in editable installs.
     string(
@@ -596,15 +676,49 @@ macro(_native_library_find_in_system package provider_folder)
     message(STATUS "${package}: the system's, as NATIVE_LIB_SYSTEM asks")
 endmacro()
 
+# Something may have looked for the package before, and elsewhere; then the target is what it found.
+function(_native_library_insist_on_provider target library package folder)
+    set(location "")
+    get_target_property(is_imported ${library} IMPORTED)
+    if(is_imported)
+        get_target_property(location ${library} LOCATION)
+    endif()
+    # An imported target belongs to its folder, and so upstream may have one of its own.
+    get_target_property(target_folder ${target} SOURCE_DIR)
+    if(NOT target_folder STREQUAL CMAKE_CURRENT_SOURCE_DIR)
+        get_property(own_targets DIRECTORY "${target_folder}" PROPERTY IMPORTED_TARGETS)
+        if(library IN_LIST own_targets)
+            set(location "something that ${target_folder} found by itself")
+        endif()
+    endif()
+    cmake_path(IS_PREFIX folder "${location}" NORMALIZE is_the_providers)
+    if(NOT is_the_providers)
+        message(
+            FATAL_ERROR
+            "${target} would link to another ${library} than its provider's in ${folder}: "
+            "${location}. Call native_library_find(${package}) before add_subdirectory() and before "
+            "whatever else looks for ${package}."
+        )
+    endif()
+endfunction()
+
 # Runs native_library_metadata.py, which reads pyproject.toml and asks the installed providers.
 macro(_native_library_ask command)
+    _native_library_run_python(
+        "${_NATIVE_LIBRARY_DIR}/native_library_metadata.py"
+        ${command}
+        "${CMAKE_SOURCE_DIR}"
+        ${ARGN}
+    )
+endmacro()
+
+# Sets answer to what a Python program prints, and stops with its complaint if it fails.
+macro(_native_library_run_python)
     if(NOT Python_EXECUTABLE)
         find_package(Python 3.9 REQUIRED COMPONENTS Interpreter)
     endif()
     execute_process(
-        COMMAND
-            "${Python_EXECUTABLE}" "${_NATIVE_LIBRARY_DIR}/native_library_metadata.py" ${command}
-            "${CMAKE_SOURCE_DIR}" ${ARGN}
+        COMMAND "${Python_EXECUTABLE}" ${ARGN}
         OUTPUT_VARIABLE answer
         ERROR_VARIABLE complaint
         RESULT_VARIABLE failed

@@ -1,0 +1,221 @@
+"""The consumer's build asks its providers, and writes down what it was told.
+
+Two callers ask the same questions here and get the same answers. The build back end, through the
+dynamic-metadata protocol, wants the wheel's dependencies: ``libfoo>=1.4.2,<2``, from the provider
+that is installed while the wheel is built. NativeLibrary.cmake runs this file to learn where that
+provider is and to write ``_native_requires.py``. Both learn from pyproject.toml whom to ask:
+
+    [[tool.dynamic-metadata]]
+    provider = { path = "cmake", module = "native_library_metadata" }
+    libraries = { foo = "libfoo" }  # CMake package = the distribution that provides it
+
+A system library is asked for, never fallen into: ``NATIVE_LIB_SYSTEM=foo`` (several with commas,
+or ``all``) in the build's environment. It is an environment variable because the protocol passes
+no other setting of one build.
+
+This file is made to be vendored; ``native-lib vendor`` updates it. Where it comes from:
+https://github.com/org/native-lib-template
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import re
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from types import ModuleType
+
+_state = "wheel"
+
+
+def build_state(state: str) -> None:
+    """Hook: the back end says what it builds, before it asks for the metadata."""
+    global _state
+    _state = state
+
+
+def get_requires_for_dynamic_metadata(settings: Mapping[str, Any]) -> list[str]:
+    """Hook: the providers are build requirements, and need no place in build-system.requires."""
+    return list(dict.fromkeys(_providers(settings).values()))
+
+
+def dynamic_metadata(
+    settings: Mapping[str, Any], project: Mapping[str, Any]
+) -> dict[str, list[str]]:
+    """Hook: a wheel requires the providers that it was built against, in a range that fits.
+
+    An sdist does not: whoever builds a wheel from it may have another provider.
+    """
+    if _state == "sdist":
+        return {"dependencies": []}
+    manifests = [_manifest(package, named) for package, named in _providers(settings).items()]
+    return {"dependencies": list(dict.fromkeys(manifest.REQUIREMENT for manifest in manifests))}
+
+
+def dynamic_wheel(settings: Mapping[str, Any]) -> dict[str, bool]:
+    """Hook: the wheel's dependencies differ from the sdist's (``Dynamic: Requires-Dist``)."""
+    return {"dependencies": True}
+
+
+def _providers(settings: Mapping[str, Any]) -> dict[str, str]:
+    """Return the requirement of each provider by CMake package, without the system's."""
+    libraries = settings.get("libraries")
+    if (
+        not isinstance(libraries, dict)
+        or not libraries
+        or not all(isinstance(named, str) for named in libraries.values())
+    ):
+        sys.exit(
+            "native_library_metadata: pyproject.toml names no provider. Write, for example, "
+            'libraries = { foo = "libfoo" } into its [[tool.dynamic-metadata]] table.'
+        )
+    return {package: named for package, named in libraries.items() if not _from_system(package)}
+
+
+def _from_system(package: str) -> bool:
+    asked = re.split(r"[,;\s]+", os.environ.get("NATIVE_LIB_SYSTEM", "").lower())
+    return "all" in asked or package.lower() in asked
+
+
+def _manifest(package: str, requirement: str) -> ModuleType:
+    """Return the manifest of the provider that is installed where this build runs."""
+    provider = _import_name(requirement)
+    name = f"{provider}._native_libs"
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name not in (provider, name):
+            raise
+        sys.exit(
+            f"The library {package} is needed, and its provider {requirement} is not installed "
+            f"where this build runs ({sys.executable}). Either install the provider "
+            f'(python -m pip install "{requirement}"; a build in isolation does it by itself), '
+            f"or ask for the system's copy: NATIVE_LIB_SYSTEM={package} in the environment."
+        )
+
+
+def _import_name(requirement: str) -> str:
+    """A provider is imported by its distribution's name: native-zlib>=1.3 gives native_zlib."""
+    found = re.match(r"[A-Za-z0-9][A-Za-z0-9._-]*", requirement)
+    return re.sub(r"[-._]+", "_", found[0]).lower() if found else requirement
+
+
+def _libraries(folder: Path) -> dict[str, str]:
+    """Return the libraries that the nearest pyproject.toml, in a folder or above it, names."""
+    # Before Python 3.11 there is tomli, which scikit-build-core requires there.
+    tomllib = importlib.import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
+    for file in (parent / "pyproject.toml" for parent in (folder, *folder.parents)):
+        if file.is_file():
+            break
+    else:
+        sys.exit(f"There is no pyproject.toml in {folder} or above it.")
+    tables = tomllib.loads(file.read_text(encoding="utf-8")).get("tool", {})
+    for table in tables.get("dynamic-metadata", []):
+        hook = table.get("provider")
+        if isinstance(hook, dict) and hook.get("module") == Path(__file__).stem:
+            libraries: dict[str, str] = table.get("libraries", {})
+            return libraries
+    return {}
+
+
+def locate(folder: Path, package: str) -> dict[str, str]:
+    """Return where CMake must find a package: a provider's folder, or the system (no folder).
+
+    Args:
+        folder: the consumer's, with its pyproject.toml in it or above it.
+        package: the CMake package.
+
+    Raises:
+        SystemExit: pyproject.toml does not name the package, or its provider is not installed.
+    """
+    libraries = _libraries(folder)
+    if package not in libraries:
+        sys.exit(
+            f"pyproject.toml does not say who provides {package}: write {package} = "
+            f'"<distribution>" into libraries of a [[tool.dynamic-metadata]] table whose provider '
+            f'is {{ path = "cmake", module = "{Path(__file__).stem}" }}.'
+        )
+    if _from_system(package):
+        return {"source": "system", "folder": _installed_folder(libraries[package]) or ""}
+    manifest = _manifest(package, libraries[package])
+    return {"source": "provider", "folder": Path(manifest.__file__ or "").parent.as_posix()}
+
+
+def _installed_folder(requirement: str) -> str | None:
+    """Return the folder of an installed provider, so that CMake can look past it."""
+    try:
+        manifest = importlib.import_module(f"{_import_name(requirement)}._native_libs")
+    except ImportError:
+        return None
+    return Path(manifest.__file__ or "").parent.as_posix()
+
+
+def requirements(folder: Path, targets: list[str]) -> list[dict[str, object]]:
+    """Return what ``_native_requires.py`` says of CMake targets, a dictionary for each provider.
+
+    Args:
+        folder: the consumer's, with its pyproject.toml in it or above it.
+        targets: what the extension modules link, as ``package::library``.
+
+    Raises:
+        SystemExit: a provider is not installed, or has no such library.
+    """
+    libraries = _libraries(folder)
+    needs: dict[str, dict[str, object]] = {}
+    for target in dict.fromkeys(targets):
+        package = target.partition("::")[0]
+        if _from_system(package):
+            continue
+        manifest = _manifest(package, libraries[package])
+        names = [name for name, facts in manifest.LIBRARIES.items() if facts["target"] == target]
+        if not names:
+            offered = ", ".join(facts["target"] for facts in manifest.LIBRARIES.values())
+            sys.exit(f"{manifest.DISTRIBUTION} has no target {target}; it has {offered}.")
+        need = needs.setdefault(
+            manifest.DISTRIBUTION,
+            {
+                "provider": _import_name(manifest.DISTRIBUTION),
+                "distribution": manifest.DISTRIBUTION,
+                "version": manifest.VERSION,
+                "compatibility": manifest.COMPATIBILITY,
+                "requirement": manifest.REQUIREMENT,
+                "libraries": (),
+            },
+        )
+        need["libraries"] = (*need["libraries"], *names)  # type: ignore[misc]
+    return list(needs.values())
+
+
+def _write_requirements(output: Path, needs: list[dict[str, object]]) -> None:
+    lines = [
+        "# Written by NativeLibrary.cmake: what the extension modules here were linked against.",
+        "FORMAT = 1",
+        "REQUIRES = (",
+        *(line for need in needs for line in _literal(need)),
+        ")",
+    ]
+    output.parent.mkdir(parents=True, exist_ok=True)
+    output.write_text("\n".join([*lines, ""]), encoding="utf-8")
+
+
+def _literal(need: dict[str, object]) -> list[str]:
+    return ["    {", *(f"        {key!r}: {fact!r}," for key, fact in need.items()), "    },"]
+
+
+def _main(command: str, folder: str, *arguments: str) -> None:
+    """Answer NativeLibrary.cmake: locate FOLDER PACKAGE, or record FOLDER OUTPUT TARGET..."""
+    if command == "locate":
+        print(json.dumps(locate(Path(folder), arguments[0])))
+    else:
+        output, *targets = arguments
+        _write_requirements(Path(output), requirements(Path(folder), targets))
+
+
+if __name__ == "__main__":
+    _main(*sys.argv[1:])

@@ -1,0 +1,5 @@
+# The module itself is written by cmake/NativeLibrary.cmake, next to the extension module.
+from typing import Any
+
+FORMAT: int
+REQUIRES: tuple[dict[str, Any], ...]

@@ -1,0 +1,457 @@
+"""Get upstream's sources, and tell the build what they are.
+
+    python fetch_source.py                     what source.toml lists
+    python fetch_source.py --archive FILE      the same, from a file that is here already
+
+Each archive is checked by its hash before it is unpacked into upstream/, which git ignores and the
+sdist contains. The build asks here, too: the back end for the wheel's version, which upstream's own
+header tells, and NativeLibrary.cmake for what the wheel's SBOM says of upstream.
+
+This file is made to be vendored, and needs the standard library only; ``native-lib vendor`` updates
+it. Where it comes from: https://github.com/org/native-lib-template
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import http.client
+import importlib
+import json
+import re
+import shutil
+import sys
+import tarfile
+import tempfile
+import time
+import urllib.request
+import zipfile
+from dataclasses import asdict, dataclass
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+ROOT = Path(__file__).parent
+COMMAND = "python fetch_source.py"
+RECORD = "native_library_source.json"
+WAITS = (2, 8)  # seconds before the second and the third try of a download
+CHUNK = 1 << 16
+NO_HASH = "(no sha256)"
+
+
+class SourceError(Exception):
+    """The sources cannot be had or used; the message says why, and what to do."""
+
+
+@dataclass(frozen=True)
+class Archive:
+    """One file that upstream publishes, or the local file that stands for it.
+
+    Attributes:
+        url: where it is.
+        sha256: what its content must hash to; in upstream's record, what it did hash to.
+        pinned: whether source.toml lists that hash.
+    """
+
+    url: str
+    sha256: str
+    pinned: bool = True
+
+
+@dataclass(frozen=True)
+class Source:
+    """What source.toml says.
+
+    Attributes:
+        name, version, license, purl: upstream's, the licence as SPDX expression. In the package URL
+            ``{version}`` stands for the version.
+        post: the packaging revision: 1 makes wheel 1.4.2.post1 of the same 1.4.2.
+        version_file: upstream's file, below upstream/, that tells the version.
+        version_pattern: a regular expression; what its groups match there is joined with dots.
+        archives: all that is needed; together they are upstream/.
+    """
+
+    name: str
+    version: str
+    license: str
+    purl: str
+    post: int
+    version_file: str
+    version_pattern: str
+    archives: tuple[Archive, ...]
+
+
+def read_source(root: Path) -> Source:
+    """Read source.toml.
+
+    Args:
+        root: the folder that holds it.
+
+    Raises:
+        SourceError: it is missing, or not as it must be.
+    """
+    file = root / "source.toml"
+    try:
+        # Before Python 3.11 there is tomli, which scikit-build-core requires there.
+        tomllib = importlib.import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
+    except ModuleNotFoundError as error:
+        raise SourceError(
+            f"Python before 3.11 needs tomli here: {sys.executable} -m pip install tomli"
+        ) from error
+    try:
+        table = tomllib.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise SourceError(f"there is no {file}, which says what upstream is") from None
+    except ValueError as error:
+        raise SourceError(f"{file} is no TOML: {error}") from None
+    try:
+        archives = tuple(
+            Archive(entry["url"], entry["sha256"].lower()) for entry in table["archive"]
+        )
+        texts = ("name", "version", "license", "purl", "version-file", "version-pattern")
+        source = Source(
+            **{key.replace("-", "_"): table[key] for key in texts},
+            post=table["post"],
+            archives=archives,
+        )
+    except (KeyError, TypeError, AttributeError) as error:
+        raise SourceError(f"{file}: missing or of the wrong kind: {error}") from None
+    if not archives or not all(isinstance(table[key], str) for key in texts):
+        raise SourceError(f"{file}: {', '.join(texts)} are texts, and there is an [[archive]]")
+    if not re.fullmatch(r'pkg:[^\s"\\]+', source.purl):
+        raise SourceError(f"{file}: purl is a package URL such as pkg:generic/foo@{{version}}")
+    if type(source.post) is not int or source.post < 0:
+        raise SourceError(f"{file}: post is the packaging revision, 0 or more, not {source.post!r}")
+    return source
+
+
+# Fetching ----------------------------------------------------------------------------------------
+
+
+def fetch(root: Path, local: Sequence[Path] = (), unpinned: bool = False) -> list[Archive]:
+    """Download the archives, check them, and unpack them into upstream/, all or nothing.
+
+    Args:
+        root: the folder with source.toml; upstream/ is made there.
+        local: files to take instead of downloading; each stands for the archive with its hash.
+        unpinned: admit a local file whose hash is not listed, for the archive of its name.
+
+    Returns:
+        What upstream/ was made of.
+
+    Raises:
+        SourceError: a download failed, a hash differs, or an archive would write outside of
+            upstream/. What was there before is untouched.
+    """
+    source = read_source(root)
+    stand_ins = _stand_ins(source, local, unpinned)
+    # Beside upstream/, so that moving it there is one rename.
+    with tempfile.TemporaryDirectory(prefix=".fetch-", dir=root) as folder:
+        made = Path(folder, "upstream")
+        made.mkdir()
+        fetched = []
+        for number, archive in enumerate(source.archives):
+            if archive in stand_ins:
+                file, used = stand_ins[archive]
+            else:
+                file, used = Path(folder, f"{number}-{_leaf(archive.url)}"), archive
+                _download(archive, file)
+            _unpack(file, made)
+            fetched.append(used)
+        version = _header_version(source, made)
+        if version != source.version and all(archive.pinned for archive in fetched):
+            raise SourceError(
+                f"source.toml says {source.name} {source.version}, and {source.version_file} in the "
+                f"archive says {version}: correct version in source.toml"
+            )
+        record = json.dumps([asdict(archive) for archive in fetched], indent=2)
+        (made / RECORD).write_text(record + "\n", encoding="utf-8")
+        upstream = root / "upstream"
+        if upstream.exists():
+            upstream.rename(Path(folder, "before"))
+        made.rename(upstream)
+    return fetched
+
+
+def _stand_ins(
+    source: Source, local: Sequence[Path], unpinned: bool
+) -> dict[Archive, tuple[Path, Archive]]:
+    """Return the local file, and what it is, for the archives that are not to be downloaded."""
+    found = {}
+    for file in local:
+        if not file.is_file():
+            raise SourceError(f"--archive {file}: there is no such file")
+        sha256 = _hash(file)
+        by_hash = [archive for archive in source.archives if archive.sha256 == sha256]
+        by_name = [archive for archive in source.archives if _leaf(archive.url) == file.name]
+        if by_hash:
+            found[by_hash[0]] = (file, by_hash[0])
+            continue
+        # With one archive there is no doubt which one is meant.
+        meant = source.archives if len(source.archives) == 1 else by_name
+        listed = "".join(
+            f"\n  listed: {archive.sha256 or NO_HASH} {archive.url}" for archive in meant
+        )
+        if not unpinned:
+            raise SourceError(
+                f"{file} is not what source.toml lists\n  file:   {sha256}{listed}\n"
+                "If you trust it, say so with --unpinned."
+            )
+        if not meant:
+            raise SourceError(f"{file}: source.toml lists no archive of this name")
+        print(f"warning: {file} is not pinned\n  file:   {sha256}{listed}", file=sys.stderr)
+        found[meant[0]] = (file, Archive(file.name, sha256, pinned=False))
+    return found
+
+
+def _leaf(url: str) -> str:
+    return PurePosixPath(url.partition("?")[0]).name
+
+
+def _hash(file: Path) -> str:
+    hasher = hashlib.sha256()
+    with file.open("rb") as opened:
+        while chunk := opened.read(CHUNK):
+            hasher.update(chunk)
+    return hasher.hexdigest()
+
+
+def _download(archive: Archive, file: Path) -> None:
+    for wait in (*WAITS, None):
+        try:
+            _download_once(archive.url, file)
+            break
+        except (OSError, ValueError, http.client.HTTPException) as error:
+            reason = f"{type(error).__name__}: {error}"
+            if wait is None or isinstance(error, ValueError):
+                raise SourceError(
+                    f"{archive.url} cannot be downloaded: {reason}\n"
+                    f"  listed: {archive.sha256 or NO_HASH}\n"
+                    f"If you have the file, {COMMAND} --archive FILE takes it."
+                ) from None
+            print(f"{archive.url}: {reason}; again in {wait} s", file=sys.stderr)
+            time.sleep(wait)
+    sha256 = _hash(file)
+    if sha256 != archive.sha256:
+        raise SourceError(
+            f"{archive.url} is not what source.toml lists\n"
+            f"  listed:     {archive.sha256 or NO_HASH}\n  downloaded: {sha256}\n"
+            "Find out which one upstream publishes before you change anything."
+        )
+
+
+def _download_once(url: str, file: Path) -> None:
+    with urllib.request.urlopen(url, timeout=60) as response, file.open("wb") as opened:
+        length = int(response.headers.get("Content-Length") or 0)
+        done = 0
+        while chunk := response.read(CHUNK):
+            opened.write(chunk)
+            done += len(chunk)
+            _show_progress(_leaf(url), done, length)
+        if sys.stderr.isatty():
+            print(file=sys.stderr)
+        if length and done != length:
+            raise OSError(f"it ended after {done} of {length} bytes")
+
+
+def _show_progress(name: str, done: int, length: int) -> None:
+    if not sys.stderr.isatty():
+        return
+    width = 30
+    bar = ("#" * (width * done // length)).ljust(width, ".") if length else "?"
+    print(f"\r{name} [{bar}] {done / 1e6:.1f} MB", end="", file=sys.stderr, flush=True)
+
+
+# Unpacking ---------------------------------------------------------------------------------------
+
+
+def _unpack(file: Path, into: Path) -> None:
+    """Unpack an archive without its one top folder, if it has one."""
+    with tempfile.TemporaryDirectory(dir=into.parent) as temporary:
+        folder = Path(temporary)
+        try:
+            if zipfile.is_zipfile(file):
+                with zipfile.ZipFile(file) as zipped:
+                    _refuse_escapes(file, zipped.namelist())
+                    zipped.extractall(folder)
+            else:
+                _unpack_tar(file, folder)
+        except (tarfile.TarError, zipfile.BadZipFile, EOFError, OSError) as error:
+            raise SourceError(f"{file.name} cannot be unpacked: {error}") from None
+        entries = list(folder.iterdir())
+        top = entries[0] if len(entries) == 1 and entries[0].is_dir() else folder
+        for entry in top.iterdir():
+            if (into / entry.name).exists():
+                raise SourceError(f"{entry.name} comes out of two archives")
+            shutil.move(str(entry), str(into / entry.name))
+
+
+def _unpack_tar(file: Path, folder: Path) -> None:
+    if not hasattr(tarfile, "data_filter"):
+        raise SourceError(
+            f"Python {sys.version.split()[0]} cannot unpack archives safely (tarfile.data_filter): "
+            "use 3.9.17, 3.10.12, 3.11.4, or anything newer"
+        )
+    with tarfile.open(file) as tar:
+        _refuse_escapes(file, tar.getnames())
+        # Looks at links and devices, too.
+        tar.extractall(folder, filter="data")
+
+
+def _refuse_escapes(file: Path, names: Sequence[str]) -> None:
+    for name in names:
+        path = PureWindowsPath(name)  # takes / and \ for separators
+        if path.is_absolute() or path.drive or path.root or ".." in path.parts:
+            raise SourceError(f"{file.name} would write outside of upstream/: {name!r}")
+
+
+# What the build asks -----------------------------------------------------------------------------
+
+
+def facts(root: Path) -> dict[str, Any]:
+    """Return what upstream/ holds.
+
+    Args:
+        root: the folder with source.toml and upstream/.
+
+    Returns:
+        name, version, license, purl and archives, and component, which is all of that in CycloneDX.
+
+    Raises:
+        SourceError: upstream/ is not there, or is not what source.toml lists.
+    """
+    source = read_source(root)
+    upstream = root / "upstream"
+    try:
+        record = json.loads((upstream / RECORD).read_text(encoding="utf-8"))
+        fetched = [Archive(**archive) for archive in record]
+    except FileNotFoundError:
+        raise SourceError(
+            f"the sources of {source.name} {source.version} are not in {upstream}; "
+            f"this gets them: {COMMAND}"
+        ) from None
+    except (ValueError, TypeError) as error:
+        raise SourceError(f"{upstream / RECORD}: {error}; again: {COMMAND}") from None
+    version = _header_version(source, upstream)
+    listed = {archive.sha256 for archive in source.archives}
+    pinned = [archive for archive in fetched if archive.pinned]
+    is_whole = len(pinned) == len(fetched)
+    if (is_whole and version != source.version) or any(a.sha256 not in listed for a in pinned):
+        raise SourceError(
+            f"{upstream} holds {source.name} {version}, and source.toml lists {source.version} or "
+            f"other archives; this gets them: {COMMAND}"
+        )
+    purl = source.purl.replace("{version}", version)
+    return {
+        "name": source.name,
+        "version": version,
+        "license": source.license,
+        "purl": purl,
+        "archives": [asdict(archive) for archive in fetched],
+        "component": _component(source, version, purl, fetched),
+    }
+
+
+def _header_version(source: Source, upstream: Path) -> str:
+    file = upstream / source.version_file
+    try:
+        text = file.read_text(encoding="utf-8", errors="replace")
+    except OSError as error:
+        raise SourceError(
+            f"{file}, which tells upstream's version, cannot be read: {error}"
+        ) from None
+    try:
+        found = re.findall(source.version_pattern, text)
+    except re.error as error:
+        raise SourceError(f"source.toml: version-pattern: {error}") from None
+    groups = (part for match in found for part in ([match] if isinstance(match, str) else match))
+    version = ".".join(part for part in groups if part)
+    if not re.fullmatch(r"[0-9]+(\.[0-9]+)*", version):
+        raise SourceError(
+            f"{source.version_file} tells no version by the version-pattern of source.toml "
+            f"({source.version_pattern}): it gives {version!r}"
+        )
+    return version
+
+
+def _component(
+    source: Source, version: str, purl: str, fetched: Sequence[Archive]
+) -> dict[str, Any]:
+    component: dict[str, Any] = {
+        "type": "library",
+        "bom-ref": purl,
+        "name": source.name,
+        "version": version,
+        "licenses": [{"expression": source.license}],
+        "purl": purl,
+        "externalReferences": [
+            {
+                "type": "source-distribution",
+                "url": archive.url,
+                "hashes": [{"alg": "SHA-256", "content": archive.sha256}],
+            }
+            for archive in fetched
+        ],
+    }
+    if not all(archive.pinned for archive in fetched):
+        component["properties"] = [{"name": "native-lib:pinned", "value": "false"}]
+    return component
+
+
+def dynamic_metadata(settings: Mapping[str, Any], project: Mapping[str, Any]) -> dict[str, str]:
+    """Hook of the back end: version and licence of the distribution.
+
+    Args:
+        settings: of the ``[[tool.dynamic-metadata]]`` table; ``license`` is the packaging's own.
+        project: the ``[project]`` table.
+    """
+    try:
+        upstream, post = facts(ROOT), read_source(ROOT).post
+    except SourceError as error:
+        sys.exit(f"{ROOT.name}: {error}")
+    licenses = dict.fromkeys((upstream["license"], settings.get("license", upstream["license"])))
+    expression = " AND ".join(
+        f"({name})" if " OR " in name and len(licenses) > 1 else name for name in licenses
+    )
+    version = upstream["version"] + (f".post{post}" if post else "")
+    return {"version": version, "license": expression}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line above; the exit status is 1 where the sources cannot be had."""
+    parser = argparse.ArgumentParser(
+        prog=COMMAND, description="Get upstream's sources, as source.toml lists them."
+    )
+    parser.add_argument(
+        "--archive",
+        action="append",
+        default=[],
+        type=Path,
+        metavar="FILE",
+        help="take this file instead of downloading it; may be given several times",
+    )
+    parser.add_argument(
+        "--unpinned",
+        action="store_true",
+        help="admit an --archive whose hash source.toml does not list",
+    )
+    parser.add_argument(
+        "--facts", action="store_true", help="fetch nothing; print what upstream/ holds, as JSON"
+    )
+    options = parser.parse_args(arguments)
+    try:
+        if options.facts:
+            print(json.dumps(facts(ROOT)))
+        else:
+            for archive in fetch(ROOT, options.archive, options.unpinned):
+                print(f"upstream/: {archive.url} {archive.sha256}")
+    except SourceError as error:
+        print(f"fetch_source.py: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
