@@ -586,7 +586,9 @@ macro(_native_library_install)
         CONCAT pc
         "prefix=\${pcfiledir}/../..\n"
         "includedir=\${prefix}/include\n"
-        "libdir=\${prefix}/lib\n\n"
+        "libdir=\${prefix}/lib\n"
+        # Whoever must not get the system's library asks for this variable.
+        "provider=${arg_PROVIDER}\n\n"
         "Name: ${arg_PACKAGE}\n"
         "Description: ${arg_DESCRIPTION}\n"
         "Version: ${release}\n"
