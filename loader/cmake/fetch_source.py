@@ -24,6 +24,7 @@ import sys
 import tarfile
 import tempfile
 import time
+import urllib.error
 import urllib.request
 import zipfile
 from dataclasses import asdict, dataclass
@@ -225,6 +226,8 @@ def _download(archive: Archive, file: Path) -> None:
             break
         except (OSError, ValueError, http.client.HTTPException) as error:
             reason = f"{type(error).__name__}: {error}"
+            if isinstance(error, urllib.error.HTTPError):
+                error.close()  # it is the response, too
             if wait is None or isinstance(error, ValueError):
                 raise SourceError(
                     f"{archive.url} cannot be downloaded: {reason}\n"

@@ -1,0 +1,455 @@
+"""Upstream's sources: downloaded, checked, unpacked all or nothing, and told to the build."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import subprocess
+import sys
+import tarfile
+import threading
+import zipfile
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING
+
+import fetch_source
+import lab
+import pytest
+from fetch_source import SourceError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+SCRIPT = lab.ROOT / "loader" / "cmake" / "fetch_source.py"
+HEADER = '#define FOO_VERSION "1.4.2"\n'
+
+
+def tar(files: dict[str, str | None]) -> bytes:
+    """Return a tar archive: a text for each file; None is a symbolic link that climbs out."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
+        for name, text in files.items():
+            member = tarfile.TarInfo(name)
+            if text is None:
+                member.type, member.linkname = tarfile.SYMTYPE, "../../outside"
+                archive.addfile(member)
+            else:
+                member.size = len(text.encode())
+                archive.addfile(member, io.BytesIO(text.encode()))
+    return buffer.getvalue()
+
+
+def zipped(files: dict[str, str]) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, text in files.items():
+            archive.writestr(name, text)
+    return buffer.getvalue()
+
+
+GOOD = tar({"foo-1.4.2/include/foo.h": HEADER, "foo-1.4.2/foo.c": "int foo;\n"})
+
+
+def sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+class Server:
+    """An HTTP server on this machine: what it serves by path, and how often it was asked."""
+
+    def __init__(self) -> None:
+        self.files: dict[str, bytes] = {}
+        self.asked = 0
+        self.fails = 0
+        self.announced: int | None = None
+        outer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                outer.asked += 1
+                data = outer.files.get(self.path)
+                if data is None or outer.asked <= outer.fails:
+                    self.send_error(404 if data is None else 503)
+                    return
+                self.send_response(200)
+                self.send_header("Content-Length", str(outer.announced or len(data)))
+                self.end_headers()
+                self.wfile.write(data)
+
+            def log_message(self, format: str, *args: object) -> None:
+                """Say nothing."""
+
+        self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.http.server_port}"
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    monkeypatch.setattr(fetch_source, "WAITS", (0, 0))
+    for name in ("http_proxy", "HTTP_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    made = Server()
+    thread = threading.Thread(target=made.http.serve_forever)
+    thread.start()
+    yield made
+    made.http.shutdown()
+    thread.join()
+    made.http.server_close()
+
+
+def source_toml(folder: Path, *archives: tuple[str, str], **changes: str) -> Path:
+    """Write source.toml with archives of (URL, hash), and lines changed."""
+    lines = {
+        "name": '"foo"',
+        "version": '"1.4.2"',
+        "post": "0",
+        "license": '"Zlib"',
+        "purl": '"pkg:generic/foo@{version}"',
+        "version-file": '"include/foo.h"',
+        "version-pattern": "'#define FOO_VERSION \"([0-9.]+)\"'",
+        **{name.replace("_", "-"): value for name, value in changes.items()},
+    }
+    text = "".join(f"{name} = {value}\n" for name, value in lines.items() if value)
+    for url, digest in archives:
+        text += f'[[archive]]\nurl = "{url}"\nsha256 = "{digest}"\n'
+    (folder / "source.toml").write_text(text, encoding="utf-8")
+    return folder
+
+
+def tree(folder: Path) -> set[str]:
+    return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+
+
+UPSTREAM = {"include/foo.h", "foo.c", fetch_source.RECORD}
+
+
+def fetched(root: Path, data: bytes = GOOD, **changes: str) -> Path:
+    """Make upstream/ from a local archive, in a folder of its own."""
+    archive = root / "foo.tar.gz"
+    archive.write_bytes(data)
+    source_toml(root, ("https://example.org/foo.tar.gz", sha256(data)), **changes)
+    fetch_source.fetch(root, [archive])
+    archive.unlink()
+    return root
+
+
+# Downloading -------------------------------------------------------------------------------------
+
+
+def test_download(server: Server, tmp_path: Path) -> None:
+    server.files["/foo.tar.gz"] = GOOD
+    url = f"{server.url}/foo.tar.gz"
+    source_toml(tmp_path, (url, sha256(GOOD).upper()))
+    fetch_source.fetch(tmp_path)
+    assert tree(tmp_path / "upstream") == UPSTREAM
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["source.toml", "upstream"]
+    facts = fetch_source.facts(tmp_path)
+    assert (facts["version"], facts["purl"]) == ("1.4.2", "pkg:generic/foo@1.4.2")
+    assert facts["archives"] == [{"url": url, "sha256": sha256(GOOD), "pinned": True}]
+
+
+def test_download_is_tried_again(server: Server, tmp_path: Path) -> None:
+    server.files["/foo.tar.gz"] = GOOD
+    server.fails = 2
+    source_toml(tmp_path, (f"{server.url}/foo.tar.gz", sha256(GOOD)))
+    fetch_source.fetch(tmp_path)
+    assert server.asked == 3
+
+
+def test_several_archives(server: Server, tmp_path: Path) -> None:
+    data = zipped({"data-7/data/table.c": "int table;\n"})
+    server.files = {"/foo.tar.gz": GOOD, "/data.zip": data}
+    archives = [(f"{server.url}{path}", sha256(server.files[path])) for path in server.files]
+    fetch_source.fetch(source_toml(tmp_path, *archives))
+    assert tree(tmp_path / "upstream") == UPSTREAM | {"data/table.c"}
+    server.files["/data.zip"] = clash = zipped({"data-7/foo.c": "int other;\n"})
+    source_toml(tmp_path, archives[0], (archives[1][0], sha256(clash)))
+    with pytest.raises(SourceError, match=r"foo\.c comes out of two archives"):
+        fetch_source.fetch(tmp_path)
+
+
+@pytest.mark.parametrize("before", [False, True], ids=["nothing before", "something before"])
+@pytest.mark.parametrize(
+    "fault", ["wrong hash", "no hash", "truncated", "404", "no network", "no URL"]
+)
+def test_failed_download_leaves_all_as_it_was(
+    server: Server, tmp_path: Path, fault: str, before: bool
+) -> None:
+    if before:
+        fetched(tmp_path)
+    old = tree(tmp_path / "upstream")
+    server.files["/foo.tar.gz"] = GOOD
+    url, digest = f"{server.url}/foo.tar.gz", sha256(GOOD)
+    if fault == "wrong hash":
+        digest = "0" * 64
+    elif fault == "no hash":
+        digest = ""
+    elif fault == "truncated":
+        server.announced = len(GOOD) * 2
+    elif fault == "404":
+        url += ".gone"
+    elif fault == "no network":
+        url = "http://127.0.0.1:9/foo.tar.gz"
+    else:
+        url = "foo.tar.gz"
+    source_toml(tmp_path, (url, digest))
+    with pytest.raises(SourceError) as failed:
+        fetch_source.fetch(tmp_path)
+    said = str(failed.value)
+    assert url in said
+    assert (digest or "(no sha256)") in said
+    if fault in ("wrong hash", "no hash"):
+        assert sha256(GOOD) in said
+    else:
+        assert "cannot be downloaded" in said
+        assert "--archive FILE" in said
+    assert {path.name for path in tmp_path.iterdir()} <= {"source.toml", "upstream"}
+    assert tree(tmp_path / "upstream") == old
+    assert server.asked == {"truncated": 3, "404": 3, "no network": 0, "no URL": 0}.get(fault, 1)
+
+
+# Local files -------------------------------------------------------------------------------------
+
+
+def test_local_archive_stands_for_the_one_with_its_hash(tmp_path: Path) -> None:
+    facts = fetch_source.facts(fetched(tmp_path))
+    assert facts["archives"][0]["url"] == "https://example.org/foo.tar.gz"
+    assert facts["archives"][0]["pinned"] is True
+    assert "properties" not in facts["component"]
+
+
+def test_unlisted_archive_needs_unpinned(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    archive = tmp_path / "debians.tar.gz"
+    archive.write_bytes(GOOD)
+    source_toml(tmp_path, ("https://example.org/foo.tar.gz", "0" * 64), version='"1.4.1"')
+    with pytest.raises(SourceError) as refused:
+        fetch_source.fetch(tmp_path, [archive])
+    for part in (str(archive), sha256(GOOD), "0" * 64, "--unpinned"):
+        assert part in str(refused.value)
+    assert not (tmp_path / "upstream").exists()
+    fetch_source.fetch(tmp_path, [archive], unpinned=True)
+    warning = capsys.readouterr().err
+    assert "warning: " in warning
+    assert sha256(GOOD) in warning
+    facts = fetch_source.facts(tmp_path)
+    # What is built says what it is, whatever source.toml lists.
+    assert facts["version"] == "1.4.2"
+    assert facts["archives"] == [{"url": archive.name, "sha256": sha256(GOOD), "pinned": False}]
+    assert facts["component"]["properties"] == [{"name": "native-lib:pinned", "value": "false"}]
+
+
+def test_unlisted_archive_of_several_is_known_by_its_name(tmp_path: Path) -> None:
+    (tmp_path / "data.tar.gz").write_bytes(tar({"data-1/table.c": ""}))
+    (tmp_path / "foo.tar.gz").write_bytes(GOOD)
+    source_toml(tmp_path, ("https://x/foo.tar.gz", sha256(GOOD)), ("https://x/data.tar.gz?a", "00"))
+    files = [tmp_path / "data.tar.gz", tmp_path / "foo.tar.gz"]
+    found = fetch_source.fetch(tmp_path, files, unpinned=True)
+    assert [archive.pinned for archive in found] == [True, False]
+    (tmp_path / "data.tar.gz").rename(tmp_path / "renamed.tar.gz")
+    with pytest.raises(SourceError, match=r"source\.toml lists no archive of this name"):
+        fetch_source.fetch(tmp_path, [tmp_path / "renamed.tar.gz"], unpinned=True)
+
+
+def test_absent_local_archive(tmp_path: Path) -> None:
+    source_toml(tmp_path, ("https://x/foo.tar.gz", "00"))
+    with pytest.raises(SourceError, match="there is no such file"):
+        fetch_source.fetch(tmp_path, [tmp_path / "absent"])
+
+
+# Archives that are not what they should be ---------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        tar({"foo/include/foo.h": HEADER, "foo/../../outside": ""}),
+        tar({"foo/include/foo.h": HEADER, "/tmp/outside": ""}),
+        tar({"foo/include/foo.h": HEADER, "foo/link": None}),
+        zipped({"foo/include/foo.h": HEADER, "../outside": ""}),
+        zipped({"foo/include/foo.h": HEADER, "C:/outside": ""}),
+        zipped({"foo/include/foo.h": HEADER, "foo\\..\\..\\outside": ""}),
+    ],
+    ids=["tar ..", "tar absolute", "tar link", "zip ..", "zip drive", "zip backslash"],
+)
+def test_archive_that_climbs_out_is_refused(tmp_path: Path, data: bytes) -> None:
+    root = tmp_path / "deep" / "project"
+    root.mkdir(parents=True)
+    with pytest.raises(SourceError, match=r"would write outside of upstream|cannot be unpacked"):
+        fetched(root, data)
+    assert [path.name for path in tmp_path.rglob("*outside*")] == []
+    assert not (root / "upstream").exists()
+
+
+@pytest.mark.parametrize("data", [GOOD[: len(GOOD) // 2], b"<html>Not found</html>", b""])
+def test_damaged_archive(tmp_path: Path, data: bytes) -> None:
+    with pytest.raises(SourceError, match=r"foo\.tar\.gz cannot be unpacked"):
+        fetched(tmp_path, data)
+    assert not (tmp_path / "upstream").exists()
+
+
+def test_old_python_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(tarfile, "data_filter")
+    with pytest.raises(SourceError, match=r"cannot unpack archives safely.*use 3\.9\.17"):
+        fetched(tmp_path)
+
+
+def test_archive_without_a_top_folder(tmp_path: Path) -> None:
+    fetched(tmp_path, tar({"include/foo.h": HEADER, "foo.c": ""}))
+    assert tree(tmp_path / "upstream") == UPSTREAM
+
+
+# source.toml -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"name": ""}, "missing or of the wrong kind: 'name'"),
+        ({"post": ""}, "missing or of the wrong kind: 'post'"),
+        ({"post": "-1"}, "post is the packaging revision, 0 or more, not -1"),
+        ({"post": "true"}, "post is the packaging revision, 0 or more, not True"),
+        ({"version": "1.4"}, "are texts"),
+        ({"purl": '"foo"'}, "purl is a package URL"),
+        ({"name": "foo"}, "is no TOML"),
+        ({"version_pattern": '"("'}, "version-pattern: "),
+        ({"version_pattern": '"BAR (.*)"'}, "tells no version by the version-pattern"),
+        ({"version_file": '"absent.h"'}, "which tells upstream's version, cannot be read"),
+        (
+            {"version": '"1.4.1"'},
+            "source.toml says foo 1.4.1, and include/foo.h in the archive says",
+        ),
+    ],
+)
+def test_bad_source_toml(tmp_path: Path, changes: dict[str, str], said: str) -> None:
+    with pytest.raises(SourceError) as refused:
+        fetched(tmp_path, **changes)
+    assert said in str(refused.value)
+    assert not (tmp_path / "upstream").exists()
+
+
+def test_source_toml_without_archives(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="missing or of the wrong kind: 'archive'"):
+        fetch_source.read_source(source_toml(tmp_path))
+    with pytest.raises(SourceError, match=r"there is no .*source\.toml"):
+        fetch_source.read_source(tmp_path / "absent")
+
+
+def test_version_of_three_macros(tmp_path: Path) -> None:
+    header = "#define FOO_MAJOR 2\n#define FOO_MINOR 0\n#define FOO_PATCH 11\n"
+    pattern = "'#define FOO_(?:MAJOR|MINOR|PATCH) ([0-9]+)'"
+    data = tar({"foo/include/foo.h": header})
+    fetched(tmp_path, data, version='"2.0.11"', version_pattern=pattern)
+    assert fetch_source.facts(tmp_path)["version"] == "2.0.11"
+
+
+# What the build asks -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("post", "version"), [("0", "1.4.2"), ("1", "1.4.2.post1"), ("12", "1.4.2.post12")]
+)
+def test_metadata(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, post: str, version: str) -> None:
+    monkeypatch.setattr(fetch_source, "ROOT", fetched(tmp_path, post=post))
+    found = fetch_source.dynamic_metadata({"license": "MIT"}, {})
+    assert found == {"version": version, "license": "Zlib AND MIT"}
+
+
+@pytest.mark.parametrize(
+    ("upstream", "packaging", "expression"),
+    [
+        ("MIT", "MIT", "MIT"),
+        ("MIT OR Apache-2.0", "MIT", "(MIT OR Apache-2.0) AND MIT"),
+        ("MIT OR Apache-2.0", "MIT OR Apache-2.0", "MIT OR Apache-2.0"),
+    ],
+)
+def test_licence(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    upstream: str,
+    packaging: str,
+    expression: str,
+) -> None:
+    monkeypatch.setattr(fetch_source, "ROOT", fetched(tmp_path, license=f'"{upstream}"'))
+    assert fetch_source.dynamic_metadata({"license": packaging}, {})["license"] == expression
+
+
+@pytest.mark.parametrize("state", ["absent", "stale version", "stale hash", "damaged", "no list"])
+def test_build_without_the_right_sources_says_which_command_gets_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, state: str
+) -> None:
+    root = tmp_path / "libfoo"
+    root.mkdir()
+    if state == "absent":
+        source_toml(root, ("https://x/foo.tar.gz", "00"))
+    else:
+        fetched(root)
+        record = root / "upstream" / fetch_source.RECORD
+        if state == "stale version":
+            source_toml(root, ("https://x/foo.tar.gz", sha256(GOOD)), version='"1.4.3"')
+        elif state == "stale hash":
+            source_toml(root, ("https://x/foo.tar.gz", "00"))
+        else:
+            record.write_text("{" if state == "damaged" else '{"a": 1}', encoding="utf-8")
+    monkeypatch.setattr(fetch_source, "ROOT", root)
+    with pytest.raises(SystemExit) as stopped:
+        fetch_source.dynamic_metadata({}, {})
+    said = str(stopped.value)
+    assert "\n" not in said
+    assert said.startswith("libfoo: ")
+    assert said.endswith(": python fetch_source.py")
+
+
+# The command ---------------------------------------------------------------------------------------
+
+
+def command(root: Path, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    script = root / "fetch_source.py"
+    script.write_bytes(SCRIPT.read_bytes())
+    return subprocess.run(
+        [sys.executable, script, *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=lab.environment(),
+    )
+
+
+def test_command(tmp_path: Path) -> None:
+    archive = tmp_path / "foo.tar.gz"
+    archive.write_bytes(GOOD)
+    source_toml(tmp_path, ("https://x/foo.tar.gz", sha256(GOOD)))
+    done = command(tmp_path, "--facts")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("fetch_source.py: the sources of foo 1.4.2 are not in")
+    done = command(tmp_path, "--archive", archive)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == f"upstream/: https://x/foo.tar.gz {sha256(GOOD)}\n"
+    done = command(tmp_path, "--facts")
+    assert json.loads(done.stdout)["version"] == "1.4.2"
+
+
+def test_command_has_no_traceback(tmp_path: Path) -> None:
+    for arguments in ([], ["--archive", "absent"], ["--facts"]):
+        done = command(tmp_path, *arguments)
+        assert done.returncode == 1
+        assert done.stderr.startswith("fetch_source.py: ")
+        assert "Traceback" not in done.stderr
+
+
+def test_progress_is_shown_on_a_terminal(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    server.files["/foo.tar.gz"] = GOOD
+    source_toml(tmp_path, (f"{server.url}/foo.tar.gz", sha256(GOOD)))
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    fetch_source.fetch(tmp_path)
+    assert "foo.tar.gz [##############################] 0.0 MB" in terminal.getvalue()
