@@ -1,5 +1,6 @@
 """Every task a person runs; `nox --list` names them."""
 
+import shutil
 import sys
 import tempfile
 from pathlib import Path
@@ -82,6 +83,20 @@ def regenerate(session: nox.Session) -> None:
     """Rewrite what the template owns in the reference packages."""
     session.install("--retries", "10", "cookiecutter>=2.7,<3", "nox")
     session.run("python", "reference-packages/regenerate.py", *session.posargs)
+
+
+@nox.session
+def wheels(session: nox.Session) -> None:
+    """Build the reference packages with cibuildwheel into dist/, install them, run their tests."""
+    session.install("--retries", "10", "cibuildwheel>=3.2", "pytest")
+    session.run("python", "tests/upstream_sources.py")
+    dist = ROOT / "dist"
+    shutil.rmtree(dist, ignore_errors=True)
+    session.run("python", "reference-packages/build_wheels.py", str(dist), *session.posargs)
+    session.install("--no-index", "--force-reinstall", "--find-links", str(dist), "minipng")
+    tests = [str(folder) for folder in PACKAGES.glob("*/tests")]
+    session.run("pytest", "--import-mode=importlib", *tests)
+    session.run("python", "-m", "minipng", "--libraries")
 
 
 @nox.session

@@ -125,7 +125,7 @@ def tree(folder: Path) -> set[str]:
 UPSTREAM = {"include/foo.h", "foo.c", fetch_source.RECORD}
 
 
-def fetched(root: Path, data: bytes = GOOD, **changes: str) -> Path:
+def fetched(root: Path, data: bytes = GOOD, /, **changes: str) -> Path:
     """Make upstream/ from a local archive, in a folder of its own."""
     archive = root / "foo.tar.gz"
     archive.write_bytes(data)

@@ -1,0 +1,89 @@
+"""The real cibuildwheel: the reference packages built, repaired and tested, each against the last."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import zipfile
+from typing import TYPE_CHECKING, Callable
+
+import build_wheels
+import elf
+import lab
+import pytest
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+PACKAGES = lab.ROOT / "reference-packages"
+
+
+def container() -> dict[str, str]:
+    """Return the environment in which cibuildwheel has a container, or skip."""
+    if sys.platform != "linux":
+        pytest.skip("cibuildwheel needs no container there, and would install Pythons of its own")
+    try:
+        found = build_wheels.stand_in()
+    except subprocess.CalledProcessError as error:
+        pytest.skip(f"no container for cibuildwheel: {error}")
+    if (
+        not found
+        and subprocess.run(["docker", "info"], capture_output=True, check=False).returncode
+    ):
+        pytest.skip("no container for cibuildwheel: neither a stand-in nor docker")
+    return found
+
+
+@pytest.fixture(scope="session")
+def repaired(
+    reference: lab.Reference, once: Callable[[str, Callable[[Path], list[Path]]], list[Path]]
+) -> dict[str, Path]:
+    """The wheels by distribution, as `nox -s wheels` makes them."""
+    variables = container()
+    built = once("repaired", lambda folder: build_wheels.build(folder, extra=variables))
+    return {wheel.name.split("-")[0]: wheel for wheel in built}
+
+
+def test_all_are_there_for_manylinux(repaired: dict[str, Path]) -> None:
+    assert set(repaired) == {"native_zlib", "native_libpng", "minipng"}
+    for wheel in repaired.values():
+        assert "-manylinux" in wheel.name
+    assert "-py3-none-" in repaired["native_zlib"].name
+    assert "-py3-none-" in repaired["native_libpng"].name
+    assert "-cp311-abi3-" in repaired["minipng"].name
+
+
+def test_repair_changed_no_name_and_added_no_copy(repaired: dict[str, Path]) -> None:
+    libraries = {}
+    for name, wheel in repaired.items():
+        with zipfile.ZipFile(wheel) as archive:
+            libraries[name] = [path for path in archive.namelist() if ".so" in path]
+    assert libraries == {
+        "native_zlib": ["native_zlib/lib/native_zlib__z.so.1"],
+        "native_libpng": ["native_libpng/lib/native_libpng__png.so.1.6"],
+        "minipng": ["minipng/_ext.abi3.so"],
+    }
+    facts = {name: elf.dynamic_in_wheel(wheel) for name, wheel in repaired.items()}
+    assert facts["native_zlib"]["SONAME"] == ["native_zlib__z.so.1"]
+    assert facts["native_libpng"]["SONAME"] == ["native_libpng__png.so.1.6"]
+    assert "native_zlib__z.so.1" in facts["native_libpng"]["NEEDED"]
+    assert {"native_zlib__z.so.1", "native_libpng__png.so.1.6"} < set(facts["minipng"]["NEEDED"])
+    assert not any({"RPATH", "RUNPATH"} & dynamic.keys() for dynamic in facts.values())
+
+
+def test_wheels_install_without_an_index_and_pass_their_tests(
+    repaired: dict[str, Path], tmp_path: Path
+) -> None:
+    env = lab.new_environment(tmp_path / "env")
+    wheels = repaired["minipng"].parent
+    install = ("pip", "install", "--quiet", "--python", env.python)
+    lab.uv(*install, "--no-index", "--find-links", wheels, "minipng")
+    lab.uv(*install, "pytest")
+    tests = [PACKAGES / name / "tests" for name in build_wheels.PACKAGES]
+    options = ("-q", "-p", "no:cacheprovider", "--import-mode=importlib")
+    lab.run(env.python, "-m", "pytest", *options, *tests)
+    assert "shared: one libpng" in lab.run(env.python, "-m", "minipng", "--libraries")
+
+
+def test_stable_abi_is_kept(repaired: dict[str, Path]) -> None:
+    lab.run(lab.tool("abi3audit"), "--strict", repaired["minipng"])
