@@ -19,9 +19,10 @@ class Effort:
     providers: int = 100
     processes: int = 25
     first_uses: int = 5
+    consumers: tuple[int, ...] = (1, 10, 50)
 
 
-QUICK = Effort(rounds=2, providers=3, processes=1, first_uses=1)
+QUICK = Effort(rounds=2, providers=3, processes=1, first_uses=1, consumers=(1, 2))
 
 
 @dataclass(frozen=True)

@@ -16,13 +16,22 @@ from typing import TYPE_CHECKING
 sys.path.insert(0, str(Path(__file__).parent.parent))  # as pytest has it
 
 import lab
-from benchmarks import first_use, import_cost, interpreters, machine, many_providers, modules
+from benchmarks import (
+    codecs,
+    first_use,
+    import_cost,
+    interpreters,
+    machine,
+    many_providers,
+    modules,
+    sharing,
+)
 from benchmarks.report import QUICK, Bound, Effort, Measurement, Table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-MEASUREMENTS = ("import-cost", "modules", "many-providers", "first-use")
+MEASUREMENTS = ("import-cost", "modules", "many-providers", "first-use", "sharing", "codecs")
 
 
 def main(arguments: list[str]) -> int:
@@ -68,6 +77,12 @@ def measure(
         yield "many-providers", many_providers.measure(folder / "many", pythons, effort)
     if "first-use" in names:
         yield "first-use", first_use.measure(folder, effort)
+    if {"sharing", "codecs"} & set(names):
+        reference = lab.build_reference(folder / "reference")
+    if "sharing" in names and sys.platform == "linux":  # auditwheel
+        yield "sharing", sharing.measure(folder / "sharing", effort, reference)
+    if "codecs" in names:
+        yield "codecs", codecs.measure(folder / "codecs", effort, reference)
 
 
 def _bounds_table(bounds: Sequence[Bound]) -> Table:
