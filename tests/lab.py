@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
 import os
 import re
 import shutil
 import subprocess
 import sys
+import tarfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -132,6 +135,51 @@ def _only(wheels: Path) -> list[str]:
     return ["--build-constraints", str(constraints)]
 
 
+# Upstream's release, for pairs that wrap one: what the template guesses about it is right.
+_UPSTREAM = {
+    "include/foo.{header}": (
+        '#ifdef __cplusplus\nextern "C"\n#endif\nconst char *foo_version(void);\n'
+        '#define FOO_VERSION "1.0.0"\n'
+    ),
+    "src/foo.{source}": (
+        "#include <foo.{header}>\nconst char *foo_version(void) {{ return FOO_VERSION; }}\n"
+    ),
+    "CMakeLists.txt": (
+        "cmake_minimum_required(VERSION 3.15)\nproject(foo VERSION 1.0.0 LANGUAGES {language})\n"
+        "add_library(foo SHARED src/foo.{source})\n"
+        "target_include_directories(\n"
+        "    foo PUBLIC $<BUILD_INTERFACE:${{CMAKE_CURRENT_SOURCE_DIR}}/include>\n)\n"
+        "set_target_properties(foo PROPERTIES VERSION 1.0.0 SOVERSION 1)\ninstall(TARGETS foo)\n"
+    ),
+    "LICENSE": "Do what you want.\n",
+}
+
+
+def upstream_archive(folder: Path, language: str = "c") -> Path:
+    """Make the archive of a small upstream library foo 1.0.0."""
+    is_c = language == "c"
+    words = {"header": "h" if is_c else "hpp", "source": "c" if is_c else "cpp"}
+    archive = folder / "foo-1.0.0.tar.gz"
+    with tarfile.open(archive, "w:gz") as tar:
+        for name, text in _UPSTREAM.items():
+            data = text.format(**words, language="C" if is_c else "CXX").encode()
+            member = tarfile.TarInfo("foo-1.0.0/" + name.format(**words))
+            member.size = len(data)
+            tar.addfile(member, io.BytesIO(data))
+    return archive
+
+
+def fetch_upstream(provider: Path, archive: Path) -> None:
+    """List an archive in a provider's source.toml, and unpack it there."""
+    source = provider / "source.toml"
+    digest = hashlib.sha256(archive.read_bytes()).hexdigest()
+    text = re.sub(
+        r'^sha256 = ".*"$', f'sha256 = "{digest}"', source.read_text("utf-8"), flags=re.MULTILINE
+    )
+    source.write_text(text, encoding="utf-8")
+    run(sys.executable, provider / "fetch_source.py", "--archive", archive)
+
+
 @dataclass(frozen=True)
 class Pair:
     """The generated folder, and the two wheels that were built from it."""
@@ -149,6 +197,8 @@ def build_pair(folder: Path, *, python: Path | str = sys.executable, **answers: 
         "consumer": generated / answers.get("extension_name", "foo-ext"),
     }
     wheels = generated / "dist"
+    if answers.get("library_source") == "upstream":
+        fetch_upstream(projects["provider"], upstream_archive(folder, answers.get("language", "c")))
     provider = build(projects["provider"], wheels, python=python)
     return Pair(generated, provider, build(projects["consumer"], wheels, python=python))
 

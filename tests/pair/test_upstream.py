@@ -1,0 +1,123 @@
+"""A pair that wraps somebody else's library: built, installed, and told when something is missing."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import tarfile
+import zipfile
+from typing import TYPE_CHECKING, Callable
+
+import lab
+import pytest
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+
+
+@pytest.fixture(scope="session")
+def upstream_pair(once: Callable[[str, Callable[[Path], lab.Pair]], lab.Pair]) -> lab.Pair:
+    """A pair with library_source=upstream and a CMake package of another name, built."""
+    answers = {"library_source": "upstream", "cmake_package": "FOO"}
+    return once("upstream_pair", lambda folder: lab.build_pair(folder, **answers))
+
+
+@pytest.fixture
+def provider(upstream_pair: lab.Pair, tmp_path: Path) -> Path:
+    """A copy of the provider's folder, to be broken."""
+    return shutil.copytree(upstream_pair.folder / "libfoo", tmp_path / "libfoo")
+
+
+def test_extension_is_served_by_the_providers_file(upstream_pair: lab.Pair, tmp_path: Path) -> None:
+    env = lab.new_environment(tmp_path / "env", upstream_pair.provider, upstream_pair.consumer)
+    code = "import foo_ext; assert foo_ext.version() == '1.0.0'"
+    served = env.site_packages / "libfoo" / "lib" / "libfoo__foo.so.1"
+    assert lab.mapped(env, code, "foo.so") == [str(served)]
+
+
+def test_wheel_has_the_library_once_and_no_sources(upstream_pair: lab.Pair) -> None:
+    with zipfile.ZipFile(upstream_pair.provider) as archive:
+        names = archive.namelist()
+    assert [name for name in names if ".so" in name] == ["libfoo/lib/libfoo__foo.so.1"]
+    assert [name for name in names if name.endswith((".c", ".toml"))] == []
+    assert "libfoo/include/foo.h" in names
+    assert "libfoo/lib/cmake/FOO/FOOConfig.cmake" in names
+
+
+@pytest.mark.parametrize("kind", ["wheel", "sdist"])
+@pytest.mark.parametrize(
+    ("state", "said"),
+    [
+        ("absent", "libfoo: the sources of foo 1.0.0 are not in"),
+        ("stale", "libfoo: {upstream} holds foo 1.0.0, and source.toml lists 1.0.1"),
+    ],
+)
+def test_build_without_the_right_sources(provider: Path, kind: str, state: str, said: str) -> None:
+    if state == "absent":
+        shutil.rmtree(provider / "upstream")
+    else:
+        source = provider / "source.toml"
+        text = source.read_text("utf-8")
+        source.write_text(text.replace('version = "1.0.0"', 'version = "1.0.1"'), encoding="utf-8")
+    with pytest.raises(lab.CommandError) as failed:
+        lab.build(provider, provider.parent / "dist", kind=kind)
+    upstream = provider / "upstream"
+    lines = [line for line in str(failed.value).splitlines() if line.startswith("libfoo: ")]
+    (line,) = lines
+    assert line.startswith(said.format(upstream=upstream))
+    assert line.endswith("this gets them: python fetch_source.py")
+    assert "Traceback" not in str(failed.value)
+
+
+def test_cmake_alone_says_the_same(provider: Path) -> None:
+    shutil.rmtree(provider / "upstream")
+    command: list[str | Path] = [lab.tool("cmake"), "-S", provider, "-B", provider / "build"]
+    said = lab.run(*command, "-DSKBUILD_PROJECT_VERSION=1.0.0", fails=True)
+    assert "the sources of foo 1.0.0 are not in" in " ".join(said.split())
+
+
+def test_post_release_keeps_name_and_bound(
+    provider: Path, upstream_pair: lab.Pair, tmp_path: Path
+) -> None:
+    source = provider / "source.toml"
+    source.write_text(source.read_text("utf-8").replace("post = 0", "post = 1"), encoding="utf-8")
+    out = tmp_path / "dist"
+    wheel = lab.build(provider, out)
+    assert wheel.name.startswith("libfoo-1.0.0.post1-py3-none-")
+    consumer = lab.build(upstream_pair.folder / "foo-ext", out)
+    with zipfile.ZipFile(consumer) as archive:
+        (name,) = (name for name in archive.namelist() if name.endswith("METADATA"))
+        assert "Requires-Dist: libfoo<2,>=1.0.0\n" in archive.read(name).decode()
+    env = lab.new_environment(tmp_path / "env", wheel, upstream_pair.consumer)
+    assert env.run("import foo_ext; print(foo_ext.version())").strip() == "1.0.0"
+
+
+def test_wheel_from_the_sdist_is_the_same(
+    provider: Path, upstream_pair: lab.Pair, tmp_path: Path
+) -> None:
+    sdist = lab.build(provider, tmp_path / "sdist", kind="sdist")
+    with tarfile.open(sdist) as archive:
+        archive.extractall(tmp_path, filter="data")
+    (unpacked,) = tmp_path.glob("libfoo-1.0.0")
+    wheel = lab.build(unpacked, tmp_path / "dist")
+    assert wheel.read_bytes() == upstream_pair.provider.read_bytes()
+
+
+def test_editable_install(provider: Path, upstream_pair: lab.Pair, tmp_path: Path) -> None:
+    env = lab.new_environment(tmp_path / "env")
+    lab.uv("pip", "install", "--quiet", "--python", env.python, "-e", provider)
+    env.install(upstream_pair.consumer)
+    assert env.run("import foo_ext; print(foo_ext.version())").strip() == "1.0.0"
+
+
+def test_folders_with_spaces_and_letters(upstream_pair: lab.Pair, tmp_path: Path) -> None:
+    project = tmp_path / "müßige Räume" / "libfoo"
+    shutil.copytree(upstream_pair.folder / "libfoo", project)
+    shutil.rmtree(project / "upstream")
+    archive = lab.upstream_archive(project.parent)
+    lab.run(sys.executable, project / "fetch_source.py", "--archive", archive, "--unpinned")
+    wheel = lab.build(project, tmp_path / "dist")
+    env = lab.new_environment(tmp_path / "env", wheel, upstream_pair.consumer)
+    assert env.run("import foo_ext; print(foo_ext.version())").strip() == "1.0.0"
