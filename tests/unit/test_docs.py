@@ -371,7 +371,7 @@ def test_messages_are_explained() -> None:
     sources = {
         "cmake": [m for m in messages_of_cmake(text(CMAKE)) if m != "${complaint}"],
         "metadata": messages_of_python(text(METADATA)),
-        "source": messages_of_python(text(SOURCE)),
+        "source": messages_of_python(text(SOURCE)) + messages_of_template(text(SOURCE)),
         "template": messages_of_template(text(lab.ROOT / "template" / "local_extensions.py")),
         **{name: messages_of_python(loader(name)) for name in LOADERS},
     }

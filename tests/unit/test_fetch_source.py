@@ -308,11 +308,11 @@ def test_archive_without_a_top_folder(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"name": ""}, "missing or of the wrong kind: 'name'"),
-        ({"post": ""}, "missing or of the wrong kind: 'post'"),
+        ({"name": ""}, "missing, or no text: name"),
+        ({"post": ""}, "post is the packaging revision, 0 or more, not None"),
         ({"post": "-1"}, "post is the packaging revision, 0 or more, not -1"),
         ({"post": "true"}, "post is the packaging revision, 0 or more, not True"),
-        ({"version": "1.4"}, "are texts"),
+        ({"version": "1.4", "license": "[]"}, "missing, or no text: version, license"),
         ({"purl": '"foo"'}, "purl is a package URL"),
         ({"name": "foo"}, "is no TOML"),
         ({"version_pattern": '"("'}, "version-pattern: "),
@@ -332,8 +332,12 @@ def test_bad_source_toml(tmp_path: Path, changes: dict[str, str], said: str) -> 
 
 
 def test_source_toml_without_archives(tmp_path: Path) -> None:
-    with pytest.raises(SourceError, match="missing or of the wrong kind: 'archive'"):
-        fetch_source.read_source(source_toml(tmp_path))
+    file = source_toml(tmp_path) / "source.toml"
+    with pytest.raises(SourceError, match=r"there is no \[\[archive\]\]"):
+        fetch_source.read_source(tmp_path)
+    file.write_text(f"{file.read_text('utf-8')}[[archive]]\nurl = 'x'\n", encoding="utf-8")
+    with pytest.raises(SourceError, match="has a url and a sha256, both as text"):
+        fetch_source.read_source(tmp_path)
     with pytest.raises(SourceError, match=r"there is no .*source\.toml"):
         fetch_source.read_source(tmp_path / "absent")
 

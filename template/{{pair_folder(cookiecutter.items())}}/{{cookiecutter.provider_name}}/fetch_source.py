@@ -40,6 +40,7 @@ RECORD = "native_library_source.json"
 WAITS = (2, 8)  # seconds before the second and the third try of a download
 CHUNK = 1 << 16
 NO_HASH = "(no sha256)"
+TEXTS = ("name", "version", "license", "purl", "version-file", "version-pattern")
 
 
 class SourceError(Exception):
@@ -107,25 +108,35 @@ def read_source(root: Path) -> Source:
         raise SourceError(f"there is no {file}, which says what upstream is") from None
     except ValueError as error:
         raise SourceError(f"{file} is no TOML: {error}") from None
-    try:
-        archives = tuple(
+    problem = _problem(table)
+    if problem:
+        raise SourceError(f"{file}: {problem}")
+    return Source(
+        **{key.replace("-", "_"): table[key] for key in TEXTS},
+        post=table["post"],
+        archives=tuple(
             Archive(entry["url"], entry["sha256"].lower()) for entry in table["archive"]
-        )
-        texts = ("name", "version", "license", "purl", "version-file", "version-pattern")
-        source = Source(
-            **{key.replace("-", "_"): table[key] for key in texts},
-            post=table["post"],
-            archives=archives,
-        )
-    except (KeyError, TypeError, AttributeError) as error:
-        raise SourceError(f"{file}: missing or of the wrong kind: {error}") from None
-    if not archives or not all(isinstance(table[key], str) for key in texts):
-        raise SourceError(f"{file}: {', '.join(texts)} are texts, and there is an [[archive]]")
-    if not re.fullmatch(r'pkg:[^\s"\\]+', source.purl):
-        raise SourceError(f"{file}: purl is a package URL such as pkg:generic/foo@{{version}}")
-    if type(source.post) is not int or source.post < 0:
-        raise SourceError(f"{file}: post is the packaging revision, 0 or more, not {source.post!r}")
-    return source
+        ),
+    )
+
+
+def _problem(table: dict[str, Any]) -> str:
+    """Return what is wrong with source.toml, or an empty string."""
+    wrong = [key for key in TEXTS if not isinstance(table.get(key), str)]
+    if wrong:
+        return f"missing, or no text: {', '.join(wrong)}"
+    if not re.fullmatch(r'pkg:[^\s"\\]+', table["purl"]):
+        return "purl is a package URL such as pkg:generic/foo@{version}"
+    post = table.get("post")
+    if type(post) is not int or post < 0:
+        return f"post is the packaging revision, 0 or more, not {post!r}"
+    archives = table.get("archive")
+    if not isinstance(archives, list) or not archives:
+        return "there is no [[archive]]"
+    for archive in archives:
+        if not all(isinstance(archive.get(key), str) for key in ("url", "sha256")):
+            return "an [[archive]] has a url and a sha256, both as text"
+    return ""
 
 
 # Fetching ----------------------------------------------------------------------------------------
