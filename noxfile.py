@@ -41,7 +41,7 @@ def demo(session: nox.Session) -> None:
         (provider,) = (pair / "dist").glob("libfoo-*.whl")
         constraints = pair / "dist" / "constraints.txt"
         constraints.write_text(f"libfoo @ {provider.as_uri()}\n", encoding="utf-8")
-        session.run(*build, "foo-ext", env={"PIP_CONSTRAINT": str(constraints)})
+        session.run(*build, "foo-ext", env={"PIP_CONSTRAINT": constraints.as_uri()})
         (consumer,) = (pair / "dist").glob("foo_ext-*.whl")
         session.run("python", "-m", "venv", "fresh")
         python = str(pair / "fresh" / ("Scripts" if sys.platform == "win32" else "bin") / "python")
@@ -87,7 +87,7 @@ def regenerate(session: nox.Session) -> None:
 
 @nox.session
 def wheels(session: nox.Session) -> None:
-    """Build the reference packages with cibuildwheel into dist/, install them, run their tests."""
+    """Build, repair and test the reference packages with cibuildwheel (Linux: docker or podman)."""
     session.install("--retries", "10", "cibuildwheel>=3.2", "pytest")
     session.run("python", "tests/upstream_sources.py")
     dist = ROOT / "dist"

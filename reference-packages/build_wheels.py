@@ -59,12 +59,14 @@ def build(out: Path, *arguments: str, extra: dict[str, str] | None = None) -> li
 
 def _only(wheelhouse: Path) -> dict[str, str]:
     """Return the environment in which builds and tests find these wheels, and no others of their name."""
-    seen = f"{IN_CONTAINER}/{wheelhouse.name}" if sys.platform == "linux" else wheelhouse.as_posix()
-    lines = []
-    for wheel in wheelhouse.glob("*.whl"):
-        distribution = wheel.name.split("-")[0].replace("_", "-")
-        slash = "" if seen.startswith("/") else "/"
-        lines.append(f"{distribution} @ file://{slash}{seen}/{wheel.name}\n")
+    # URLs: pip would split a path with spaces in it.
+    seen = wheelhouse.as_uri()
+    if sys.platform == "linux":
+        seen = f"file://{IN_CONTAINER}/{wheelhouse.name}"
+    lines = [
+        f"{wheel.name.split('-')[0].replace('_', '-')} @ {seen}/{wheel.name}\n"
+        for wheel in wheelhouse.glob("*.whl")
+    ]
     (wheelhouse / "constraints.txt").write_text("".join(lines), encoding="utf-8")
     # `build`, cibuildwheel's front end, reads PIP_CONSTRAINT, and so does the pip that tests.
     return {
@@ -100,5 +102,8 @@ def stand_in() -> dict[str, str]:
 if __name__ == "__main__":
     if len(sys.argv) < 2:
         sys.exit(__doc__)
-    for built in build(Path(sys.argv[1]).resolve(), *sys.argv[2:], extra=stand_in()):
-        print(built)
+    try:
+        made = build(Path(sys.argv[1]).resolve(), *sys.argv[2:], extra=stand_in())
+    except subprocess.CalledProcessError as error:
+        sys.exit(f"build_wheels.py: failed, as told above: {error.cmd[0]} … {error.cmd[-1]}")
+    print(*made, sep="\n")

@@ -59,7 +59,9 @@ def drift(package: Path, *, mend: bool = False) -> list[str]:
             for path in generated.rglob("*")
             if path.name in OWNED or path.name.endswith("_contract.py")
         }
-        if name == answers["provider_name"] and "dependencies" in project["project"]["dynamic"]:
+        if name == answers["provider_name"] and "dependencies" in project["project"].get(
+            "dynamic", []
+        ):
             expected |= _consumers_part(halves[answers["extension_name"]], name)
         keys = load_toml(generated / "pyproject.toml")
     found = []

@@ -47,7 +47,7 @@ area area_of_square methods module nanobind nb py pybind11 python slots square v
 """
 # CMake packages that the consumer's build itself looks for.
 BUILD_PACKAGES = """
-cython nanobind pybind11 python python3 pkgconfig
+cmake cython nanobind pkgconfig pybind11 python python3 skbuild
 """
 # Names in the generated folder, and of distributions that building and testing it installs.
 PROJECT_NAMES = """
@@ -194,7 +194,7 @@ def _cmake_package(answers: Answers) -> str:
         return "write letters, digits and single underscores, as in foo or ZLIB"
     if name.lower() in BUILD_PACKAGES.split():
         return "the consumer's build looks for another package of this name; write another name"
-    return _length_or_windows(name, LONGEST_NAME)
+    return _length_or_windows(name.lower(), LONGEST_NAME)
 
 
 def _library_version(answers: Answers) -> str:
@@ -251,6 +251,8 @@ class PairExtension(Extension):
 
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment)
+        # cruft renders an old and a new template in one process; each needs its own module.
+        sys.modules.pop(__name__, None)
         environment.globals.update(
             check=check,
             pair_folder=pair_folder,

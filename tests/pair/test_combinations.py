@@ -70,11 +70,11 @@ def test_combination(answers: Answers, tmp_path: Path) -> None:
     lab.uv("pip", "install", "--quiet", "--python", env.python, "pytest", "mypy")
     tests = [pair.folder / "libfoo" / "tests", pair.folder / "foo-ext" / "tests"]
     said = lab.run(env.python, "-m", "pytest", "-q", "-p", "no:cacheprovider", *tests)
-    # Provider 2, consumer 3, its functions: version, square, and two more in C++.
+    # Provider 3, consumer 3, its functions: version, square, and two more in C++.
     functions = (
         1 if chosen["library_source"] == "upstream" else 4 if chosen["language"] == "cxx" else 2
     )
-    assert f"{5 + functions} passed" in said
+    assert f"{6 + functions} passed" in said
     lab.run(env.python, "-m", "mypy", "--strict", "-p", "libfoo", "-p", "foo_ext", cwd=tmp_path)
     if chosen["binding"] != "nanobind":  # its functions are objects of a type that stubtest rejects
         allowed_to_differ = tmp_path / "allowed"

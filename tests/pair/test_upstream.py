@@ -51,7 +51,7 @@ def test_wheel_has_the_library_once_and_no_sources(upstream_pair: lab.Pair) -> N
     ("state", "said"),
     [
         ("absent", "libfoo: the sources of foo 1.0.0 are not in"),
-        ("stale", "libfoo: {upstream} holds foo 1.0.0, and source.toml lists 1.0.1"),
+        ("stale", "libfoo: {upstream} holds foo 1.0.0, and source.toml lists 1.0.1; "),
     ],
 )
 def test_build_without_the_right_sources(provider: Path, kind: str, state: str, said: str) -> None:
@@ -67,7 +67,7 @@ def test_build_without_the_right_sources(provider: Path, kind: str, state: str, 
     lines = [line for line in str(failed.value).splitlines() if line.startswith("libfoo: ")]
     (line,) = lines
     assert line.startswith(said.format(upstream=upstream))
-    assert line.endswith("this gets them: python fetch_source.py")
+    assert line.endswith(": python fetch_source.py")
     assert "Traceback" not in str(failed.value)
 
 
@@ -76,6 +76,22 @@ def test_cmake_alone_says_the_same(provider: Path) -> None:
     command: list[str | Path] = [lab.tool("cmake"), "-S", provider, "-B", provider / "build"]
     said = lab.run(*command, "-DSKBUILD_PROJECT_VERSION=1.0.0", fails=True)
     assert "the sources of foo 1.0.0 are not in" in " ".join(said.split())
+
+
+def test_probe_symbol_that_is_no_function_of_the_library(provider: Path, tmp_path: Path) -> None:
+    """Nobody can know upstream's functions: a wrong guess is found by the generated tests."""
+    lists = provider / "CMakeLists.txt"
+    text = lists.read_text("utf-8").replace("PROBE_SYMBOL foo_version", "PROBE_SYMBOL foo_nope")
+    lists.write_text(text, encoding="utf-8")
+    env = lab.new_environment(tmp_path / "env", lab.build(provider, tmp_path / "dist"))
+    lab.uv("pip", "install", "--quiet", "--python", env.python, "pytest")
+    options = ("-q", "-p", "no:cacheprovider")
+    said = lab.run(env.python, "-m", "pytest", *options, provider / "tests", fails=True)
+    assert "FAILED" in said
+    assert "test_probe_symbols_are_exported" in said
+    told = env.run("import libfoo; libfoo.loader.load()", env={"NATIVE_LIB_DEBUG": "1"})
+    assert "symbols are not verified" in told
+    assert "has no foo_nope" in told
 
 
 def test_post_release_keeps_name_and_bound(

@@ -5,15 +5,13 @@ from __future__ import annotations
 import re
 import shutil
 import sys
+import zipfile
 import zlib
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import elf
 import lab
 import pytest
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads ELF files")
 
@@ -190,6 +188,56 @@ def test_planted_zlib_is_not_taken(
     # The headers, too: with the planted ones libpng would call deflate, not z_deflate.
     env_with = lab.new_environment(tmp_path / "env", reference.zlib, wheel)
     env_with.run("import native_libpng; native_libpng.loader.load()")
+
+
+def undefined(wheel: Path, part: str, folder: Path) -> set[str]:
+    """Return what the library in a wheel needs from others."""
+    with zipfile.ZipFile(wheel) as archive:
+        (name,) = (name for name in archive.namelist() if part in name)
+        said = lab.run("nm", "-D", "--undefined-only", archive.extract(name, folder))
+    return {line.split()[-1].partition("@")[0] for line in said.splitlines()}
+
+
+@pytest.mark.parametrize("name", ["libpng", "minipng"])
+def test_systems_zlib_beside_an_installed_provider(
+    reference: lab.Reference, planted: Path, tmp_path: Path, name: str
+) -> None:
+    """Asked for by NATIVE_LIB_SYSTEM: library and headers are both the system's, or both not."""
+    shutil.rmtree(planted / "lib" / "cmake")  # CMake's own FindZLIB.cmake finds it
+    tools = lab.new_environment(tmp_path / "env", reference.zlib, reference.libpng)
+    lab.uv("pip", "install", "--quiet", "--python", tools.python, "build", "scikit-build-core")
+    env = {"NATIVE_LIB_SYSTEM": "ZLIB", "CMAKE_PREFIX_PATH": str(planted)}
+    env["PATH"] = f"{Path(sys.executable).parent}:/usr/bin:/bin"  # cmake and ninja
+    command = [
+        tools.python,
+        "-m",
+        "build",
+        "--wheel",
+        "--no-isolation",
+        "--outdir",
+        tmp_path / "out",
+    ]
+    lab.run(*command, lab.ROOT / "reference-packages" / name, env=env)
+    (wheel,) = (tmp_path / "out").glob("*.whl")
+    part = {"libpng": "/lib/native_libpng__png.so", "minipng": "minipng/_ext.abi3"}[name]
+    needed = elf.dynamic_in_wheel(wheel, part)["NEEDED"]
+    assert "libz.so.1" in needed
+    assert "native_zlib__z.so.1" not in needed
+    called = undefined(wheel, part, tmp_path)
+    assert {"libpng": "inflate", "minipng": "crc32_z"}[name] in called
+    assert not any(symbol.startswith("z_") for symbol in called)
+
+
+def test_site_packages_behind_a_link(reference: lab.Reference, tmp_path: Path) -> None:
+    lab.new_environment(tmp_path / "real", reference.zlib)
+    (tmp_path / "link").symlink_to(tmp_path / "real", target_is_directory=True)
+    env = lab.Environment(tmp_path / "link")
+    lab.uv("pip", "install", "--quiet", "--python", env.python, "build", "scikit-build-core")
+    path = {"PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin"}  # cmake and ninja
+    command = [env.python, "-m", "build", "--wheel", "--no-isolation", "--outdir", tmp_path / "out"]
+    lab.run(*command, lab.ROOT / "reference-packages" / "libpng", env=path)
+    (wheel,) = (tmp_path / "out").glob("*.whl")
+    assert "native_zlib__z.so.1" in elf.dynamic_in_wheel(wheel, "/lib/native_libpng__png")["NEEDED"]
 
 
 @pytest.mark.parametrize(

@@ -109,6 +109,21 @@ def test_command_notices_another_zlib(reference_env: lab.Environment, tmp_path: 
     assert str(other) in said
 
 
+def test_command_notices_a_second_copy(reference_env: lab.Environment, tmp_path: Path) -> None:
+    copy = tmp_path / "native_zlib__z.so.1"
+    original = reference_env.site_packages / "native_zlib" / "lib" / copy.name
+    shutil.copy(original, copy)
+    code = (
+        "import ctypes, minipng\n"
+        f"ctypes.CDLL({str(copy)!r})\n"
+        "from minipng import _libraries\n"
+        "print('\\n'.join(_libraries.examine().complaints))\n"
+    )
+    said = reference_env.run(code)
+    assert str(copy) in said
+    assert str(original) in said
+
+
 def test_consumer_with_a_copy_fails_its_tests(reference: lab.Reference, tmp_path: Path) -> None:
     """auditwheel without the exclusion puts copies in; the contract tests do not let them pass."""
     env = lab.new_environment(tmp_path / "env", reference.zlib, reference.libpng)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import os
 import subprocess
 import sys
 import tarfile
 import threading
 import zipfile
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import fetch_source
@@ -20,9 +22,9 @@ from fetch_source import SourceError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 SCRIPT = lab.ROOT / "loader" / "cmake" / "fetch_source.py"
+ZEROS = "0" * 64
 HEADER = '#define FOO_VERSION "1.4.2"\n'
 
 
@@ -147,7 +149,7 @@ def test_download(server: Server, tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["source.toml", "upstream"]
     facts = fetch_source.facts(tmp_path)
     assert (facts["version"], facts["purl"]) == ("1.4.2", "pkg:generic/foo@1.4.2")
-    assert facts["archives"] == [{"url": url, "sha256": sha256(GOOD), "pinned": True}]
+    assert facts["archives"] == [{"url": url, "sha256": sha256(GOOD), "listed": sha256(GOOD)}]
 
 
 def test_download_is_tried_again(server: Server, tmp_path: Path) -> None:
@@ -156,6 +158,13 @@ def test_download_is_tried_again(server: Server, tmp_path: Path) -> None:
     source_toml(tmp_path, (f"{server.url}/foo.tar.gz", sha256(GOOD)))
     fetch_source.fetch(tmp_path)
     assert server.asked == 3
+
+
+def test_url_takes_the_version(server: Server, tmp_path: Path) -> None:
+    server.files["/v1.4.2/foo-1.4.2.tar.gz"] = GOOD
+    url = f"{server.url}/v{{version}}/foo-{{version}}.tar.gz"
+    (found,) = fetch_source.fetch(source_toml(tmp_path, (url, sha256(GOOD))))
+    assert found.url == f"{server.url}/v1.4.2/foo-1.4.2.tar.gz"
 
 
 def test_several_archives(server: Server, tmp_path: Path) -> None:
@@ -175,15 +184,21 @@ def test_several_archives(server: Server, tmp_path: Path) -> None:
     "fault", ["wrong hash", "no hash", "truncated", "404", "no network", "no URL"]
 )
 def test_failed_download_leaves_all_as_it_was(
-    server: Server, tmp_path: Path, fault: str, before: bool
+    server: Server,
+    tmp_path: Path,
+    fault: str,
+    before: bool,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     if before:
         fetched(tmp_path)
+    # Nothing is unpacked before its hash was checked.
+    monkeypatch.delattr(fetch_source, "_unpack")
     old = tree(tmp_path / "upstream")
     server.files["/foo.tar.gz"] = GOOD
     url, digest = f"{server.url}/foo.tar.gz", sha256(GOOD)
     if fault == "wrong hash":
-        digest = "0" * 64
+        digest = ZEROS
     elif fault == "no hash":
         digest = ""
     elif fault == "truncated":
@@ -207,7 +222,7 @@ def test_failed_download_leaves_all_as_it_was(
         assert "--archive FILE" in said
     assert {path.name for path in tmp_path.iterdir()} <= {"source.toml", "upstream"}
     assert tree(tmp_path / "upstream") == old
-    assert server.asked == {"truncated": 3, "404": 3, "no network": 0, "no URL": 0}.get(fault, 1)
+    assert server.asked == {"truncated": 3, "404": 1, "no network": 0, "no URL": 0}.get(fault, 1)
 
 
 # Local files -------------------------------------------------------------------------------------
@@ -216,7 +231,7 @@ def test_failed_download_leaves_all_as_it_was(
 def test_local_archive_stands_for_the_one_with_its_hash(tmp_path: Path) -> None:
     facts = fetch_source.facts(fetched(tmp_path))
     assert facts["archives"][0]["url"] == "https://example.org/foo.tar.gz"
-    assert facts["archives"][0]["pinned"] is True
+    assert facts["archives"][0]["listed"] == facts["archives"][0]["sha256"] == sha256(GOOD)
     assert "properties" not in facts["component"]
 
 
@@ -225,10 +240,10 @@ def test_unlisted_archive_needs_unpinned(
 ) -> None:
     archive = tmp_path / "debians.tar.gz"
     archive.write_bytes(GOOD)
-    source_toml(tmp_path, ("https://example.org/foo.tar.gz", "0" * 64), version='"1.4.1"')
+    source_toml(tmp_path, ("https://example.org/foo.tar.gz", ZEROS), version='"1.4.1"')
     with pytest.raises(SourceError) as refused:
         fetch_source.fetch(tmp_path, [archive])
-    for part in (str(archive), sha256(GOOD), "0" * 64, "--unpinned"):
+    for part in (str(archive), sha256(GOOD), ZEROS, "--unpinned"):
         assert part in str(refused.value)
     assert not (tmp_path / "upstream").exists()
     fetch_source.fetch(tmp_path, [archive], unpinned=True)
@@ -238,25 +253,27 @@ def test_unlisted_archive_needs_unpinned(
     facts = fetch_source.facts(tmp_path)
     # What is built says what it is, whatever source.toml lists.
     assert facts["version"] == "1.4.2"
-    assert facts["archives"] == [{"url": archive.name, "sha256": sha256(GOOD), "pinned": False}]
+    assert facts["archives"] == [{"url": archive.name, "sha256": sha256(GOOD), "listed": ZEROS}]
     assert facts["component"]["properties"] == [{"name": "native-lib:pinned", "value": "false"}]
 
 
 def test_unlisted_archive_of_several_is_known_by_its_name(tmp_path: Path) -> None:
     (tmp_path / "data.tar.gz").write_bytes(tar({"data-1/table.c": ""}))
     (tmp_path / "foo.tar.gz").write_bytes(GOOD)
-    source_toml(tmp_path, ("https://x/foo.tar.gz", sha256(GOOD)), ("https://x/data.tar.gz?a", "00"))
+    source_toml(
+        tmp_path, ("https://x/foo.tar.gz", sha256(GOOD)), ("https://x/data.tar.gz?a", ZEROS)
+    )
     files = [tmp_path / "data.tar.gz", tmp_path / "foo.tar.gz"]
     found = fetch_source.fetch(tmp_path, files, unpinned=True)
-    assert [archive.pinned for archive in found] == [True, False]
+    assert [archive.is_pinned for archive in found] == [True, False]
     (tmp_path / "data.tar.gz").rename(tmp_path / "renamed.tar.gz")
     with pytest.raises(SourceError, match=r"source\.toml lists no archive of this name"):
         fetch_source.fetch(tmp_path, [tmp_path / "renamed.tar.gz"], unpinned=True)
 
 
 def test_absent_local_archive(tmp_path: Path) -> None:
-    source_toml(tmp_path, ("https://x/foo.tar.gz", "00"))
-    with pytest.raises(SourceError, match="there is no such file"):
+    source_toml(tmp_path, ("https://x/foo.tar.gz", ZEROS))
+    with pytest.raises(SourceError, match="this is no file"):
         fetch_source.fetch(tmp_path, [tmp_path / "absent"])
 
 
@@ -291,6 +308,65 @@ def test_damaged_archive(tmp_path: Path, data: bytes) -> None:
     assert not (tmp_path / "upstream").exists()
 
 
+def test_tar_that_ends_with_a_zip_is_a_tar(tmp_path: Path) -> None:
+    buffer = io.BytesIO()
+    inner = zipped({"evil/other.h": ""})
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        for name, data in (
+            ("foo/include/foo.h", HEADER.encode()),
+            ("foo/foo.c", b""),
+            ("foo/z", inner),
+        ):
+            member = tarfile.TarInfo(name)
+            member.size = len(data)
+            archive.addfile(member, io.BytesIO(data))
+    fetched(tmp_path, buffer.getvalue())
+    assert tree(tmp_path / "upstream") == UPSTREAM | {"z"}
+
+
+def test_corrupt_compression_is_no_traceback(tmp_path: Path) -> None:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:xz") as archive:
+        archive.add(__file__, "foo/foo.c")
+    data = bytearray(buffer.getvalue())
+    data[len(data) // 2] ^= 0xFF
+    with pytest.raises(SourceError, match="cannot be unpacked"):
+        fetched(tmp_path, bytes(data))
+
+
+@pytest.mark.parametrize("what", ["folder", "submodule", "dangling link"])
+def test_what_others_put_there_is_not_replaced(tmp_path: Path, what: str) -> None:
+    upstream = tmp_path / "upstream"
+    if what == "dangling link":
+        upstream.symlink_to("absent")
+    else:
+        upstream.mkdir()
+        (upstream / ("mine.c" if what == "folder" else ".git")).write_text("", encoding="utf-8")
+    with pytest.raises(SourceError, match="was not made by this command"):
+        fetched(tmp_path)
+    assert os.path.lexists(upstream)
+
+
+@pytest.mark.parametrize("error", [PermissionError("locked"), KeyboardInterrupt()])
+def test_what_was_there_comes_back_if_it_cannot_be_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException
+) -> None:
+    fetched(tmp_path)
+    rename = Path.rename
+
+    def fail(self: Path, target: Path) -> Path:
+        if self.name == "upstream" and target.name == "upstream":
+            raise error
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", fail)
+    kind = SourceError if isinstance(error, OSError) else KeyboardInterrupt
+    with pytest.raises(kind):
+        fetched(tmp_path)
+    assert tree(tmp_path / "upstream") == UPSTREAM
+    assert not list(tmp_path.glob("upstream.part-*"))
+
+
 def test_old_python_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(tarfile, "data_filter")
     with pytest.raises(SourceError, match=r"cannot unpack archives safely.*use 3\.9\.17"):
@@ -317,7 +393,9 @@ def test_archive_without_a_top_folder(tmp_path: Path) -> None:
         ({"name": "foo"}, "is no TOML"),
         ({"version_pattern": '"("'}, "version-pattern: "),
         ({"version_pattern": '"BAR (.*)"'}, "tells no version by the version-pattern"),
-        ({"version_file": '"absent.h"'}, "which tells upstream's version, cannot be read"),
+        ({"version_file": '"absent/foo.h"'}, "is not among the sources; there are include/foo.h"),
+        ({"version_file": '"absent.h"'}, "is not among the sources; there are foo.c, include"),
+        ({"license": '""'}, "license is upstream's SPDX expression, and is empty"),
         (
             {"version": '"1.4.1"'},
             "source.toml says foo 1.4.1, and include/foo.h in the archive says",
@@ -337,6 +415,9 @@ def test_source_toml_without_archives(tmp_path: Path) -> None:
         fetch_source.read_source(tmp_path)
     file.write_text(f"{file.read_text('utf-8')}[[archive]]\nurl = 'x'\n", encoding="utf-8")
     with pytest.raises(SourceError, match="has a url and a sha256, both as text"):
+        fetch_source.read_source(tmp_path)
+    source_toml(tmp_path, ("https://x/foo.tar.gz", "abc"))
+    with pytest.raises(SourceError, match="sha256 is 64 hexadecimal digits, not 'abc'"):
         fetch_source.read_source(tmp_path)
     with pytest.raises(SourceError, match=r"there is no .*source\.toml"):
         fetch_source.read_source(tmp_path / "absent")
@@ -381,21 +462,26 @@ def test_licence(
     assert fetch_source.dynamic_metadata({"license": packaging}, {})["license"] == expression
 
 
-@pytest.mark.parametrize("state", ["absent", "stale version", "stale hash", "damaged", "no list"])
+@pytest.mark.parametrize(
+    "state", ["absent", "stale version", "stale hash", "one more archive", "damaged", "no list"]
+)
 def test_build_without_the_right_sources_says_which_command_gets_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, state: str
 ) -> None:
     root = tmp_path / "libfoo"
     root.mkdir()
     if state == "absent":
-        source_toml(root, ("https://x/foo.tar.gz", "00"))
+        source_toml(root, ("https://x/foo.tar.gz", ZEROS))
     else:
         fetched(root)
         record = root / "upstream" / fetch_source.RECORD
         if state == "stale version":
             source_toml(root, ("https://x/foo.tar.gz", sha256(GOOD)), version='"1.4.3"')
         elif state == "stale hash":
-            source_toml(root, ("https://x/foo.tar.gz", "00"))
+            source_toml(root, ("https://x/foo.tar.gz", ZEROS))
+        elif state == "one more archive":
+            one = ("https://x/foo.tar.gz", sha256(GOOD))
+            source_toml(root, one, ("https://x/data.tar.gz", ZEROS))
         else:
             record.write_text("{" if state == "damaged" else '{"a": 1}', encoding="utf-8")
     monkeypatch.setattr(fetch_source, "ROOT", root)

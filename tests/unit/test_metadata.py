@@ -96,7 +96,11 @@ def test_locate_looks_for_pyproject_above_the_cmake_folder(providers: Path, tmp_
         encoding="utf-8",
     )
     folder = (providers / "lib_one").as_posix()
-    assert metadata.locate(native, "foo") == {"source": "provider", "folder": folder}
+    assert metadata.locate(native, "foo") == {
+        "source": "provider",
+        "folder": folder,
+        "package": "foo",
+    }
     (need,) = metadata.requirements(native, ["foo::foo", "foo::extra", "foo::foo"])
     assert need["libraries"] == ("foo", "extra")
     assert need["provider"] == "lib_one"

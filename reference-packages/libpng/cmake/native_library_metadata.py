@@ -125,7 +125,7 @@ def _libraries(folder: Path) -> dict[str, str]:
 
 
 def locate(folder: Path, package: str) -> dict[str, str]:
-    """Return where CMake must find a package: a provider's folder, or the system (no folder).
+    """Return where CMake must find a package, and what the provider there calls its own.
 
     Args:
         folder: the consumer's, with its pyproject.toml in it or above it.
@@ -142,9 +142,11 @@ def locate(folder: Path, package: str) -> dict[str, str]:
             f'is {{ path = "cmake", module = "{Path(__file__).stem}" }}.'
         )
     if _from_system(package):
-        return {"source": "system", "folder": _installed_folder(libraries[package]) or ""}
+        folder_to_avoid = _installed_folder(libraries[package]) or ""
+        return {"source": "system", "folder": folder_to_avoid, "package": package}
     manifest = _manifest(package, libraries[package])
-    return {"source": "provider", "folder": Path(manifest.__file__ or "").parent.as_posix()}
+    found = Path(manifest.__file__ or "").parent.as_posix()
+    return {"source": "provider", "folder": found, "package": manifest.PACKAGE}
 
 
 def _installed_folder(requirement: str) -> str | None:

@@ -15,8 +15,9 @@
 #include <png.h>
 #include <zlib.h>
 
-/* libpng's usual limits, in our words: a libpng may have been built with others, or with none. */
-#define LONGEST_SIDE 1000000
+/* In our words, because a libpng may have been built with other limits, or with none. The first is
+   below libpng's usual one, so that a test can tell whose holds. */
+#define LONGEST_SIDE 500000
 #define LARGEST_CHUNK 8000000
 #define MOST_CHUNKS 1000
 
@@ -170,7 +171,7 @@ static int read_header(Decoder *decoder, long long max_bytes) {
     decoder->channels++;
   }
   /* Before libpng is asked to make room for rows, or we for all of them. Cannot overflow: two
-     sides of 20 bits each. */
+     sides of 19 bits each. */
   decoder->row_size =
       (size_t)decoder->width * (size_t)decoder->channels * (size_t)(decoder->bit_depth / 8);
   size = (unsigned long long)decoder->row_size * decoder->height;
@@ -333,7 +334,7 @@ static PyObject *encode(PyObject *module, PyObject *arguments) {
     PyErr_Format(PyExc_ValueError, "bit_depth must be 8 or 16, not %lld", bit_depth);
     goto done;
   }
-  size = width * height * channels * (bit_depth / 8); /* 20 + 20 + 3 + 1 bits */
+  size = width * height * channels * (bit_depth / 8); /* 19 + 19 + 3 + 1 bits */
   if (size != pixels.len) {
     PyErr_Format(PyExc_ValueError,
                  "%lld x %lld pixels with %lld channels of %lld bit are %lld bytes, data has %zd",

@@ -312,10 +312,10 @@ def test_everything_can_be_allowed() -> None:
 
 
 def test_large_image_is_refused_by_default_without_being_allocated() -> None:
-    file = SIGNATURE + header(1_000_000, 1_000_000, 16, RGBA) + chunk(b"IDAT") + chunk(b"IEND")
+    file = SIGNATURE + header(500_000, 500_000, 16, RGBA) + chunk(b"IDAT") + chunk(b"IEND")
     tracemalloc.start()
     try:
-        with pytest.raises(minipng.PngError, match="8000000000000 bytes"):
+        with pytest.raises(minipng.PngError, match="2000000000000 bytes"):
             minipng.read(file)
         assert tracemalloc.get_traced_memory()[1] < 1_000_000
     finally:
@@ -323,7 +323,7 @@ def test_large_image_is_refused_by_default_without_being_allocated() -> None:
 
 
 def test_sides_have_limits() -> None:
-    for width, height in [(1_000_001, 1), (1, 1_000_001)]:
+    for width, height in [(500_001, 1), (1, 500_001)]:
         file = SIGNATURE + header(width, height, 1, GRAY) + chunk(b"IDAT") + chunk(b"IEND")
         with pytest.raises(minipng.PngError, match="IHDR"):
             minipng.read(file, max_bytes=2**62)
@@ -385,13 +385,13 @@ def test_every_kind_of_buffer_is_written(data: Any) -> None:
 @pytest.mark.parametrize(
     ("facts", "message"),
     [
-        ((0, 1, 1, 8), "width must be 1 to 1000000, not 0"),
-        ((-1, 1, 1, 8), "width must be 1 to 1000000, not -1"),
-        ((1_000_001, 1, 1, 8), "width must be 1 to 1000000, not 1000001"),
-        ((2**80, 1, 1, 8), "width must be 1 to 1000000"),
-        ((2**32 + 1, 1, 1, 8), "width must be 1 to 1000000, not 4294967297"),
-        ((1, 0, 1, 8), "height must be 1 to 1000000, not 0"),
-        ((1, -(2**80), 1, 8), "height must be 1 to 1000000"),
+        ((0, 1, 1, 8), "width must be 1 to 500000, not 0"),
+        ((-1, 1, 1, 8), "width must be 1 to 500000, not -1"),
+        ((500_001, 1, 1, 8), "width must be 1 to 500000, not 500001"),
+        ((2**80, 1, 1, 8), "width must be 1 to 500000"),
+        ((2**32 + 1, 1, 1, 8), "width must be 1 to 500000, not 4294967297"),
+        ((1, 0, 1, 8), "height must be 1 to 500000, not 0"),
+        ((1, -(2**80), 1, 8), "height must be 1 to 500000"),
         ((1, 1, 0, 8), "channels must be 1 to 4, not 0"),
         ((1, 1, 5, 8), "channels must be 1 to 4, not 5"),
         ((1, 1, 1, 4), "bit_depth must be 8 or 16, not 4"),
@@ -401,8 +401,8 @@ def test_every_kind_of_buffer_is_written(data: Any) -> None:
             "2 x 3 pixels with 4 channels of 16 bit are 48 bytes, data has 1",
         ),
         (
-            (1_000_000, 1_000_000, 4, 16),
-            "1000000 x 1000000 pixels with 4 channels of 16 bit are 8000000000000 bytes, data has 1",
+            (500_000, 500_000, 4, 16),
+            "500000 x 500000 pixels with 4 channels of 16 bit are 2000000000000 bytes, data has 1",
         ),
     ],
 )

@@ -146,7 +146,11 @@ endfunction()
 function(native_library_find)
     foreach(package IN LISTS ARGN)
         _native_library_find(${package})
+        if(source STREQUAL "system")
+            set(${package}_ROOT "" PARENT_SCOPE)
+        endif()
     endforeach()
+    set(CMAKE_IGNORE_PREFIX_PATH "${CMAKE_IGNORE_PREFIX_PATH}" PARENT_SCOPE)
     # CMake's own FindZLIB.cmake knows nothing of providers; the provider's ZLIBConfig.cmake does.
     set(CMAKE_FIND_PACKAGE_PREFER_CONFIG ON PARENT_SCOPE)
 endfunction()
@@ -210,7 +214,8 @@ macro(_native_library_check_provider)
         if(NOT type STREQUAL "SHARED_LIBRARY")
             message(
                 FATAL_ERROR
-                "native_library_provider: ${target} is a ${type}; write add_library(${target} SHARED ...)"
+                "native_library_provider: ${target} is a ${type}; write add_library(${target} SHARED ...), "
+                "or set(BUILD_SHARED_LIBS ON) before upstream's add_subdirectory()"
             )
         endif()
     endforeach()
@@ -512,7 +517,7 @@ macro(_native_library_install)
         endif()
         install(
             TARGETS ${target}
-            EXPORT ${arg_PACKAGE}Targets
+            EXPORT native_library_${arg_PACKAGE}
             RUNTIME DESTINATION ${lib}
             LIBRARY DESTINATION ${lib} NAMELINK_SKIP
             ARCHIVE DESTINATION ${lib}
@@ -522,8 +527,10 @@ macro(_native_library_install)
     endforeach()
 
     # CMake package
+    # A set of our own: upstream may export the target, too, and <package>Targets is what it would say.
     install(
-        EXPORT ${arg_PACKAGE}Targets
+        EXPORT native_library_${arg_PACKAGE}
+        FILE ${arg_PACKAGE}Targets.cmake
         NAMESPACE ${arg_PACKAGE}::
         DESTINATION ${lib}/cmake/${arg_PACKAGE}
     )
@@ -625,6 +632,7 @@ macro(_native_library_find package)
     _native_library_ask(locate ${package})
     string(JSON source GET "${answer}" source)
     string(JSON folder GET "${answer}" folder)
+    string(JSON its_package GET "${answer}" package)
     if(source STREQUAL "system")
         _native_library_find_in_system(${package} "${folder}")
     else()
@@ -633,7 +641,8 @@ macro(_native_library_find package)
         if(NOT ${package}_FOUND)
             message(
                 FATAL_ERROR
-                "The provider in ${folder} gives no CMake package ${package} that fits this build. "
+                "The provider in ${folder} gives no CMake package ${package} that fits this build; its "
+                "package is ${its_package}. "
                 "Considered: '${${package}_CONSIDERED_CONFIGS}' ${${package}_CONSIDERED_VERSIONS} "
                 "${${package}_NOT_FOUND_MESSAGE}"
             )
@@ -655,7 +664,9 @@ macro(_native_library_find package)
 endmacro()
 
 macro(_native_library_find_in_system package provider_folder)
+    # A provider may be installed all the same, for another package; its headers must not be found.
     list(APPEND CMAKE_IGNORE_PREFIX_PATH "${provider_folder}")
+    set(${package}_ROOT "")
     find_package(${package} QUIET)
     if(NOT ${package}_FOUND)
         find_package(PkgConfig QUIET)
@@ -684,6 +695,8 @@ function(_native_library_insist_on_provider target library package folder)
     get_target_property(is_imported ${library} IMPORTED)
     if(is_imported)
         get_target_property(location ${library} LOCATION)
+        # As the folder is: site-packages may be reached through a link.
+        file(REAL_PATH "${location}" location)
     endif()
     # An imported target belongs to its folder, and so upstream may have one of its own.
     get_target_property(target_folder ${target} SOURCE_DIR)
