@@ -234,7 +234,15 @@ def test_site_packages_behind_a_link(reference: lab.Reference, tmp_path: Path) -
     env = lab.Environment(tmp_path / "link")
     lab.uv("pip", "install", "--quiet", "--python", env.python, "build", "scikit-build-core")
     path = {"PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin"}  # cmake and ninja
-    command = [env.python, "-m", "build", "--wheel", "--no-isolation", "--outdir", tmp_path / "out"]
+    command: list[str | Path] = [
+        env.python,
+        "-m",
+        "build",
+        "--wheel",
+        "--no-isolation",
+        "--outdir",
+        tmp_path / "out",
+    ]
     lab.run(*command, lab.ROOT / "reference-packages" / "libpng", env=path)
     (wheel,) = (tmp_path / "out").glob("*.whl")
     assert "native_zlib__z.so.1" in elf.dynamic_in_wheel(wheel, "/lib/native_libpng__png")["NEEDED"]
