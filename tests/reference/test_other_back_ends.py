@@ -208,7 +208,7 @@ def test_systems_zlib_beside_an_installed_provider(
     lab.uv("pip", "install", "--quiet", "--python", tools.python, "build", "scikit-build-core")
     env = {"NATIVE_LIB_SYSTEM": "ZLIB", "CMAKE_PREFIX_PATH": str(planted)}
     env["PATH"] = f"{Path(sys.executable).parent}:/usr/bin:/bin"  # cmake and ninja
-    command = [
+    command: list[str | Path] = [
         tools.python,
         "-m",
         "build",
