@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import pickle
+import sys
 from typing import TYPE_CHECKING, Callable, TypeVar
 
+import foreign
 import lab
 import pytest
 import upstream_sources
+import wheels
 from filelock import FileLock
 
 if TYPE_CHECKING:
@@ -86,3 +89,21 @@ def reference_env(
 def installed(pair: lab.Pair, tmp_path: Path) -> lab.Environment:
     """A fresh environment with the default pair; a test may break it."""
     return lab.new_environment(tmp_path / "env", pair.provider, pair.consumer)
+
+
+@pytest.fixture(scope="session")
+def foreign_binaries(
+    once: Callable[[str, Callable[[Path], foreign.Foreign]], foreign.Foreign],
+) -> foreign.Foreign:
+    """Mach-O and PE files."""
+    if not foreign.is_available():
+        pytest.skip("not to be had: Mach-O and PE files, as ziglang is not installed")
+    return once("foreign", foreign.build)
+
+
+@pytest.fixture
+def elf(tmp_path: Path) -> wheels.Elf:
+    """What compiles small ELF files and makes wheels of them."""
+    if not sys.platform.startswith("linux"):
+        pytest.skip("compiles ELF files with the machine's own compiler")
+    return wheels.Elf(tmp_path / "elf")

@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING
 
 import lab
 import pytest
+from native_lib.check.rule import Rule
+from native_lib.check.rules import RULES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
 DOCS = lab.ROOT / "docs"
@@ -284,6 +286,41 @@ def test_misdescribed_arguments_are_found() -> None:
         "native_library_x: +TWO",
         "native_library_x: -THREE",
     ]
+
+
+# The checker's rules ------------------------------------------------------------------------------
+
+
+def mistold(rules: Sequence[Rule], markdown: str) -> list[str]:
+    """Return what differs between the table of rules and the page, in which order counts too."""
+    known = [(rule.id, rule.severity) for rule in rules]
+    told = re.findall(r"^\| \[`([\w-]+)`\]\(#\1\) \| (\w+) \| .+ \|$", markdown, re.MULTILINE)
+    complaints = [f"{rule} {severity}" for rule, severity in known if (rule, severity) not in told]
+    complaints += [f"-{rule}" for rule, severity in told if (rule, severity) not in known]
+    if not complaints and told != known:
+        complaints = ["order"]
+    return complaints + [
+        f"{rule}: how to mend it"
+        for rule, _ in known
+        if "**Mend it:**" not in section(markdown, rule)
+    ]
+
+
+def test_rules_of_the_checker() -> None:
+    assert mistold(RULES, page("rules")) == []
+
+
+def test_mistold_rules_are_found() -> None:
+    rules = [Rule(name, "error", lambda wheels: iter(())) for name in ("a-b", "c")]
+    row, told = "| [`{0}`](#{0}) | {1} | x |\n", "### {0}\n\n**Mend it:** so.\n\n"
+    right = row.format("a-b", "error") + row.format("c", "error")
+    texts = told.format("a-b") + told.format("c")
+    assert mistold(rules, f"{right}\n{texts}") == []
+    assert mistold(rules, f"{right}\n{told.format('c')}") == ["a-b: how to mend it"]
+    swapped = row.format("c", "error") + row.format("a-b", "error")
+    assert mistold(rules, f"{swapped}\n{texts}") == ["order"]
+    wrong = row.format("a-b", "note") + right.splitlines()[1] + "\n"
+    assert mistold(rules, f"{wrong}\n{texts}") == ["a-b error", "-a-b"]
 
 
 # The template -----------------------------------------------------------------------------------

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from native_lib.excludes import TOOLS, ExcludesError, excludes
 from native_lib.vendor import VendorError, drifted, vendor, vendored_files
 
 if TYPE_CHECKING:
@@ -25,7 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         status: int = options.run(options)
-    except VendorError as error:
+    except (VendorError, ExcludesError) as error:
         print(f"native-lib: {error}", file=sys.stderr)
         return 2
     return status
@@ -64,7 +66,56 @@ def _parser() -> argparse.ArgumentParser:
         "--check", action="store_true", help="change nothing; exit with 1 if a file has drifted"
     )
     command.set_defaults(run=_vendor)
+
+    command = commands.add_parser(
+        "check",
+        help="say what is wrong with wheels, of any platform, alone and together",
+        description="Read wheels of any platform without unpacking them, and say what is wrong "
+        "with each, and between providers and consumers.",
+    )
+    command.add_argument(
+        "paths", type=Path, nargs="+", metavar="WHEEL-OR-FOLDER", help="checked together"
+    )
+    command.add_argument(
+        "--format",
+        choices=("table", "json", "github"),
+        default="table",
+        help="a table for people, JSON, or annotations for GitHub's workflows (default: table)",
+    )
+    command.set_defaults(run=_check)
+
+    command = commands.add_parser(
+        "excludes",
+        help="print the arguments that keep providers' libraries out of a repaired wheel",
+        description="Print, on one line and quoted for a shell, the arguments that keep the "
+        "libraries of installed providers out of a consumer's wheel.",
+    )
+    command.add_argument(
+        "providers", nargs="+", metavar="PROVIDER", help="a distribution that is installed here"
+    )
+    command.add_argument("--tool", choices=TOOLS, required=True, help="what repairs the wheel")
+    command.set_defaults(run=_excludes)
     return parser
+
+
+def _check(options: argparse.Namespace) -> int:
+    try:
+        from native_lib.check.run import run
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] not in ("lief", "rich", "packaging"):
+            raise
+        print(
+            f"native-lib: check needs {error.name}, of the extra `tools`: "
+            "python -m pip install 'native-lib-loader[tools]'",
+            file=sys.stderr,
+        )
+        return 2
+    return run(options.paths, options.format)
+
+
+def _excludes(options: argparse.Namespace) -> int:
+    print(shlex.join(excludes(options.providers, options.tool)))
+    return 0
 
 
 def _vendor(options: argparse.Namespace) -> int:

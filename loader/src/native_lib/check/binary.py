@@ -1,0 +1,122 @@
+"""One model of a binary, for ELF, Mach-O and PE."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import PurePosixPath
+
+# What linkers define in every file.
+_LINKERS_OWN = {
+    *("_init", "_fini", "_edata", "_end", "__bss_start", "__end__", "_bss_end__", "__bss_end__"),
+    *("_mh_dylib_header", "_mh_bundle_header", "__dso_handle", "DllMain", "DllMainCRTStartup"),
+}
+
+
+class CorruptBinaryError(Exception):
+    """A file begins as a binary does and is none; the message says what is wrong."""
+
+
+@dataclass(frozen=True)
+class Export:
+    """A symbol that a binary defines for others."""
+
+    name: str
+    version: str = ""
+    is_weak: bool = False  # in C++: emitted by whoever uses it
+
+
+@dataclass(frozen=True)
+class Import:
+    """A symbol that a binary takes from others."""
+
+    name: str
+    version: str = ""
+    library: str = ""  # as in `needed`; ELF says it only of symbols with a version
+    is_weak: bool = False  # may be missing
+
+
+@dataclass(frozen=True)
+class Binary:
+    """What a binary says of itself, in the field's words."""
+
+    path: str  # in the wheel
+    format: str  # ELF, Mach-O or PE
+    architecture: str  # as in Linux' wheel tags: x86_64, aarch64, …
+    runtime_name: str  # SONAME, install name, or the name in a DLL's export directory
+    needed: tuple[str, ...] = ()
+    rpath: tuple[str, ...] = ()  # Mach-O: LC_RPATH
+    runpath: tuple[str, ...] = ()
+    exports: frozenset[Export] = frozenset()
+    imports: frozenset[Import] = frozenset()
+    libc: str = ""  # glibc, musl, or empty if the file does not tell
+    minimum_os: tuple[int, ...] = ()
+    is_signed: bool = False
+    has_executable_stack: bool = False
+    has_text_relocations: bool = False
+
+    @property
+    def leaf(self) -> str:
+        """The file's name without its folder."""
+        return PurePosixPath(self.path).name
+
+    @property
+    def search_paths(self) -> tuple[str, ...]:
+        """Where the file says that its libraries are."""
+        return self.rpath + self.runpath
+
+    @cached_property
+    def own_exports(self) -> frozenset[Export]:
+        """The exports without those that linkers define in every file."""
+        return frozenset(export for export in self.exports if export.name not in _LINKERS_OWN)
+
+    @cached_property
+    def versions_by_name(self) -> dict[str, set[str]]:
+        """The exports' versions, by name."""
+        found: dict[str, set[str]] = {}
+        for export in self.exports:
+            found.setdefault(export.name, set()).add(export.version)
+        return found
+
+    @cached_property
+    def has_versions(self) -> bool:
+        """Whether its exports have versions."""
+        return any(export.version for export in self.exports)
+
+    @property
+    def is_extension_module(self) -> bool:
+        """Whether Python can import it."""
+        return any(export.name.startswith("PyInit_") for export in self.exports)
+
+    @property
+    def uses_python(self) -> bool:
+        """Whether it is an extension module, or needs the interpreter or what is built on it."""
+        return (
+            self.is_extension_module
+            or any(symbol.name.startswith(("Py", "_Py")) for symbol in self.imports)
+            or any("python" in name.lower() for name in self.needed)
+        )
+
+    def fits(self, other: Binary) -> bool:
+        """Tell whether one process can load both."""
+        return (
+            (self.format, self.architecture) == (other.format, other.architecture)
+            # A file that uses nothing of its C library does not tell which one it is for.
+            and (self.libc == other.libc or not self.libc or not other.libc)
+        )
+
+    @property
+    def platform(self) -> str:
+        """What `fits` compares, for people."""
+        return " ".join(part for part in (self.format, self.architecture, self.libc) if part)
+
+
+def require(condition: bool, complaint: str) -> None:
+    """Raise a CorruptBinaryError with this complaint unless a condition holds."""
+    if not condition:
+        raise CorruptBinaryError(complaint)
+
+
+def text(name: str | bytes) -> str:
+    """Return a name from a binary as text; lief gives bytes where it is no UTF-8."""
+    return name if isinstance(name, str) else name.decode("utf-8", "backslashreplace")

@@ -1,0 +1,56 @@
+"""Read binaries of every platform."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import lief
+
+from native_lib.check import elf, macho, pe
+from native_lib.check.binary import Binary, CorruptBinaryError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def is_binary(head: bytes) -> bool:
+    """Tell from a file's first eight bytes whether `read_binary` is to look at it."""
+    return _reader(head) is not None
+
+
+def read_binary(path: str, content: bytes) -> tuple[Binary, ...]:
+    """Read a binary.
+
+    Args:
+        path: its path in the wheel.
+        content: the whole file.
+
+    Returns:
+        One for each architecture in it; none for object files, and for what only begins like one.
+
+    Raises:
+        CorruptBinaryError: it cannot be read, or is cut off.
+    """
+    reader = _reader(content[:8])
+    if reader is None:
+        return ()
+    # What is wrong with a file is said by us, in one line.
+    lief.logging.disable()
+    try:
+        return reader(path, content)
+    except CorruptBinaryError:
+        raise
+    # What lief's parsers raise over damaged files is not documented.
+    except Exception as error:
+        raise CorruptBinaryError(f"{type(error).__name__}: {error}") from error
+
+
+def _reader(head: bytes) -> Callable[[str, bytes], tuple[Binary, ...]] | None:
+    if head.startswith(b"\x7fELF"):
+        return elf.read
+    if head[:4] in (b"\xcf\xfa\xed\xfe", b"\xce\xfa\xed\xfe"):
+        return macho.read
+    # Java's classes begin like universal binaries, and go on with a version above 44.
+    if head[:4] == b"\xca\xfe\xba\xbe" and int.from_bytes(head[4:8], "big") < 45:
+        return macho.read
+    return pe.read if head.startswith(b"MZ") else None

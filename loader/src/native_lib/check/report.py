@@ -1,0 +1,111 @@
+"""Say what was found: as a table, as JSON, as GitHub's annotations."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from native_lib.check.rule import ERROR, NOTE, WARNING, Finding
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from native_lib.check.rule import Rule
+
+_COLOURS = {ERROR: "red", WARNING: "yellow", NOTE: "cyan"}
+_GITHUB = {ERROR: "error", WARNING: "warning", NOTE: "notice"}
+# Names come out of binaries: what steers a terminal, or ends a line, is shown and not sent.
+_UNPRINTABLE = re.compile(
+    r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
+)
+# As wide as a message is long: a log has no width, and a cut-off name is none.
+_LOG_WIDTH = 1000
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a run of the checker found."""
+
+    checked: tuple[Path, ...]
+    findings: tuple[tuple[Rule, Finding], ...]
+    unusable: tuple[tuple[Path, str], ...]
+
+    @property
+    def has_errors(self) -> bool:
+        """Whether a finding is an error."""
+        return any(rule.severity == ERROR for rule, _ in self.findings)
+
+
+def printable(text: str) -> str:
+    """Return a text on one line, with what cannot be printed as escapes."""
+    return _UNPRINTABLE.sub(lambda found: ascii(found[0])[1:-1], text)
+
+
+def print_table(report: Report) -> None:
+    """Print a table for people, and a line that sums it up."""
+    console = Console(soft_wrap=False, highlight=False)
+    if not console.is_terminal:
+        console.width = _LOG_WIDTH
+    table = Table(box=None, padding=(0, 2, 0, 0), show_header=bool(report.findings))
+    for heading in ("severity", "rule", "wheel: file", "finding"):
+        table.add_column(heading, overflow="fold", no_wrap=heading in ("severity", "rule"))
+    for rule, finding in report.findings:
+        colour = _COLOURS[rule.severity]
+        where = f"{finding.wheel}: {finding.file}" if finding.file else finding.wheel
+        table.add_row(
+            Text(rule.severity, style=colour),
+            *(Text(printable(text)) for text in (rule.id, where, finding.message)),
+        )
+    if report.findings:
+        console.print(table)
+    count = Counter(rule.severity for rule, _ in report.findings)
+    told = ", ".join(_plural(count[severity], severity) for severity in (ERROR, WARNING, NOTE))
+    console.print(f"{_plural(len(report.checked), 'file')} checked: {told}")
+
+
+def _plural(number: int, word: str) -> str:
+    return f"{number} {word}{'' if number == 1 else 's'}"
+
+
+def print_json(report: Report) -> None:
+    """Print one JSON object."""
+    result = {
+        "checked": [str(path) for path in report.checked],
+        "findings": [
+            {"rule": rule.id, "severity": rule.severity, **asdict(finding)}
+            for rule, finding in report.findings
+        ],
+        "unusable": [{"file": str(path), "reason": reason} for path, reason in report.unusable],
+    }
+    print(json.dumps(result, indent=2))
+
+
+def print_github(report: Report) -> None:
+    """Print workflow commands that GitHub shows as annotations."""
+    for rule, finding in report.findings:
+        where = ": ".join(part for part in (finding.wheel, finding.file, finding.message) if part)
+        title = _escaped(rule.id, ":,")
+        print(f"::{_GITHUB[rule.severity]} title={title}::{_escaped(printable(where))}")
+    for path, reason in report.unusable:
+        print(f"::error title=unusable::{_escaped(printable(f'{path}: {reason}'))}")
+
+
+def _escaped(text: str, more: str = "") -> str:
+    for character in ("%", "\r", "\n", *more):
+        text = text.replace(character, f"%{ord(character):02X}")
+    return text
+
+
+FORMATS: dict[str, Callable[[Report], None]] = {
+    "table": print_table,
+    "json": print_json,
+    "github": print_github,
+}

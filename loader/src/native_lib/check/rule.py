@@ -1,0 +1,49 @@
+"""What a rule is, what it finds, and what it looks at."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Callable
+
+from native_lib.check.links import Link, links_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from native_lib.check.sdist import Sdist
+    from native_lib.check.wheel import Wheel
+
+ERROR, WARNING, NOTE = "error", "warning", "note"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What is wrong, and where."""
+
+    wheel: str
+    file: str  # in the wheel; empty if it is about the wheel as a whole
+    value: str  # what is wrong there: a name, a path, a symbol
+    message: str  # one line with the value in it
+
+
+@dataclass(frozen=True)
+class WheelSet:
+    """What is checked together."""
+
+    wheels: tuple[Wheel, ...]
+    sdists: tuple[Sdist, ...] = ()
+
+    @cached_property
+    def links(self) -> tuple[Link, ...]:
+        """Every name that a binary of the set needs, and what answers it."""
+        return tuple(link for wheel in self.wheels for link in links_of(wheel, self.wheels))
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A rule: `docs/reference/rules.md` says why it is one, and how to mend what it finds."""
+
+    id: str
+    severity: str
+    find: Callable[[WheelSet], Iterator[Finding]]

@@ -1,0 +1,5 @@
+"""The table of rules, in the order of their worth."""
+
+from native_lib.check import rules_names, rules_paths, rules_platform, rules_set
+
+RULES = (*rules_set.RULES, *rules_names.RULES, *rules_paths.RULES, *rules_platform.RULES)

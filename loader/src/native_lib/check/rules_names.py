@@ -1,0 +1,129 @@
+"""Rules on the names under which libraries are found."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING
+
+from native_lib.check.links import leaf_of
+from native_lib.check.rule import ERROR, WARNING, Finding, Rule, WheelSet
+from native_lib.check.system import is_taken
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from native_lib.check.binary import Binary
+    from native_lib.check.wheel import Library, Wheel
+
+
+def _provided(wheels: WheelSet, format: str) -> Iterator[tuple[Wheel, Library, Binary]]:
+    for wheel in wheels.wheels:
+        for library, binary in wheel.libraries:
+            if binary.format == format:
+                yield wheel, library, binary
+
+
+def soname_missing(wheels: WheelSet) -> Iterator[Finding]:
+    for wheel, library, binary in _provided(wheels, "ELF"):
+        if not binary.runtime_name:
+            yield Finding(
+                *(wheel.path.name, binary.path, library.runtime_name),
+                f"has no SONAME; consumers look for {library.runtime_name}",
+            )
+
+
+def soname_differs(wheels: WheelSet) -> Iterator[Finding]:
+    for wheel, _, binary in _provided(wheels, "ELF"):
+        if binary.runtime_name and binary.runtime_name != binary.leaf:
+            yield Finding(
+                *(wheel.path.name, binary.path, binary.runtime_name),
+                f"the SONAME is {binary.runtime_name}, the file's name {binary.leaf}",
+            )
+
+
+def install_name(wheels: WheelSet) -> Iterator[Finding]:
+    for wheel, _, binary in _provided(wheels, "Mach-O"):
+        if binary.runtime_name != f"@rpath/{binary.leaf}":
+            yield Finding(
+                *(wheel.path.name, binary.path, binary.runtime_name),
+                f"the install name is {binary.runtime_name or 'missing'}, not @rpath/{binary.leaf}",
+            )
+
+
+def dll_name(wheels: WheelSet) -> Iterator[Finding]:
+    for wheel, _, binary in _provided(wheels, "PE"):
+        # A DLL without exports has no name in it, and needs none.
+        if binary.runtime_name and binary.runtime_name.lower() != binary.leaf.lower():
+            yield Finding(
+                *(wheel.path.name, binary.path, binary.runtime_name),
+                f"the file is {binary.leaf}; consumers import {binary.runtime_name}",
+            )
+
+
+def manifest_differs(wheels: WheelSet) -> Iterator[Finding]:
+    for wheel in wheels.wheels:
+        binaries = {binary.path: binary for binary in wheel.binaries}
+        for manifest in wheel.manifests:
+            for library in manifest.libraries:
+                binary = binaries.get(library.file)
+                if binary is None:
+                    message = f"names {library.file}, which is no library in the wheel"
+                    yield Finding(wheel.path.name, manifest.path, library.file, message)
+                    continue
+                true = binary.leaf if binary.format == "PE" else binary.runtime_name
+                if true and true != library.runtime_name:
+                    yield Finding(
+                        *(wheel.path.name, manifest.path, library.runtime_name),
+                        f"says that {library.file} is {library.runtime_name}; it is {true}",
+                    )
+
+
+def name_taken(wheels: WheelSet) -> Iterator[Finding]:
+    for wheel in wheels.wheels:
+        for binary in wheel.binaries:
+            name = binary.leaf if binary.format == "PE" else binary.runtime_name
+            # On macOS a name with a folder of its own meets no other.
+            if binary.format == "Mach-O" and not name.startswith("@rpath/"):
+                continue
+            if is_taken(leaf_of(name), binary.format):
+                yield Finding(
+                    *(wheel.path.name, binary.path, name),
+                    f"has the name {name}, which systems and interpreters use for their own",
+                )
+
+
+def library_twice(wheels: WheelSet) -> Iterator[Finding]:
+    for wheel in wheels.wheels:
+        for path in wheel.symlinks:
+            message = f"{path} is a symlink: installers write a text file in its place"
+            yield Finding(wheel.path.name, path, path, message)
+        same: defaultdict[tuple[str, str], list[Binary]] = defaultdict(list)
+        for binary in wheel.binaries:
+            if binary.is_extension_module or not _is_library(binary):
+                continue
+            # DLLs have their file's name, and no links.
+            name = "" if binary.format == "PE" else binary.runtime_name
+            same[binary.platform, name or wheel.digests[binary.path]].append(binary)
+        for binaries in same.values():
+            if len(binaries) > 1:
+                others = ", ".join(binary.path for binary in binaries[1:])
+                name = binaries[0].runtime_name or binaries[0].leaf
+                yield Finding(
+                    *(wheel.path.name, binaries[0].path, name),
+                    f"is there again as {others}: {len(binaries)} copies of {name}",
+                )
+
+
+def _is_library(binary: Binary) -> bool:
+    return bool(binary.runtime_name) or ".so" in binary.leaf or binary.leaf.endswith(".dylib")
+
+
+RULES = (
+    Rule("soname-missing", ERROR, soname_missing),
+    Rule("soname-differs", ERROR, soname_differs),
+    Rule("install-name", ERROR, install_name),
+    Rule("dll-name", ERROR, dll_name),
+    Rule("manifest-differs", ERROR, manifest_differs),
+    Rule("name-taken", WARNING, name_taken),
+    Rule("library-twice", ERROR, library_twice),
+)

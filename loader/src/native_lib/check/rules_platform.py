@@ -1,0 +1,218 @@
+"""Rules of single platforms, and on what a wheel says of its platform."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
+
+from native_lib.check.rule import ERROR, WARNING, Finding, Rule, WheelSet
+from native_lib.check.system import INTERPRETERS_SYMBOLS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from packaging.tags import Tag
+
+    from native_lib.check.binary import Binary
+    from native_lib.check.wheel import Wheel
+
+_SOURCES = Path(__file__).parents[2]
+_MACOS_TAG = re.compile(r"macosx_(\d+)_(\d+)_(\w+)")
+_MACOS_ARCHITECTURES = {"arm64": {"aarch64"}, "x86_64": {"x86_64"}, "i386": {"i686"}}
+_MACOS_UNIVERSAL = {"universal2": {"aarch64", "x86_64"}, "intel": {"x86_64", "i686"}}
+_WINDOWS_TAGS = {"win_amd64": "x86_64", "win_arm64": "aarch64", "win32": "i686"}
+_SOME = 3  # symbols in a message
+
+
+def anchor_missing(wheels: WheelSet) -> Iterator[Finding]:
+    for wheel in wheels.wheels:
+        for library, binary in wheel.libraries:
+            if binary.format != "ELF" or not _is_for_musl(wheel, binary):
+                continue
+            anchors = [b for b in wheel.binaries if b.path == library.anchor]
+            # A library that NEEDs itself is its own anchor.
+            if not any(_makes_the_search(a, binary) for a in (*anchors, binary)):
+                value = library.anchor or "no anchor"
+                yield Finding(
+                    *(wheel.path.name, binary.path, value),
+                    f"{value}: on musl nothing answers for {binary.runtime_name}, as no file "
+                    "NEEDs it and finds it by RUNPATH $ORIGIN",
+                )
+
+
+def _is_for_musl(wheel: Wheel, binary: Binary) -> bool:
+    if binary.libc:
+        return binary.libc == "musl"
+    return any(tag.platform.startswith("musllinux") for tag in wheel.tags)
+
+
+def _makes_the_search(anchor: Binary, binary: Binary) -> bool:
+    beside = PurePosixPath(anchor.path).parent == PurePosixPath(binary.path).parent
+    return beside and binary.leaf in anchor.needed and "$ORIGIN" in anchor.search_paths
+
+
+def unsigned(wheels: WheelSet) -> Iterator[Finding]:
+    for wheel in wheels.wheels:
+        for binary in wheel.binaries:
+            is_arm64 = (binary.format, binary.architecture) == ("Mach-O", "aarch64")
+            if is_arm64 and not binary.is_signed:
+                message = "arm64 without a signature, not even ad hoc: macOS does not load it"
+                yield Finding(wheel.path.name, binary.path, "arm64", message)
+
+
+def symbols_interposed(wheels: WheelSet) -> Iterator[Finding]:
+    for wheel in wheels.wheels:
+        for _, binary in wheel.libraries:
+            held = sorted({e.name for e in binary.exports} & INTERPRETERS_SYMBOLS)
+            if binary.format == "ELF" and held:
+                yield Finding(
+                    *(wheel.path.name, binary.path, held[0]),
+                    f"exports {_some(held)}, which an interpreter may hold in its global scope: "
+                    "there its copy answers",
+                )
+
+
+def extension_exports(wheels: WheelSet) -> Iterator[Finding]:
+    for wheel in wheels.wheels:
+        for binary in wheel.binaries:
+            if not binary.is_extension_module:
+                continue
+            more = sorted(
+                e.name for e in binary.own_exports if not (e.is_weak or e.name.startswith("PyInit"))
+            )
+            if more:
+                message = f"exports more than its init function: {_some(more)}"
+                yield Finding(wheel.path.name, binary.path, more[0], message)
+
+
+def _some(names: list[str]) -> str:
+    more = len(names) - _SOME
+    return ", ".join(names[:_SOME]) + (f" and {more} more" if more > 0 else "")
+
+
+def executable_stack(wheels: WheelSet) -> Iterator[Finding]:
+    for wheel in wheels.wheels:
+        for binary in wheel.binaries:
+            if binary.has_executable_stack:
+                message = "PT_GNU_STACK asks for an executable stack: glibc 2.41 does not load it"
+                yield Finding(wheel.path.name, binary.path, "PT_GNU_STACK", message)
+
+
+def text_relocations(wheels: WheelSet) -> Iterator[Finding]:
+    for wheel in wheels.wheels:
+        for binary in wheel.binaries:
+            if binary.has_text_relocations:
+                message = "DT_TEXTREL: the loader writes into its code, which no process can share"
+                yield Finding(wheel.path.name, binary.path, "DT_TEXTREL", message)
+
+
+def tag_platform(wheels: WheelSet) -> Iterator[Finding]:
+    for wheel in wheels.wheels:
+        platforms = sorted({tag.platform for tag in wheel.tags})
+        admitted = [_admitted_by(platform) for platform in platforms]
+        if not platforms or None in admitted:
+            continue
+        for binary in wheel.binaries:
+            # Installers carry launchers for every Windows.
+            if binary.leaf.endswith(".exe"):
+                continue
+            if not any(_fits(binary, tag) for tag in admitted if tag is not None):
+                yield Finding(
+                    *(wheel.path.name, binary.path, binary.platform),
+                    f"is for {binary.platform}, the wheel's tag for {', '.join(platforms)}",
+                )
+
+
+def _admitted_by(platform: str) -> tuple[str, set[str], str] | None:
+    """Return format, architectures and C library of a tag; None if we do not know it."""
+    macos = _MACOS_TAG.fullmatch(platform)
+    if macos:
+        known = {**_MACOS_ARCHITECTURES, **_MACOS_UNIVERSAL}
+        return ("Mach-O", known[macos[3]], "") if macos[3] in known else None
+    if platform in _WINDOWS_TAGS:
+        return "PE", {_WINDOWS_TAGS[platform]}, ""
+    linux = re.fullmatch(r"(manylinux|musllinux|linux)\w*?_(x86_64|i686|[a-z]+[0-9]+\w*)", platform)
+    if linux:
+        return "ELF", {linux[2]}, {"manylinux": "glibc", "musllinux": "musl"}.get(linux[1], "")
+    return ("", set(), "") if platform == "any" else None
+
+
+def _fits(binary: Binary, admitted: tuple[str, set[str], str]) -> bool:
+    format, architectures, libc = admitted
+    if binary.architecture == "unknown":
+        return binary.format == format
+    return (
+        binary.format == format
+        and binary.architecture in architectures
+        and (not libc or binary.libc in ("", libc))
+    )
+
+
+def minimum_os(wheels: WheelSet) -> Iterator[Finding]:
+    for wheel in wheels.wheels:
+        said = [m for m in (_MACOS_TAG.fullmatch(t.platform) for t in wheel.tags) if m]
+        if not said:
+            continue
+        oldest = min((int(m[1]), int(m[2])) for m in said)
+        for binary in wheel.binaries:
+            # arm64 began with 11.0, whatever a universal wheel's tag says.
+            floor = max(oldest, (11, 0)) if binary.architecture == "aarch64" else oldest
+            if binary.format == "Mach-O" and binary.minimum_os[:2] > floor:
+                least = ".".join(map(str, binary.minimum_os[:2]))
+                yield Finding(
+                    *(wheel.path.name, binary.path, least),
+                    f"is for macOS {least} and later, the wheel's tag for "
+                    f"{floor[0]}.{floor[1]} and later",
+                )
+
+
+def tag_python(wheels: WheelSet) -> Iterator[Finding]:
+    for wheel in wheels.wheels:
+        tied = sorted({tag.interpreter for tag in wheel.tags if _is_tied(tag)})
+        if tied and wheel.binaries and not any(binary.uses_python for binary in wheel.binaries):
+            yield Finding(
+                *(wheel.path.name, "", ".".join(tied)),
+                f"the tag {'.'.join(tied)} ties it to a Python, and nothing in it uses Python",
+            )
+
+
+def _is_tied(tag: Tag) -> bool:
+    return not tag.interpreter.startswith("py")
+
+
+def loader_differs(wheels: WheelSet) -> Iterator[Finding]:
+    for wheel in wheels.wheels:
+        for name, content in wheel.vendored.items():
+            current = _SOURCES / PurePosixPath(name).name.lstrip("_")
+            # Line endings are the version control's affair.
+            if content.split() != current.read_bytes().split():
+                message = f"{name} is not the one of this native-lib: older, or changed"
+                yield Finding(wheel.path.name, name, name, message)
+
+
+def sdist_without_upstream(wheels: WheelSet) -> Iterator[Finding]:
+    for sdist in wheels.sdists:
+        for source in sdist.files:
+            folder, _, leaf = source.rpartition("source.toml")
+            if leaf or (folder and not folder.endswith("/")) or "upstream/" in folder:
+                continue
+            is_ours = f"{folder}fetch_source.py" in sdist.files
+            if is_ours and not any(f.startswith(f"{folder}upstream/") for f in sdist.files):
+                message = f"has {source} and no {folder}upstream/: it cannot be built offline"
+                yield Finding(sdist.path.name, source, f"{folder}upstream/", message)
+
+
+RULES = (
+    Rule("anchor-missing", ERROR, anchor_missing),
+    Rule("unsigned", ERROR, unsigned),
+    Rule("symbols-interposed", WARNING, symbols_interposed),
+    Rule("extension-exports", WARNING, extension_exports),
+    Rule("executable-stack", ERROR, executable_stack),
+    Rule("text-relocations", WARNING, text_relocations),
+    Rule("tag-platform", ERROR, tag_platform),
+    Rule("minimum-os", WARNING, minimum_os),
+    Rule("tag-python", WARNING, tag_python),
+    Rule("loader-differs", WARNING, loader_differs),
+    Rule("sdist-without-upstream", ERROR, sdist_without_upstream),
+)

@@ -1,0 +1,246 @@
+"""Rules on providers and consumers together."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+from native_lib.check import links
+from native_lib.check.rule import ERROR, NOTE, Finding, Rule, WheelSet
+from native_lib.check.system import has_versions_throughout
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from packaging.specifiers import SpecifierSet
+
+    from native_lib.check.binary import Binary, Import
+    from native_lib.check.links import Link
+    from native_lib.check.wheel import Wheel
+
+# How many release numbers must be the same; see docs/reference/files.md.
+_SAME = {"SameMajorVersion": 1, "SameMinorVersion": 2, "ExactVersion": 3}
+# What repair tools put into a copy's name: libz-1a2b3c4d.so.1, zlib1-<32 digits>.dll.
+_MANGLED = re.compile(r"-[0-9a-f]{8,64}(?=\.)")
+# The part of a provider's symbols that makes a file a copy of it: versions differ in a few.
+_COPY = 0.9
+
+
+def _at(link: Link, message: str) -> Finding:
+    return Finding(link.wheel.path.name, link.binary.path, link.needed, message)
+
+
+def needed_unanswered(wheels: WheelSet) -> Iterator[Finding]:
+    for link in wheels.links:
+        if link.kind == links.UNANSWERED:
+            why = "no wheel here, no file in the wheel and no system answers it"
+            if link.distribution:
+                why = f"{link.distribution} is here, and has no such library"
+            yield _at(link, f"needs {link.needed}: {why}")
+
+
+def library_copied(wheels: WheelSet) -> Iterator[Finding]:
+    for wheel in wheels.wheels:
+        for provider in wheels.wheels:
+            if not _is_consumer(wheel, provider, wheels):
+                continue
+            for library, original in provider.libraries:
+                for binary in wheel.binaries:
+                    if binary.fits(original) and _is_copy(binary, original):
+                        yield Finding(
+                            *(wheel.path.name, binary.path, library.runtime_name),
+                            f"has a copy of {library.runtime_name}, which "
+                            f"{provider.distribution} provides",
+                        )
+
+
+def _is_consumer(wheel: Wheel, provider: Wheel, wheels: WheelSet) -> bool:
+    if wheel.distribution == provider.distribution or not provider.manifests:
+        return False
+    return wheel.requirement(provider.distribution) is not None or any(
+        canonicalize_name(required.distribution) == provider.distribution
+        for required in wheel.requires
+    )
+
+
+def _is_copy(binary: Binary, original: Binary) -> bool:
+    if _MANGLED.sub("", binary.leaf).lower() == original.leaf.lower():
+        return True
+    names = {export.name for export in original.own_exports}
+    own = {export.name for export in binary.own_exports}
+    return bool(names) and len(names & own) >= _COPY * len(names)
+
+
+def requirement_missing(wheels: WheelSet) -> Iterator[Finding]:
+    for link in wheels.links:
+        if link.distribution and link.wheel.requirement(link.distribution) is None:
+            yield _at(
+                link,
+                f"needs {link.needed} of {link.distribution}, which Requires-Dist does not name",
+            )
+
+
+def requirement_bound(wheels: WheelSet) -> Iterator[Finding]:
+    for wheel in wheels.wheels:
+        for required in wheel.requires:
+            requirement = wheel.requirement(required.distribution)
+            if requirement is None:
+                continue
+            for version in _incompatible(required.version, required.compatibility):
+                if requirement.specifier.contains(version):
+                    yield Finding(
+                        *(wheel.path.name, required.path, str(requirement)),
+                        f"Requires-Dist: {requirement} admits {version}; built against "
+                        f"{required.version}, {required.compatibility}",
+                    )
+                    break
+    for link in wheels.links:
+        # A consumer that left no record: only what is newer can be told from the provider.
+        recorded = {canonicalize_name(r.distribution) for r in link.wheel.requires}
+        requirement = link.wheel.requirement(link.distribution) if link.distribution else None
+        if requirement is None or link.distribution in recorded:
+            continue
+        for provider, _ in link.answers:
+            for manifest in provider.manifests:
+                newer = _next(manifest.version, manifest.compatibility)
+                if _admits_newer(requirement.specifier, newer):
+                    yield _at(
+                        link,
+                        f"Requires-Dist: {requirement} admits {newer}, which is incompatible with "
+                        f"{manifest.version} ({manifest.compatibility})",
+                    )
+
+
+def _admits_newer(specifier: SpecifierSet, newer: Version) -> bool:
+    return specifier.contains(newer) or specifier.contains(f"{newer.major + 7}.0")
+
+
+def _next(version: Version, compatibility: str) -> Version:
+    """Return the first release that is newer and incompatible."""
+    release = [*version.release, 0, 0][: _SAME.get(compatibility, 3)]
+    release[-1] += 1
+    return Version(".".join(map(str, release)))
+
+
+def _incompatible(version: Version, compatibility: str) -> Iterator[Version]:
+    """Return versions that a consumer's loader refuses: too new, and too old."""
+    newer = _next(version, compatibility)
+    yield newer
+    yield Version(f"{newer}.0.1")
+    yield Version(f"{newer.major + 7}.0")
+    major, minor, micro = [*version.release, 0, 0][:3]
+    if micro:
+        yield Version(f"{major}.{minor}.{micro - 1}")
+    if minor:
+        yield Version(f"{major}.{minor - 1}.99")
+    if major:
+        yield Version(f"{major - 1}.99")
+
+
+def provider_version(wheels: WheelSet) -> Iterator[Finding]:
+    for link in wheels.links:
+        requirement = link.wheel.requirement(link.distribution) if link.distribution else None
+        if requirement is None or not link.answers:
+            continue
+        if not any(links.is_admitted(link.wheel, provider) for provider, _ in link.answers):
+            there = ", ".join(sorted({str(provider.version) for provider, _ in link.answers}))
+            yield _at(link, f"Requires-Dist: {requirement} admits none of what is here: {there}")
+
+
+def symbol_missing(wheels: WheelSet) -> Iterator[Finding]:
+    of_binary: dict[tuple[str, str, str], list[Link]] = {}
+    for link in wheels.links:
+        key = (str(link.wheel.path), link.binary.path, link.binary.architecture)
+        of_binary.setdefault(key, []).append(link)
+    for found in of_binary.values():
+        providing = [link for link in found if link.kind == links.PROVIDER]
+        for link in providing:
+            for provider, library in link.answers:
+                for symbol in _attributed(link, providing, found):
+                    if not _has(library, symbol) and not _elsewhere(symbol, link, providing):
+                        named = "@".join(part for part in (symbol.name, symbol.version) if part)
+                        yield Finding(
+                            *(link.wheel.path.name, link.binary.path, named),
+                            f"needs {named}, which {link.needed} of {provider.distribution} "
+                            f"{provider.version} does not export",
+                        )
+
+
+def _attributed(link: Link, providing: list[Link], found: list[Link]) -> Iterator[Import]:
+    """Return the symbols that must come from a link's library, as far as the file tells."""
+    binary = link.binary
+    # ELF has no library for a symbol without a version: it is the providers', if no other library
+    # that the file needs can have it.
+    told = binary.libc != "musl" and all(
+        other in providing or (other.kind == links.SYSTEM and has_versions_throughout(other.needed))
+        for other in found
+    )
+    for symbol in sorted(binary.imports, key=lambda symbol: symbol.name):
+        if symbol.is_weak or symbol.name.startswith(("Py", "_Py")):
+            continue
+        if symbol.library:
+            if symbol.library == link.needed:
+                yield symbol
+        elif binary.format == "ELF" and told and not symbol.version and link is providing[0]:
+            yield symbol
+
+
+def _elsewhere(symbol: Import, link: Link, providing: list[Link]) -> bool:
+    """Tell whether another provider has a symbol of which the file does not say whose it is."""
+    return not symbol.library and any(
+        _has(library, symbol)
+        for other in providing
+        if other is not link
+        for _, library in other.answers
+    )
+
+
+def _has(library: Binary, symbol: Import) -> bool:
+    versions = library.versions_by_name.get(symbol.name)
+    if versions is None:
+        return False
+    # A library without versions answers any version: glibc's rule.
+    return not symbol.version or not library.has_versions or symbol.version in versions
+
+
+def provider_platform(wheels: WheelSet) -> Iterator[Finding]:
+    for link in wheels.links:
+        if link.kind == links.UNFIT:
+            theirs = sorted(
+                {
+                    binary.platform
+                    for wheel in wheels.wheels
+                    if wheel.distribution == link.distribution
+                    for binary in wheel.binaries
+                }
+            )
+            yield _at(
+                link,
+                f"needs {link.needed} for {link.binary.platform}; {link.distribution} is here for "
+                f"{', '.join(theirs) or 'no platform'}",
+            )
+
+
+def provider_absent(wheels: WheelSet) -> Iterator[Finding]:
+    for link in wheels.links:
+        if link.kind == links.ABSENT and link.wheel.requirement(link.distribution) is not None:
+            yield _at(
+                link,
+                f"needs {link.needed} of {link.distribution}, which is not here: its names and "
+                "symbols were not verified",
+            )
+
+
+RULES = (
+    Rule("needed-unanswered", ERROR, needed_unanswered),
+    Rule("library-copied", ERROR, library_copied),
+    Rule("requirement-missing", ERROR, requirement_missing),
+    Rule("requirement-bound", ERROR, requirement_bound),
+    Rule("provider-version", ERROR, provider_version),
+    Rule("symbol-missing", ERROR, symbol_missing),
+    Rule("provider-platform", ERROR, provider_platform),
+    Rule("provider-absent", NOTE, provider_absent),
+)

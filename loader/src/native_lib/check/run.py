@@ -1,0 +1,67 @@
+"""Check wheels and folders of wheels."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from native_lib.check.report import FORMATS, Report, printable
+from native_lib.check.rule import WheelSet
+from native_lib.check.rules import RULES
+from native_lib.check.sdist import Sdist, read_sdist
+from native_lib.check.wheel import UnusableError, Wheel, read_wheel
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+_SDIST = ".tar.gz"
+
+
+def check(paths: Sequence[Path]) -> Report:
+    """Check files together.
+
+    Args:
+        paths: wheels, sdists, and folders of them.
+
+    Returns:
+        What was found, and what could not be used.
+    """
+    wheels: list[Wheel] = []
+    sdists: list[Sdist] = []
+    unusable: list[tuple[Path, str]] = []
+    for path in dict.fromkeys(file for given in paths for file in _files(given)):
+        try:
+            if path.is_dir():
+                raise UnusableError("no wheel in this folder")
+            if path.name.endswith(_SDIST):
+                sdists.append(read_sdist(path))
+            else:
+                wheels.append(read_wheel(path))
+        except UnusableError as error:
+            unusable.append((path, printable(str(error))))
+    together = WheelSet(tuple(wheels), tuple(sdists))
+    # Slices of a universal binary and versions of a provider may say the same.
+    findings = dict.fromkeys((rule, found) for rule in RULES for found in rule.find(together))
+    checked = (*(wheel.path for wheel in wheels), *(sdist.path for sdist in sdists))
+    return Report(checked, tuple(findings), tuple(unusable))
+
+
+def _files(given: Path) -> Iterator[Path]:
+    """Return a folder's wheels and sdists; the folder itself if there is none."""
+    if not given.is_dir():
+        yield given
+        return
+    found = sorted(p for p in given.iterdir() if p.name.endswith((".whl", _SDIST)))
+    yield from found or [given]
+
+
+def run(paths: Sequence[Path], format: str) -> int:
+    """Check, report, and return the exit status."""
+    report = check(paths)
+    for path, reason in report.unusable:
+        print(f"native-lib: {printable(str(path))}: {reason}", file=sys.stderr)
+    FORMATS[format](report)
+    if report.unusable:
+        return 2
+    return 1 if report.has_errors else 0

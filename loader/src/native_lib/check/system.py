@@ -1,0 +1,220 @@
+"""Names that the operating system or the interpreter answers, and symbols that it holds."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from packaging.tags import Tag
+
+    from native_lib.check.binary import Binary
+
+# PEP 600's lists, as auditwheel 6.8's policies have them: the union over all manylinux versions.
+_GLIBC = {
+    *("libanl.so.1", "libatomic.so.1", "libc.so.6", "libdl.so.2", "libgcc_s.so.1", "libm.so.6"),
+    *("libmvec.so.1", "libnsl.so.1", "libpthread.so.0", "libresolv.so.2", "librt.so.1"),
+    *("libstdc++.so.6", "libutil.so.1", "libexpat.so.1", "libz.so.1"),
+    *("libGL.so.1", "libICE.so.6", "libSM.so.6", "libX11.so.6", "libXext.so.6", "libXrender.so.1"),
+    *("libglib-2.0.so.0", "libgobject-2.0.so.0", "libgthread-2.0.so.0"),
+}
+# PEP 656; what is not to be published may be linked against the compiler's libraries.
+_MUSL = {"libc.so", "libz.so.1"}
+_MUSL_COMPILER = {"libstdc++.so.6", "libgcc_s.so.1", "libatomic.so.1"}
+# Every symbol of these has a version, so one without a version comes from elsewhere.
+_VERSIONED = _GLIBC & {
+    *("libanl.so.1", "libc.so.6", "libdl.so.2", "libgcc_s.so.1", "libm.so.6", "libmvec.so.1"),
+    *("libpthread.so.0", "libresolv.so.2", "librt.so.1", "libstdc++.so.6", "libutil.so.1"),
+}
+_LINUX_LOADER = re.compile(r"ld-linux[-\w]*\.so\.\d+|ld64\.so\.\d+|ld-musl-\w+\.so\.1")
+_LIBPYTHON = re.compile(r"libpython3[\w.]*\.(?:so|dylib)[\d.]*")
+
+_APPLE = ("/usr/lib/", "/System/")
+_APPLE_PYTHON = re.compile(r"(?:^|/)Python\.framework/Versions/[^/]+/Python$")
+
+# Of Windows 10 and later, and of CPython's own folder (the C run-time without C++).
+_WINDOWS = {
+    f"{name}.dll"
+    for name in [
+        "advapi32",
+        "avicap32",
+        "avifil32",
+        "avrt",
+        "bcrypt",
+        "bcryptprimitives",
+        "cabinet",
+        "cfgmgr32",
+        "combase",
+        "comctl32",
+        "comdlg32",
+        "credui",
+        "crypt32",
+        "cryptbase",
+        "cryptui",
+        "d2d1",
+        "d3d11",
+        "d3d12",
+        "d3d9",
+        "d3dcompiler_47",
+        "dbghelp",
+        "dcomp",
+        "dhcpcsvc",
+        "dinput8",
+        "dnsapi",
+        "dsound",
+        "dwmapi",
+        "dwrite",
+        "dxgi",
+        "dxva2",
+        "evr",
+        "fwpuclnt",
+        "gdi32",
+        "gdiplus",
+        "glu32",
+        "hid",
+        "imagehlp",
+        "imm32",
+        "iphlpapi",
+        "kernel32",
+        "kernelbase",
+        "ktmw32",
+        "mf",
+        "mfplat",
+        "mfreadwrite",
+        "mpr",
+        "mscoree",
+        "msdmo",
+        "msimg32",
+        "msvcrt",
+        "mswsock",
+        "msvfw32",
+        "ncrypt",
+        "netapi32",
+        "normaliz",
+        "ntdll",
+        "ntdsapi",
+        "odbc32",
+        "ole32",
+        "oleacc",
+        "oleaut32",
+        "opengl32",
+        "pathcch",
+        "pdh",
+        "powrprof",
+        "profapi",
+        "propsys",
+        "psapi",
+        "rasapi32",
+        "rpcrt4",
+        "rstrtmgr",
+        "secur32",
+        "sensapi",
+        "setupapi",
+        "shcore",
+        "shell32",
+        "shlwapi",
+        "sspicli",
+        "synchronization",
+        "ucrtbase",
+        "urlmon",
+        "user32",
+        "userenv",
+        "usp10",
+        "uxtheme",
+        "vcruntime140",
+        "vcruntime140_1",
+        "version",
+        "wevtapi",
+        "wininet",
+        "winhttp",
+        "winmm",
+        "winscard",
+        "winspool",
+        "wintrust",
+        "wldap32",
+        "wlanapi",
+        "ws2_32",
+        "wsock32",
+        "wtsapi32",
+        "xinput1_4",
+        "xinput9_1_0",
+        "xmllite",
+    ]
+} | {"winspool.drv"}
+_WINDOWS_FAMILIES = re.compile(
+    r"(?:api|ext)-ms-.*\.dll|python3\w*\.dll|libpypy3[\w.-]*\.dll", re.IGNORECASE
+)
+
+# Libraries that a system or an interpreter brings under these names, though not every one.
+_TAKEN = {
+    "ELF": _GLIBC
+    | _MUSL
+    | {
+        *("libbz2.so.1", "libbz2.so.1.0", "libcrypto.so.3", "libcrypto.so.1.1", "libssl.so.3"),
+        *("libssl.so.1.1", "libffi.so.7", "libffi.so.8", "liblzma.so.5", "libzstd.so.1"),
+        *("libsqlite3.so.0", "libuuid.so.1", "libncursesw.so.6", "libreadline.so.8"),
+        *("libxml2.so.2", "libpng16.so.16", "libjpeg.so.8", "libjpeg.so.62", "libgomp.so.1"),
+    },
+    "Mach-O": {
+        *("libz.1.dylib", "libbz2.1.0.dylib", "liblzma.5.dylib", "libsqlite3.dylib"),
+        *("libxml2.2.dylib", "libxslt.1.dylib", "libiconv.2.dylib", "libcharset.1.dylib"),
+        *("libexpat.1.dylib", "libffi.dylib", "libcurl.4.dylib", "libncurses.5.4.dylib"),
+        *("libedit.3.dylib", "libSystem.B.dylib", "libc++.1.dylib", "libc++abi.dylib"),
+        *("libobjc.A.dylib", "libcrypto.3.dylib", "libssl.3.dylib", "libzstd.1.dylib"),
+    },
+    # CPython's DLLs folder has its own copies of the second group.
+    "PE": _WINDOWS
+    | {
+        *("zlib1.dll", "libcrypto-3.dll", "libssl-3.dll", "libcrypto-3-x64.dll", "libffi-7.dll"),
+        *("libssl-3-x64.dll", "libffi-8.dll", "sqlite3.dll", "tcl86t.dll", "tk86t.dll"),
+        *("msvcp140.dll", "vcomp140.dll", "zlib.dll", "libexpat.dll", "liblzma.dll"),
+    },
+}
+
+# Exported by Debian's python3 itself (it links zlib and expat), and so answered before any library.
+INTERPRETERS_SYMBOLS = {
+    *("adler32", "crc32", "compress", "uncompress", "deflate", "deflateEnd", "deflateInit_"),
+    *("deflateInit2_", "deflateReset", "inflate", "inflateEnd", "inflateInit_", "inflateInit2_"),
+    *("inflateReset", "zlibVersion", "zError", "gzopen", "gzread", "gzwrite", "gzclose"),
+    *("XML_ParserCreate", "XML_ParserFree", "XML_Parse", "XML_SetElementHandler"),
+    *("XML_SetUserData", "XML_GetErrorCode", "XML_ErrorString", "XML_ExpatVersion"),
+}
+
+
+def is_system_library(needed: str, binary: Binary, tags: Iterable[Tag] = ()) -> bool:
+    """Tell whether the operating system or the interpreter answers a name.
+
+    Args:
+        needed: the name.
+        binary: what needs it.
+        tags: of its wheel; what may be published is judged more strictly.
+    """
+    if binary.format == "PE":
+        return needed.lower() in _WINDOWS or bool(_WINDOWS_FAMILIES.fullmatch(needed))
+    if binary.format == "Mach-O":
+        leaf = needed.rpartition("/")[2]
+        return needed.startswith(_APPLE) or bool(
+            _LIBPYTHON.fullmatch(leaf) or _APPLE_PYTHON.search(needed)
+        )
+    if _LINUX_LOADER.fullmatch(needed) or _LIBPYTHON.fullmatch(needed):
+        return True
+    if binary.libc != "musl":
+        return needed in _GLIBC
+    published = any(tag.platform.startswith("musllinux") for tag in tags)
+    return (
+        needed in _MUSL
+        or needed.startswith("libc.musl-")
+        or (not published and needed in _MUSL_COMPILER)
+    )
+
+
+def has_versions_throughout(needed: str) -> bool:
+    """Tell whether a symbol without a version cannot come from this library."""
+    return needed in _VERSIONED or bool(_LINUX_LOADER.fullmatch(needed))
+
+
+def is_taken(leaf: str, format: str) -> bool:
+    """Tell whether a system or an interpreter has a library of this name."""
+    return (leaf.lower() if format == "PE" else leaf) in _TAKEN[format]

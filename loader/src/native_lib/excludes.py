@@ -1,0 +1,88 @@
+"""The arguments that keep providers' libraries out of a consumer's wheel when it is repaired."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import re
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from native_lib.literals import LiteralsError, read_literals
+
+# What each tool compares: the NEEDED name, a part of the path, the DLL's name.
+_SUFFIXES = {"auditwheel": ".so", "delocate": ".dylib", "delvewheel": ".dll"}
+TOOLS = tuple(_SUFFIXES)
+
+
+class ExcludesError(Exception):
+    """The arguments cannot be told; the message says why."""
+
+
+@dataclass(frozen=True)
+class _Installed:
+    runtime_names: tuple[str, ...]
+    requires: tuple[str, ...]  # the providers that this one needs
+
+
+def excludes(providers: list[str], tool: str) -> list[str]:
+    """Return the arguments for a repair tool.
+
+    Args:
+        providers: distributions that are installed in this environment.
+        tool: one of `TOOLS`.
+
+    Returns:
+        An option and a name for each library of theirs, and of the providers that they need.
+
+    Raises:
+        ExcludesError: one is not installed, is no provider, or is for another platform.
+    """
+    names: list[str] = []
+    seen: set[str] = set()
+    waiting = list(providers)
+    while waiting:
+        provider = waiting.pop(0)
+        key = re.sub(r"[-_.]+", "_", provider).lower()
+        if key in seen:
+            continue
+        seen.add(key)
+        installed = _read(provider, key)
+        for name in (PurePosixPath(runtime_name).name for runtime_name in installed.runtime_names):
+            if _SUFFIXES[tool] not in name.lower():
+                raise ExcludesError(f"{provider}'s library here is {name}, which {tool} never sees")
+            names.append(name)
+        waiting += installed.requires
+    return [argument for name in names for argument in ("--exclude", name)]
+
+
+def _read(provider: str, import_name: str) -> _Installed:
+    try:
+        distribution = importlib.metadata.distribution(provider)
+    except (importlib.metadata.PackageNotFoundError, ValueError):
+        raise ExcludesError(
+            f"{provider} is not installed here; python -m pip install {provider}"
+        ) from None
+    manifest = _literals(distribution, f"{import_name}/_native_libs.py")
+    if "LIBRARIES" not in manifest:
+        raise ExcludesError(
+            f"{provider} {distribution.version} is no provider: it has no manifest "
+            f"{import_name}/_native_libs.py"
+        )
+    requires = _literals(distribution, f"{import_name}/_native_requires.py")
+    return _Installed(
+        tuple(library["runtime_name"] for library in manifest["LIBRARIES"].values()),
+        tuple(entry["distribution"] for entry in requires.get("REQUIRES", ())),
+    )
+
+
+def _literals(distribution: importlib.metadata.Distribution, name: str) -> dict[str, Any]:
+    """Read a module of literals without importing its package, which may load something."""
+    for file in distribution.files or ():
+        if file.as_posix() == name:
+            path = Path(str(distribution.locate_file(file)))
+            try:
+                return read_literals(path.read_bytes())
+            except (OSError, LiteralsError) as error:
+                raise ExcludesError(f"{path} cannot be read: {error}") from error
+    return {}

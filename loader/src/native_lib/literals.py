@@ -1,0 +1,33 @@
+"""Read the files that the build writes, without importing them."""
+
+from __future__ import annotations
+
+import ast
+from typing import Any
+
+
+class LiteralsError(Exception):
+    """A module does not consist of assignments of literals; the message says why."""
+
+
+def read_literals(source: bytes) -> dict[str, Any]:
+    """Read a module of assignments of literals; see `docs/reference/files.md`.
+
+    Args:
+        source: the module.
+
+    Returns:
+        The values by name.
+
+    Raises:
+        LiteralsError: it has something else in it.
+    """
+    try:
+        return {
+            ast.unparse(node.targets[0]): ast.literal_eval(node.value)
+            for node in ast.parse(source).body
+            if isinstance(node, ast.Assign)
+        }
+    # What ast raises over damaged or overlong texts differs between Pythons.
+    except (SyntaxError, ValueError, TypeError, RecursionError, MemoryError) as error:
+        raise LiteralsError(f"is not made of literals: {error}") from error

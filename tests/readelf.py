@@ -1,0 +1,97 @@
+"""What readelf says of an ELF file, to compare the checker's view with."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import zipfile
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import lab
+from native_lib.check.read import read_binary
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from native_lib.check.binary import Binary
+
+
+@dataclass(frozen=True)
+class View:
+    """Names and versions; of symbols, those that others can see or must bring."""
+
+    needed: tuple[str, ...]
+    soname: str
+    paths: tuple[str, ...]
+    imports: frozenset[tuple[str, str]]
+    exports: frozenset[tuple[str, str]]
+
+
+def is_available() -> bool:
+    """Tell whether readelf is installed."""
+    return shutil.which("readelf") is not None
+
+
+def by_readelf(file: Path) -> View:
+    """Read a file with readelf."""
+    dynamic = lab.run("readelf", "-dW", file, env={"LC_ALL": "C"})
+
+    def values(tag: str) -> list[str]:
+        return re.findall(rf"\({tag}\).*?\[(.*)\]$", dynamic, re.MULTILINE)
+
+    imports, exports = set(), set()
+    for line in lab.run("readelf", "--dyn-syms", "-W", file, env={"LC_ALL": "C"}).splitlines():
+        # Num: Value Size Type Bind Vis Ndx Name, where Vis may be followed by [more].
+        row = re.match(
+            r"\s*\d+: [0-9a-f]+ +\S+ +\S+ +(\S+) +\S+ +(?:\[.*?\] +)?(\S+) (\S+)(?: \(\d+\))?$",
+            line,
+        )
+        if not row or row[1] == "LOCAL":
+            continue
+        name, _, version = row[3].replace("@@", "@").partition("@")
+        if row[2] == "UND":
+            imports.add((name, version))
+        else:
+            exports.add((name, version))
+    # Linkers define a symbol for each version; some releases of readelf give it no version.
+    versions = re.findall(r"Flags: .*Name: (\S+)$", lab.run("readelf", "-VW", file), re.MULTILINE)
+    exports -= {(name, version) for name in versions for version in ("", name)}
+    paths = tuple(part for text in values("RPATH") + values("RUNPATH") for part in text.split(":"))
+    soname = next(iter(values("SONAME")), "")
+    return View(tuple(values("NEEDED")), soname, paths, frozenset(imports), frozenset(exports))
+
+
+def by_us(binary: Binary) -> View:
+    """Return the checker's view of the same."""
+    return View(
+        binary.needed,
+        binary.runtime_name,
+        binary.search_paths,
+        frozenset((symbol.name, symbol.version) for symbol in binary.imports),
+        frozenset((symbol.name, symbol.version) for symbol in binary.exports),
+    )
+
+
+def differences(wheel_binaries: dict[Path, Binary]) -> list[str]:
+    """Return what differs between the two, of files that lie unpacked."""
+    return [
+        f"{path}: {field}: readelf {theirs!r}, we {ours!r}"
+        for path, binary in wheel_binaries.items()
+        for field in View.__dataclass_fields__
+        if (theirs := getattr(by_readelf(path), field)) != (ours := getattr(by_us(binary), field))
+    ]
+
+
+def differences_in_wheel(wheel: Path, folder: Path) -> list[str]:
+    """Return what differs between the two, of the ELF files in a wheel; unpacks them to a folder."""
+    read = {}
+    with zipfile.ZipFile(wheel) as archive:
+        for number, name in enumerate(archive.namelist()):
+            content = archive.read(name)
+            for binary in read_binary(name, content) if content.startswith(b"\x7fELF") else ():
+                file = folder / f"{wheel.name}-{number}"
+                file.write_bytes(content)
+                read[file] = binary
+    assert read, f"no ELF file in {wheel}"
+    return differences(read)

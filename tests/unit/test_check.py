@@ -1,0 +1,406 @@
+"""The commands `native-lib check` and `native-lib excludes`: inputs, outputs, exit status."""
+
+from __future__ import annotations
+
+import json
+import random
+import struct
+import subprocess
+import sys
+import zipfile
+from typing import TYPE_CHECKING, Callable
+
+import lab
+import pytest
+import wheels
+from native_lib.check import report as reporting
+from native_lib.check.rule import ERROR, Finding, Rule
+from native_lib.cli import main
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import foreign
+
+
+# Exit status and outputs --------------------------------------------------------------------------
+
+
+def test_a_right_pair(elf: wheels.Elf, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    elf.provider(tmp_path)
+    elf.consumer(tmp_path)
+    assert main(["check", str(tmp_path)]) == 0
+    told = capsys.readouterr()
+    assert told.out == "2 files checked: 0 errors, 0 warnings, 0 notes\n"
+    assert told.err == ""
+
+
+def test_warnings_and_notes_are_no_errors(elf: wheels.Elf, tmp_path: Path) -> None:
+    elf.consumer(tmp_path, elf.extension(source=wheels.EXTENSION + "int more;\n"))
+    assert main(["check", str(tmp_path)]) == 0
+
+
+def test_table(elf: wheels.Elf, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    wheel = elf.provider(tmp_path, elf.library("-Wl,-rpath,/build/[red]lib"))
+    assert main(["check", str(wheel)]) == 1
+    heading, finding, total = capsys.readouterr().out.splitlines()
+    assert heading.split() == ["severity", "rule", "wheel:", "file", "finding"]
+    for part in (
+        "error",
+        "rpath-absolute",
+        wheel.name,
+        f"libfoo/lib/{wheels.NAME}",
+        "/build/[red]lib",
+    ):
+        assert part in finding
+    assert total == "1 file checked: 1 error, 0 warnings, 0 notes"
+
+
+def test_json(elf: wheels.Elf, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    wheel = elf.provider(tmp_path, elf.library("-Wl,-rpath,/build/lib"))
+    absent = tmp_path / "absent-1-py3-none-any.whl"
+    assert main(["check", "--format", "json", str(wheel), str(absent)]) == 2
+    result = json.loads(capsys.readouterr().out)
+    assert result["checked"] == [str(wheel)]
+    (finding,) = result["findings"]
+    message = finding.pop("message")
+    assert "/build/lib" in message
+    assert finding == {
+        "rule": "rpath-absolute",
+        "severity": "error",
+        "wheel": wheel.name,
+        "file": f"libfoo/lib/{wheels.NAME}",
+        "value": "/build/lib",
+    }
+    assert result["unusable"] == [
+        {"file": str(absent), "reason": "cannot be read: No such file or directory"}
+    ]
+
+
+def test_github(elf: wheels.Elf, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    wheel = elf.provider(tmp_path, elf.library("-Wl,-rpath,/build/100%"))
+    assert main(["check", "--format", "github", str(wheel)]) == 1
+    (line,) = capsys.readouterr().out.splitlines()
+    assert line.startswith(
+        f"::error title=rpath-absolute::{wheel.name}: libfoo/lib/{wheels.NAME}: "
+    )
+    assert "/build/100%25" in line
+
+
+@pytest.mark.parametrize("format", ["table", "github"])
+def test_names_that_steer_what_shows_them(format: str, capsys: pytest.CaptureFixture[str]) -> None:
+    rule = Rule("rule", ERROR, lambda wheels: iter(()))
+    finding = Finding("a.whl", "\x1b[2J\n::error::x", "", "one\r\n::warning::two\u202e")
+    reporting.FORMATS[format](reporting.Report((), ((rule, finding),), ()))
+    out = capsys.readouterr().out
+    assert "\x1b" not in out
+    assert "\r" not in out
+    assert not any(line.startswith(("::warning", "::error::x")) for line in out.splitlines())
+
+
+def test_missing_extra_is_named_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in [name for name in sys.modules if name.startswith(("native_lib.check", "lief"))]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "lief", None)
+    assert main(["check", str(tmp_path)]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "check needs lief" in line
+    assert "native-lib-loader[tools]" in line
+
+
+# Unusable input -----------------------------------------------------------------------------------
+
+GOOD_NAME = "bad-1.0-py3-none-any.whl"
+
+
+def _archive(folder: Path, files: dict[str, bytes | str], name: str = GOOD_NAME) -> Path:
+    path = folder / name
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("bad-1.0.dist-info/METADATA", "Name: bad\n")
+        for file, content in files.items():
+            archive.writestr(file, content)
+    return path
+
+
+def no_wheels_name(folder: Path) -> str:
+    _archive(folder, {}, "bad.whl")
+    return "not a wheel"
+
+
+def absent(folder: Path) -> str:
+    return "No such file"
+
+
+def no_zip(folder: Path) -> str:
+    (folder / GOOD_NAME).write_bytes(b"no zip")
+    return "not a zip file"
+
+
+def cut_off_zip(folder: Path) -> str:
+    path = _archive(folder, {"file": "x" * 1000})
+    path.write_bytes(path.read_bytes()[:-30])
+    return "not a zip file"
+
+
+def damaged_zip(folder: Path) -> str:
+    path = _archive(folder, {"lib.so": random.Random(1).randbytes(1000)})
+    content = bytearray(path.read_bytes())
+    content[content.index(b"lib.so") + 10] ^= 0xFF
+    path.write_bytes(content)
+    return "cannot be read"
+
+
+def encrypted(folder: Path) -> str:
+    path = _archive(folder, {"file": "x"})
+    content = bytearray(path.read_bytes())
+    content[content.rindex(b"PK\1\2") + 8] |= 1
+    path.write_bytes(content)
+    return "encrypted"
+
+
+def no_metadata(folder: Path) -> str:
+    with zipfile.ZipFile(folder / GOOD_NAME, "w") as archive:
+        archive.writestr("file", "")
+    return "0 files *.dist-info/METADATA"
+
+
+def bomb(folder: Path) -> str:
+    _archive(folder, {"lib.so": b"\x7fELF" + b"\0" * (40 << 20)})
+    return "zip bomb: 'lib.so'"
+
+
+def bomb_that_lies(folder: Path) -> str:
+    path = _archive(folder, {"lib.so": b"\x7fELF" + b"\0" * (40 << 20)})
+    content = path.read_bytes()
+    # The directory says 64 bytes.
+    path.write_bytes(content.replace(struct.pack("<I", 4 + (40 << 20)), struct.pack("<I", 64)))
+    return "cannot be read"
+
+
+def path_above(folder: Path) -> str:
+    _archive(folder, {"../outside.so": "x"})
+    return "path outside of the wheel: '../outside.so'"
+
+
+def path_absolute(folder: Path) -> str:
+    _archive(folder, {"/outside.so": "x"})
+    return "path outside of the wheel"
+
+
+def path_of_a_drive(folder: Path) -> str:
+    _archive(folder, {"C:/outside.so": "x"})
+    return "path outside of the wheel"
+
+
+def corrupt_binary(folder: Path) -> str:
+    _archive(folder, {"lib.so": b"\x7fELF" + b"\xff" * 100})
+    return "corrupt binary lib.so"
+
+
+def manifest_with_code(folder: Path) -> str:
+    _archive(folder, {"bad/_native_libs.py": "LIBRARIES = open('/etc/passwd')\n"})
+    return "bad/_native_libs.py is not made of literals"
+
+
+def manifest_without_keys(folder: Path) -> str:
+    _archive(folder, {"bad/_native_libs.py": "FORMAT = 1\n"})
+    return "lacks what a manifest has"
+
+
+def requires_of_another_shape(folder: Path) -> str:
+    _archive(folder, {"bad/_native_requires.py": "REQUIRES = (1,)\n"})
+    return "lacks what a requirement has"
+
+
+UNUSABLE: tuple[Callable[[Path], str], ...] = (
+    *(no_wheels_name, absent, no_zip, cut_off_zip, damaged_zip, encrypted, no_metadata, bomb),
+    *(bomb_that_lies, path_above, path_absolute, path_of_a_drive, corrupt_binary),
+    *(manifest_with_code, manifest_without_keys, requires_of_another_shape),
+)
+
+
+@pytest.mark.parametrize("make", UNUSABLE, ids=lambda make: make.__name__)
+def test_unusable_input_is_one_line_and_the_others_are_checked(
+    make: Callable[[Path], str],
+    elf: wheels.Elf,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    folder = tmp_path / "bad"
+    folder.mkdir()
+    reason = make(folder)
+    bad = next(iter(folder.iterdir()), folder / GOOD_NAME)
+    good = elf.provider(tmp_path, elf.library("-Wl,-rpath,/build/lib"))
+    assert main(["check", str(bad), str(good)]) == 2
+    told = capsys.readouterr()
+    (line,) = told.err.splitlines()
+    assert line.startswith(f"native-lib: {bad}: ")
+    assert reason in line
+    assert "rpath-absolute" in told.out
+    assert "1 file checked" in told.out
+
+
+def test_folder_without_wheels(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", str(tmp_path)]) == 2
+    assert capsys.readouterr().err == f"native-lib: {tmp_path}: no wheel in this folder\n"
+
+
+def test_damaged_sdist(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "bad-1.0.tar.gz").write_bytes(b"\x1f\x8b no archive")
+    assert main(["check", str(tmp_path)]) == 2
+    assert "bad-1.0.tar.gz: cannot be read" in capsys.readouterr().err
+
+
+# Damaged files of all kinds -----------------------------------------------------------------------
+
+# Runs in a process of its own, so that a crash, a hang or too much memory is seen.
+FUZZ = """
+import random, resource, sys, time, zipfile, pathlib
+resource.setrlimit(resource.RLIMIT_AS, (2 << 30, 2 << 30))
+from native_lib.check.binary import CorruptBinaryError
+from native_lib.check.read import read_binary
+from native_lib.check.run import check
+
+source, seconds = pathlib.Path(sys.argv[1]), float(sys.argv[2])
+whole, chance = source.read_bytes(), random.Random(source.suffix)
+scratch = source.with_name("fuzz-1.0-py3-none-any.whl")
+until, tries, refused, longest = time.monotonic() + seconds, 0, 0, 0.0
+while time.monotonic() < until:
+    damaged = bytearray(whole)
+    for _ in range(chance.randint(1, 16)):
+        # Headers decide more than code.
+        end = len(damaged) if chance.random() < 0.5 else min(len(damaged), 4096)
+        damaged[chance.randrange(4, end)] = chance.choice((0, 1, 127, 255, chance.randrange(256)))
+    if chance.random() < 0.2:
+        del damaged[chance.randrange(64, len(damaged)) :]
+    began = time.monotonic()
+    if source.suffix == ".whl":
+        scratch.write_bytes(damaged)
+        refused += bool(check([scratch]).unusable)
+    else:
+        try:
+            read_binary("lib" + source.suffix, bytes(damaged))
+        except CorruptBinaryError:
+            refused += 1
+    longest = max(longest, time.monotonic() - began)
+    tries += 1
+print(tries, refused, longest)
+"""
+
+
+def fuzz(source: Path, seconds: float) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", FUZZ, str(source), str(seconds)],
+        env=lab.environment({"PYTHONPATH": str(lab.ROOT / "loader" / "src")}),
+        capture_output=True,
+        text=True,
+        timeout=60 + seconds,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    tries, refused, longest = map(float, done.stdout.split())
+    assert tries > 20
+    assert 0 < refused < tries
+    assert longest < 10
+
+
+def test_fuzzed_elf(elf: wheels.Elf, tmp_path: Path) -> None:
+    (tmp_path / "source.so").write_bytes(elf.library("-lc"))
+    fuzz(tmp_path / "source.so", 4)
+
+
+def test_fuzzed_macho_and_pe(foreign_binaries: foreign.Foreign, tmp_path: Path) -> None:
+    both = wheels.universal(foreign_binaries.macos_x86_64, foreign_binaries.macos_arm64)
+    (tmp_path / "source.dylib").write_bytes(both)
+    (tmp_path / "source.dll").write_bytes(foreign_binaries.windows)
+    for suffix in ("dylib", "dll"):
+        fuzz(tmp_path / f"source.{suffix}", 4)
+
+
+def test_fuzzed_wheel(elf: wheels.Elf, tmp_path: Path) -> None:
+    wheel = elf.provider(tmp_path, more={"foo_ext/_native_requires.py": wheels.requires()})
+    fuzz(wheel, 4)
+
+
+# excludes -----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Return a function that puts a distribution on sys.path, as an installer does."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+
+    def put(distribution: str, **files: str) -> None:
+        name = distribution.replace("-", "_")
+        info = f"{name}-1.0.dist-info"
+        files[f"{info}/METADATA"] = f"Metadata-Version: 2.1\nName: {distribution}\nVersion: 1.0\n"
+        # Importing a provider is not needed, and may fail.
+        files[f"{name}/__init__.py"] = "raise SystemExit('imported')\n"
+        files[f"{info}/RECORD"] = "".join(f"{path},,\n" for path in files)
+        for path, text in files.items():
+            (tmp_path / path).parent.mkdir(exist_ok=True)
+            (tmp_path / path).write_text(text, encoding="utf-8")
+
+    return put
+
+
+@pytest.mark.parametrize(
+    ("tool", "name", "runtime_name"),
+    [
+        ("auditwheel", "libfoo__foo.so.1", "libfoo__foo.so.1"),
+        ("delocate", "libfoo__foo.1.dylib", "@rpath/libfoo__foo.1.dylib"),
+        ("delvewheel", "libfoo__foo-1.dll", "libfoo__foo-1.dll"),
+    ],
+)
+def test_excludes(
+    install: Callable[..., None],
+    capsys: pytest.CaptureFixture[str],
+    tool: str,
+    name: str,
+    runtime_name: str,
+) -> None:
+    install("libfoo", **{"libfoo/_native_libs.py": wheels.manifest("lib/x", runtime_name)})
+    assert main(["excludes", "LibFoo", "--tool", tool]) == 0
+    assert capsys.readouterr().out == f"--exclude {name}\n"
+
+
+def test_excludes_of_what_a_provider_requires(
+    install: Callable[..., None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    install("libfoo", **{"libfoo/_native_libs.py": wheels.manifest()})
+    own = wheels.manifest("lib/x", "lib bar.so.1", distribution="lib-bar")
+    install(
+        "lib-bar",
+        **{"lib_bar/_native_libs.py": own, "lib_bar/_native_requires.py": wheels.requires()},
+    )
+    assert main(["excludes", "lib-bar", "libfoo", "--tool", "auditwheel"]) == 0
+    assert capsys.readouterr().out == f"--exclude 'lib bar.so.1' --exclude {wheels.NAME}\n"
+
+
+@pytest.mark.parametrize(
+    ("provider", "tool", "reason"),
+    [
+        ("absent-provider", "auditwheel", "absent-provider is not installed here"),
+        ("none", "auditwheel", "none 1.0 is no provider"),
+        ("libfoo", "delvewheel", f"libfoo's library here is {wheels.NAME}"),
+        ("broken", "auditwheel", "is not made of literals"),
+    ],
+)
+def test_excludes_of_what_is_no_provider_here(
+    install: Callable[..., None],
+    capsys: pytest.CaptureFixture[str],
+    provider: str,
+    tool: str,
+    reason: str,
+) -> None:
+    install("libfoo", **{"libfoo/_native_libs.py": wheels.manifest()})
+    install("none")
+    install("broken", **{"broken/_native_libs.py": "LIBRARIES = f()\n"})
+    assert main(["excludes", provider, "--tool", tool]) == 2
+    told = capsys.readouterr()
+    assert told.out == ""
+    (line,) = told.err.splitlines()
+    assert line.startswith("native-lib: ")
+    assert reason in line

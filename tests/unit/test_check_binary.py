@@ -1,0 +1,118 @@
+"""The one model of a binary, against what other readers say."""
+
+from __future__ import annotations
+
+import dataclasses
+import sysconfig
+from pathlib import Path
+
+import foreign
+import pytest
+import readelf
+import wheels
+from native_lib.check.binary import Binary, CorruptBinaryError
+from native_lib.check.read import is_binary, read_binary
+
+
+def machines_elf_files() -> list[Path]:
+    """Return libraries of the interpreter and of what is installed beside it: all kinds of linkers."""
+    folders = (sysconfig.get_path("platlib"), sysconfig.get_config_var("DESTSHARED"))
+    found = [path for folder in folders for path in sorted(Path(folder).rglob("*.so*"))]
+    return [p for p in found if p.is_file() and p.stat().st_size < 3 << 20][::4][:40]
+
+
+def test_readelf_says_the_same() -> None:
+    if not readelf.is_available():
+        pytest.skip("readelf is not installed")
+    read = {p: found for p in machines_elf_files() for found in read_binary(p.name, p.read_bytes())}
+    assert len(read) > 5
+    assert any(symbol.version for binary in read.values() for symbol in binary.imports)
+    assert readelf.differences(read) == []
+
+
+def test_readelf_says_the_same_of_what_we_compile(elf: wheels.Elf, tmp_path: Path) -> None:
+    if not readelf.is_available():
+        pytest.skip("readelf is not installed")
+    elf.folder.mkdir()
+    script = elf.folder / "v.map"
+    script.write_text("FOO_1 { global: foo_one; }; FOO_2 { global: foo_two; } FOO_1;\n", "utf-8")
+    options = ("-lc", "-Wl,--disable-new-dtags", "-Wl,-rpath,$ORIGIN:/x:")
+    content = elf.library(*options, f"-Wl,--version-script={script}")
+    (binary,) = read_binary("lib", content)
+    assert readelf.differences({elf.folder / wheels.NAME: binary}) == []
+    assert binary.rpath == ("$ORIGIN", "/x", "")
+    assert binary.runpath == ()
+    assert {(e.name, e.version) for e in binary.exports} == {
+        ("foo_one", "FOO_1"),
+        ("foo_two", "FOO_2"),
+    }
+
+
+def test_differences_from_readelf_are_found(elf: wheels.Elf) -> None:
+    (binary,) = read_binary("lib", elf.library())
+    if not readelf.is_available():
+        pytest.skip("readelf is not installed")
+    wrong = dataclasses.replace(binary, needed=("libother.so",), exports=frozenset())
+    found = readelf.differences({elf.folder / wheels.NAME: wrong})
+    assert [line.split(": ")[1] for line in found] == ["needed", "exports"]
+
+
+def test_macho(foreign_binaries: foreign.Foreign) -> None:
+    both = wheels.universal(foreign_binaries.macos_x86_64, foreign_binaries.macos_arm64)
+    x86_64, arm64 = read_binary("lib", both)
+    assert (x86_64.architecture, arm64.architecture) == ("x86_64", "aarch64")
+    assert (x86_64.is_signed, arm64.is_signed) == (False, True)
+    for binary in (x86_64, arm64):
+        assert binary.format == "Mach-O"
+        assert binary.runtime_name == f"@rpath/{foreign.DYLIB}"
+        assert binary.needed == ("/usr/lib/libSystem.B.dylib",)
+        assert {export.name for export in binary.own_exports} == {"foo_one"}
+        assert binary.minimum_os[:2] == (11, 0)
+        assert binary.rpath == ()
+    (extension,) = read_binary("ext", foreign_binaries.macos_extension)
+    assert extension.is_extension_module
+    (symbol,) = (symbol for symbol in extension.imports if symbol.name == "foo_one")
+    assert symbol.library == f"@rpath/{foreign.DYLIB}"
+
+
+def test_pe(foreign_binaries: foreign.Foreign) -> None:
+    (library,) = read_binary("lib", foreign_binaries.windows)
+    assert (library.format, library.architecture) == ("PE", "x86_64")
+    assert library.runtime_name == foreign.DLL
+    assert {export.name for export in library.own_exports} == {"foo_one"}
+    (extension,) = read_binary("ext", foreign_binaries.windows_extension)
+    assert extension.is_extension_module
+    assert foreign.DLL in extension.needed
+    (symbol,) = (symbol for symbol in extension.imports if symbol.name == "foo_one")
+    assert symbol.library == foreign.DLL
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"#!/bin/sh\n", b"\xca\xfe\xba\xbe\0\0\0\x34class", b"\x7fEL"]
+)
+def test_what_is_no_binary(content: bytes) -> None:
+    assert not is_binary(content[:8])
+    assert read_binary("file", content) == ()
+
+
+def test_an_object_file_is_no_library(elf: wheels.Elf) -> None:
+    content = elf.library()
+    assert read_binary("lib", content) != ()
+    assert read_binary("file.o", content[:16] + b"\1\0" + content[18:]) == ()
+
+
+def test_cut_off(elf: wheels.Elf, foreign_binaries: foreign.Foreign) -> None:
+    both = wheels.universal(foreign_binaries.macos_x86_64, foreign_binaries.macos_arm64)
+    for content in (elf.library(), foreign_binaries.macos_arm64, both, foreign_binaries.windows):
+        for end in (60, 500, len(content) // 2):
+            with pytest.raises(CorruptBinaryError):
+                read_binary("lib.dll", content[:end])
+
+
+def test_who_fits_whom() -> None:
+    glibc = Binary("a", "ELF", "x86_64", "", libc="glibc")
+    assert glibc.fits(glibc)
+    assert glibc.fits(dataclasses.replace(glibc, libc=""))
+    assert not glibc.fits(dataclasses.replace(glibc, libc="musl"))
+    assert not glibc.fits(dataclasses.replace(glibc, architecture="aarch64"))
+    assert not glibc.fits(dataclasses.replace(glibc, format="PE"))

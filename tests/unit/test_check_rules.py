@@ -1,0 +1,434 @@
+"""Every rule of `native-lib check` finds what breaks it, and nothing in what does not."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+import zipfile
+from typing import TYPE_CHECKING, Callable
+
+import foreign
+import lab
+import lief
+import pytest
+import wheels
+from native_lib.check.rules import RULES
+from native_lib.check.run import check
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from native_lib.check.report import Report
+
+Case = Callable[[wheels.Elf, "Path", bool], object]
+CASES: dict[str, Case] = {}
+FOREIGN_CASES: dict[str, Callable[[foreign.Foreign, Path, bool], object]] = {}
+
+
+def case(rule: str) -> Callable[[Case], Case]:
+    """Register what makes a folder of wheels, broken or not, for a rule."""
+
+    def register(make: Case) -> Case:
+        CASES[rule] = make
+        return make
+
+    return register
+
+
+def findings(report: Report, rule: str) -> list[str]:
+    assert report.unusable == ()
+    return [
+        f"{found.wheel}: {found.file}: {found.message}"
+        for r, found in report.findings
+        if r.id == rule
+    ]
+
+
+def errors(report: Report) -> list[str]:
+    return [f"{rule.id}: {found}" for rule, found in report.findings if rule.severity == "error"]
+
+
+# The set ------------------------------------------------------------------------------------------
+
+
+@case("needed-unanswered")
+def _(elf: wheels.Elf, folder: Path, broken: bool) -> None:
+    soname = "libfoo__other.so.1" if broken else wheels.NAME
+    elf.provider(folder)
+    elf.consumer(folder, elf.extension(soname=soname))
+
+
+@case("library-copied")
+def _(elf: wheels.Elf, folder: Path, broken: bool) -> None:
+    name = "libbar-0a1b2c3d.so.1"
+    other = wheels.LIBRARY if broken else "int bar(void) { return 1; }\n"
+    elf.provider(folder)
+    copy = elf.library(soname=name, source=other)
+    elf.consumer(folder, more={f"foo_ext.libs/{name}": copy})
+
+
+@case("requirement-missing")
+def _(elf: wheels.Elf, folder: Path, broken: bool) -> None:
+    elf.consumer(folder, bound="" if broken else "LibFoo~=1.0", record=False)
+
+
+@case("requirement-bound")
+def _(elf: wheels.Elf, folder: Path, broken: bool) -> None:
+    elf.consumer(folder, bound="libfoo>=1.0.0" if broken else "libfoo>=1.0.0,<2")
+
+
+@case("provider-version")
+def _(elf: wheels.Elf, folder: Path, broken: bool) -> None:
+    elf.provider(folder, version="1.0.0")
+    elf.consumer(folder, bound="libfoo>=1.0.1,<2" if broken else "libfoo>=1.0.0,<2")
+
+
+@case("symbol-missing")
+def _(elf: wheels.Elf, folder: Path, broken: bool) -> None:
+    elf.provider(
+        folder, elf.library(source="int foo_two(void) { return 2; }\n") if broken else None
+    )
+    elf.consumer(folder)
+
+
+@case("provider-platform")
+def _(elf: wheels.Elf, folder: Path, broken: bool) -> None:
+    library = elf.library()
+    elf.provider(folder, wheels.for_another_processor(library) if broken else library)
+    elf.consumer(folder)
+
+
+@case("provider-absent")
+def _(elf: wheels.Elf, folder: Path, broken: bool) -> None:
+    if not broken:
+        elf.provider(folder)
+    elf.consumer(folder)
+
+
+# Names --------------------------------------------------------------------------------------------
+
+
+@case("soname-missing")
+def _(elf: wheels.Elf, folder: Path, broken: bool) -> None:
+    elf.provider(folder, elf.library(soname=None if broken else wheels.NAME))
+
+
+@case("soname-differs")
+def _(elf: wheels.Elf, folder: Path, broken: bool) -> None:
+    elf.provider(folder, elf.library(soname="libfoo.so.1" if broken else wheels.NAME))
+
+
+@case("manifest-differs")
+def _(elf: wheels.Elf, folder: Path, broken: bool) -> None:
+    elf.provider(folder, runtime_name="libfoo__foo.so.2" if broken else wheels.NAME)
+
+
+@case("name-taken")
+def _(elf: wheels.Elf, folder: Path, broken: bool) -> None:
+    name = "libz.so.1" if broken else "libfoo.so.1"
+    elf.provider(folder, elf.library(soname=name), file=name, runtime_name=name)
+
+
+@case("library-twice")
+def _(elf: wheels.Elf, folder: Path, broken: bool) -> None:
+    more = {"libfoo/lib/libfoo__foo.so": elf.library()} if broken else {}
+    elf.provider(folder, more=more)
+
+
+# Paths --------------------------------------------------------------------------------------------
+
+
+@case("rpath-absolute")
+def _(elf: wheels.Elf, folder: Path, broken: bool) -> None:
+    path = "/build/lib" if broken else "$ORIGIN"
+    elf.provider(folder, elf.library(f"-Wl,-rpath,{path}"))
+
+
+@case("rpath-escapes")
+def _(elf: wheels.Elf, folder: Path, broken: bool) -> None:
+    path = "$ORIGIN/../../../lib" if broken else "$ORIGIN/../../foo_ext.libs"
+    elf.provider(folder, elf.library(f"-Wl,-rpath,{path}"))
+
+
+@case("build-folder")
+def _(elf: wheels.Elf, folder: Path, broken: bool) -> None:
+    prefix = "/tmp/build/prefix" if broken else "${pcfiledir}/../.."
+    text = (
+        f"prefix={prefix}\nLibs: ${{prefix}}/lib/libfoo__foo.so.1\nURL: https://example.org/a/b\n"
+    )
+    elf.provider(folder, more={"libfoo/lib/pkgconfig/foo.pc": text})
+
+
+# Platform -----------------------------------------------------------------------------------------
+
+
+def musl(elf: wheels.Elf) -> str:
+    """Return what makes a file need musl's libc when it is linked against it."""
+    elf.library(soname="libc.so", file="libc.so", source="int puts(void) { return 0; }\n")
+    return str(elf.folder / "libc.so")
+
+
+@case("anchor-missing")
+def _(elf: wheels.Elf, folder: Path, broken: bool) -> None:
+    against = ("-Wl,--no-as-needed", musl(elf))
+    library = elf.library(*against)
+    anchor = lab.compile_library(
+        "int anchor;\n",
+        elf.folder / "anchor.so",
+        *("-nostdlib", *against, str(elf.folder / wheels.NAME), "-Wl,-rpath,$ORIGIN"),
+    ).read_bytes()
+    name = "lib/libfoo__foo-anchor.so"
+    more = {} if broken else {f"libfoo/{name}": anchor}
+    elf.provider(folder, library, anchor=name, more=more)
+
+
+@case("symbols-interposed")
+def _(elf: wheels.Elf, folder: Path, broken: bool) -> None:
+    name = "crc32" if broken else "z_crc32"
+    elf.provider(folder, elf.library(source=f"int {name}(void) {{ return 1; }}\n"))
+
+
+@case("extension-exports")
+def _(elf: wheels.Elf, folder: Path, broken: bool) -> None:
+    more = "int more(void) { return 1; }\n" if broken else ""
+    elf.consumer(folder, elf.extension(source=wheels.EXTENSION + more))
+
+
+@case("executable-stack")
+def _(elf: wheels.Elf, folder: Path, broken: bool) -> None:
+    elf.provider(folder, elf.library(*(["-Wl,-z,execstack"] if broken else [])))
+
+
+@case("text-relocations")
+def _(elf: wheels.Elf, folder: Path, broken: bool) -> None:
+    section = ".text" if broken else ".data"
+    source = f'{wheels.LIBRARY}__asm__(".section {section}\\n.quad foo_one\\n");\n'
+    elf.provider(folder, elf.library("-Wl,-z,notext", source=source))
+
+
+@case("tag-platform")
+def _(elf: wheels.Elf, folder: Path, broken: bool) -> None:
+    elf.provider(folder, tag="py3-none-win_amd64" if broken else wheels.LINUX)
+
+
+@case("tag-python")
+def _(elf: wheels.Elf, folder: Path, broken: bool) -> None:
+    tag = wheels.LINUX.replace("py3-none", "cp311-cp311") if broken else wheels.LINUX
+    elf.provider(folder, tag=tag)
+
+
+@case("loader-differs")
+def _(elf: wheels.Elf, folder: Path, broken: bool) -> None:
+    source = (lab.ROOT / "loader" / "src" / "shared_lib_manager.py").read_text(encoding="utf-8")
+    text = source + ("# changed\n" if broken else "")
+    elf.provider(folder, more={"libfoo/_shared_lib_manager.py": text})
+
+
+@case("sdist-without-upstream")
+def _(elf: wheels.Elf, folder: Path, broken: bool) -> None:
+    names = ["source.toml", "fetch_source.py", *([] if broken else ["upstream/zlib.h"])]
+    with tarfile.open(folder / "libfoo-1.0.0.tar.gz", "w:gz") as archive:
+        for name in names:
+            archive.addfile(tarfile.TarInfo(f"libfoo-1.0.0/{name}"), io.BytesIO())
+
+
+@pytest.mark.parametrize("rule", CASES)
+def test_rule(rule: str, elf: wheels.Elf, tmp_path: Path) -> None:
+    for broken in (True, False):
+        folder = tmp_path / str(broken)
+        folder.mkdir()
+        CASES[rule](elf, folder, broken)
+        report = check([folder])
+        found = findings(report, rule)
+        assert len(found) == broken, report.findings
+        if not broken:
+            assert errors(report) == []
+
+
+# Mach-O and PE ------------------------------------------------------------------------------------
+
+
+def macos_provider(
+    folder: Path, library: bytes, *, file: str = foreign.DYLIB, tag: str = "macosx_11_0_x86_64"
+) -> None:
+    files: dict[str, bytes | str] = {
+        "libfoo/_native_libs.py": wheels.manifest(f"lib/{file}", f"@rpath/{file}"),
+        f"libfoo/lib/{file}": library,
+    }
+    wheels.make_wheel(folder, "libfoo", files, tag=f"py3-none-{tag}")
+
+
+def _install_name(binaries: foreign.Foreign, folder: Path, broken: bool) -> None:
+    file = "libfoo__foo.2.dylib" if broken else foreign.DYLIB
+    macos_provider(folder, binaries.macos_x86_64, file=file)
+
+
+def _dll_name(binaries: foreign.Foreign, folder: Path, broken: bool) -> None:
+    file = "libfoo__foo-2.dll" if broken else foreign.DLL
+    files: dict[str, bytes | str] = {
+        "libfoo/_native_libs.py": wheels.manifest(f"lib/{file}", file),
+        f"libfoo/lib/{file}": binaries.windows,
+    }
+    wheels.make_wheel(folder, "libfoo", files, tag="py3-none-win_amd64")
+
+
+def _unsigned(binaries: foreign.Foreign, folder: Path, broken: bool) -> None:
+    arm64 = binaries.macos_arm64
+    if broken:
+        parsed = lief.MachO.parse(arm64)
+        assert parsed is not None
+        (thin,) = parsed
+        assert thin.remove_signature()
+        thin.write(str(folder / "unsigned"))
+        arm64 = (folder / "unsigned").read_bytes()
+    macos_provider(
+        folder, wheels.universal(binaries.macos_x86_64, arm64), tag="macosx_11_0_universal2"
+    )
+
+
+def _minimum_os(binaries: foreign.Foreign, folder: Path, broken: bool) -> None:
+    macos_provider(
+        folder, binaries.macos_x86_64, tag=f"macosx_{'10_9' if broken else '11_0'}_x86_64"
+    )
+
+
+FOREIGN_CASES |= {
+    "install-name": _install_name,
+    "dll-name": _dll_name,
+    "unsigned": _unsigned,
+    "minimum-os": _minimum_os,
+}
+
+
+@pytest.mark.parametrize("rule", FOREIGN_CASES)
+def test_rule_of_other_platforms(
+    rule: str, foreign_binaries: foreign.Foreign, tmp_path: Path
+) -> None:
+    for broken in (True, False):
+        folder = tmp_path / str(broken)
+        folder.mkdir()
+        FOREIGN_CASES[rule](foreign_binaries, folder, broken)
+        report = check([folder])
+        assert len(findings(report, rule)) == broken, report.findings
+        if not broken:
+            assert errors(report) == []
+
+
+def test_every_rule_has_a_case() -> None:
+    assert {rule.id for rule in RULES} == CASES.keys() | FOREIGN_CASES.keys()
+
+
+@pytest.mark.parametrize("broken", [True, False])
+def test_set_on_macos_and_windows(
+    foreign_binaries: foreign.Foreign, tmp_path: Path, broken: bool
+) -> None:
+    macos_provider(tmp_path, foreign_binaries.macos_x86_64)
+    _dll_name(foreign_binaries, tmp_path, broken=False)
+    bound = "" if broken else "libfoo>=1,<2"
+    for name, tag, extension in (
+        ("_ext.abi3.so", "macosx_11_0_x86_64", foreign_binaries.macos_extension),
+        ("_ext.pyd", "win_amd64", foreign_binaries.windows_extension),
+    ):
+        wheels.make_wheel(
+            *(tmp_path, "foo-ext", {f"foo_ext/{name}": extension}),
+            tag=f"cp311-abi3-{tag}",
+            requires=[bound] if bound else [],
+        )
+    report = check([tmp_path])
+    assert len(findings(report, "requirement-missing")) == 2 * broken
+    if not broken:
+        assert errors(report) == []
+
+
+def test_symbol_missing_on_windows(foreign_binaries: foreign.Foreign, tmp_path: Path) -> None:
+    # The extension module itself, under the library's name, exports nothing that is asked for.
+    files: dict[str, bytes | str] = {
+        f"libfoo/lib/{foreign.DLL}": foreign_binaries.windows_extension
+    }
+    wheels.make_wheel(tmp_path, "libfoo", files, tag="py3-none-win_amd64")
+    files = {"foo_ext/_ext.pyd": foreign_binaries.windows_extension}
+    wheels.make_wheel(
+        tmp_path, "foo-ext", files, tag="cp311-abi3-win_amd64", requires=["libfoo>=1,<2"]
+    )
+    (found,) = findings(check([tmp_path]), "symbol-missing")
+    assert f"needs foo_one, which {foreign.DLL} of libfoo 1.0.0 does not export" in found
+
+
+# Finer points -------------------------------------------------------------------------------------
+
+
+def test_copy_under_a_mangled_name(elf: wheels.Elf, tmp_path: Path) -> None:
+    elf.provider(tmp_path)
+    name = "libfoo__foo-0a1b2c3d.so.1"
+    copy = elf.library(soname=name, source="int stripped(void) { return 1; }\n")
+    elf.consumer(tmp_path, more={f"foo_ext.libs/{name}": copy})
+    (found,) = findings(check([tmp_path]), "library-copied")
+    assert name in found
+
+
+@pytest.mark.parametrize("version", ["FOO_1", "FOO_2"])
+def test_symbol_versions(elf: wheels.Elf, tmp_path: Path, version: str) -> None:
+    elf.folder.mkdir()
+
+    def script(name: str) -> str:
+        path = elf.folder / f"{name}.map"
+        path.write_text(f"{name} {{ global: foo_*; local: *; }};\n", encoding="utf-8")
+        return f"-Wl,--version-script={path}"
+
+    elf.provider(tmp_path, elf.library(script("FOO_1")))
+    elf.library(script(version), file="versioned.so")
+    extension = lab.compile_library(
+        wheels.EXTENSION, elf.folder / "_ext.so", str(elf.folder / "versioned.so"), "-nostdlib"
+    ).read_bytes()
+    elf.consumer(tmp_path, extension)
+    found = findings(check([tmp_path]), "symbol-missing")
+    assert len(found) == (version != "FOO_1")
+    assert all("needs foo_one@FOO_2" in line for line in found)
+
+
+def test_c_libraries_differ(elf: wheels.Elf, tmp_path: Path) -> None:
+    elf.provider(tmp_path, elf.library("-Wl,--no-as-needed", musl(elf), "-Wl,-rpath,$ORIGIN"))
+    elf.consumer(tmp_path, elf.extension("-lc"))
+    (found,) = findings(check([tmp_path]), "provider-platform")
+    assert found.endswith("musl")
+
+
+def test_bound_that_admits_what_is_too_old(elf: wheels.Elf, tmp_path: Path) -> None:
+    elf.consumer(tmp_path, bound="libfoo<2")
+    (found,) = findings(check([tmp_path]), "requirement-bound")
+    assert "admits 0.99" in found
+
+
+def test_bound_of_a_consumer_without_a_record(elf: wheels.Elf, tmp_path: Path) -> None:
+    elf.provider(tmp_path)
+    elf.consumer(tmp_path, bound="libfoo", record=False)
+    (found,) = findings(check([tmp_path]), "requirement-bound")
+    assert "admits 2" in found
+
+
+def test_plain_name_of_a_recorded_provider_is_a_note(elf: wheels.Elf, tmp_path: Path) -> None:
+    elf.consumer(tmp_path, elf.extension(soname="libfoo.so.1"))
+    report = check([tmp_path])
+    assert errors(report) == []
+    assert len(findings(report, "provider-absent")) == 1
+
+
+def test_symlink_in_a_wheel(elf: wheels.Elf, tmp_path: Path) -> None:
+    wheel = elf.provider(tmp_path)
+    with zipfile.ZipFile(wheel, "a") as archive:
+        link = zipfile.ZipInfo("libfoo/lib/libfoo.so")
+        link.external_attr = 0o120777 << 16
+        archive.writestr(link, wheels.NAME)
+    (found,) = findings(check([tmp_path]), "library-twice")
+    assert "is a symlink" in found
+
+
+def test_wheels_of_several_platforms_in_one_folder(
+    elf: wheels.Elf, foreign_binaries: foreign.Foreign, tmp_path: Path
+) -> None:
+    elf.provider(tmp_path)
+    elf.consumer(tmp_path)
+    macos_provider(tmp_path, foreign_binaries.macos_arm64, tag="macosx_11_0_arm64")
+    assert errors(check([tmp_path])) == []
+    (tmp_path / f"libfoo-1.0.0-{wheels.LINUX}.whl").unlink()
+    assert len(findings(check([tmp_path]), "provider-platform")) == 1

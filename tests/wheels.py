@@ -1,0 +1,164 @@
+"""Small wheels for the checker's tests, made of what a compiler makes of three lines of C."""
+
+from __future__ import annotations
+
+import platform
+import struct
+import zipfile
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import lab
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+LINUX = f"py3-none-linux_{platform.machine()}"
+LIBRARY = "int foo_one(void) { return 1; }\nint foo_two(void) { return 2; }\n"
+EXTENSION = "int foo_one(void);\nint PyInit__ext(void) { return foo_one(); }\n"
+NAME = "libfoo__foo.so.1"
+_AARCH64, _X86_64 = 183, 62
+
+
+def make_wheel(
+    folder: Path,
+    distribution: str,
+    files: Mapping[str, bytes | str],
+    *,
+    version: str = "1.0.0",
+    tag: str = LINUX,
+    requires: Iterable[str] = (),
+) -> Path:
+    """Make a wheel with these files and the metadata that a checker reads."""
+    name = distribution.replace("-", "_")
+    wheel = folder / f"{name}-{version}-{tag}.whl"
+    folder.mkdir(parents=True, exist_ok=True)
+    lines = ["Metadata-Version: 2.1", f"Name: {distribution}", f"Version: {version}"]
+    lines += [f"Requires-Dist: {requirement}" for requirement in requires]
+    with zipfile.ZipFile(wheel, "w", zipfile.ZIP_DEFLATED) as archive:
+        for path, content in files.items():
+            archive.writestr(path, content)
+        archive.writestr(f"{name}-{version}.dist-info/METADATA", "\n".join(lines) + "\n")
+    return wheel
+
+
+def manifest(
+    file: str = f"lib/{NAME}",
+    runtime_name: str = NAME,
+    *,
+    anchor: str = "",
+    version: str = "1.0.0",
+    distribution: str = "libfoo",
+) -> str:
+    """Return a provider's `_native_libs.py` with one library."""
+    library = {"target": "foo::foo", "file": file, "runtime_name": runtime_name}
+    library |= {"anchor": anchor, "probe_symbol": "", "needs": ()}  # type: ignore[dict-item]
+    return (
+        f"FORMAT = 1\nDISTRIBUTION = {distribution!r}\nVERSION = {version!r}\n"
+        f"COMPATIBILITY = 'SameMajorVersion'\nREQUIREMENT = '{distribution}>={version},<2'\n"
+        f"PACKAGE = 'foo'\nLIBRARIES = {{'foo': {library!r}}}\n"
+    )
+
+
+def requires(version: str = "1.0.0") -> str:
+    """Return a consumer's `_native_requires.py`."""
+    entry = {
+        "provider": "libfoo",
+        "distribution": "libfoo",
+        "version": version,
+        "compatibility": "SameMajorVersion",
+        "requirement": "libfoo>=1.0.0,<2",
+        "libraries": ("foo",),
+    }
+    return f"FORMAT = 1\nREQUIRES = ({entry!r},)\n"
+
+
+@dataclass(frozen=True)
+class Elf:
+    """Compiles in a folder of its own."""
+
+    folder: Path
+
+    def library(
+        self, *options: str, source: str = LIBRARY, soname: str | None = NAME, file: str = NAME
+    ) -> bytes:
+        """Return a shared library."""
+        return lab.compile_library(
+            source, self.folder / file, "-nostdlib", *options, soname=soname
+        ).read_bytes()
+
+    def extension(
+        self,
+        *options: str,
+        source: str = EXTENSION,
+        library: str = LIBRARY,
+        soname: str = NAME,
+    ) -> bytes:
+        """Return an extension module that was linked against a library."""
+        self.library(source=library, soname=soname, file="against.so")
+        against = str(self.folder / "against.so")
+        return lab.compile_library(
+            source, self.folder / "_ext.so", against, "-nostdlib", "-Wl,--no-as-needed", *options
+        ).read_bytes()
+
+    def provider(
+        self,
+        folder: Path,
+        library: bytes | None = None,
+        *,
+        file: str = NAME,
+        runtime_name: str = NAME,
+        more: Mapping[str, bytes | str] | None = None,
+        anchor: str = "",
+        **metadata: str,
+    ) -> Path:
+        """Return a provider's wheel; it is right unless an argument makes it wrong."""
+        version = metadata.get("version", "1.0.0")
+        files: dict[str, bytes | str] = {
+            "libfoo/__init__.py": "",
+            "libfoo/_native_libs.py": manifest(
+                f"lib/{file}", runtime_name, anchor=anchor, version=version
+            ),
+            f"libfoo/lib/{file}": self.library() if library is None else library,
+            **(more or {}),
+        }
+        return make_wheel(folder, "libfoo", files, **metadata)
+
+    def consumer(
+        self,
+        folder: Path,
+        extension: bytes | None = None,
+        *,
+        bound: str = "libfoo>=1.0.0,<2",
+        record: bool = True,
+        more: Mapping[str, bytes | str] | None = None,
+        tag: str = LINUX.replace("py3-none", "cp311-abi3"),
+    ) -> Path:
+        """Return a consumer's wheel; it is right unless an argument makes it wrong."""
+        files: dict[str, bytes | str] = {
+            "foo_ext/__init__.py": "",
+            "foo_ext/_ext.abi3.so": self.extension() if extension is None else extension,
+            **(more or {}),
+        }
+        if record:
+            files["foo_ext/_native_requires.py"] = requires()
+        return make_wheel(folder, "foo-ext", files, tag=tag, requires=[bound] if bound else [])
+
+
+def for_another_processor(elf: bytes) -> bytes:
+    """Return an ELF file that says that it is for another architecture."""
+    (machine,) = struct.unpack_from("<H", elf, 18)
+    other = _X86_64 if machine == _AARCH64 else _AARCH64
+    return elf[:18] + struct.pack("<H", other) + elf[20:]
+
+
+def universal(x86_64: bytes, arm64: bytes) -> bytes:
+    """Return a universal Mach-O file of two thin ones."""
+    align = 14
+    first = 1 << align
+    second = first + -(-len(x86_64) // first) * first
+    header = struct.pack(">II", 0xCAFEBABE, 2)
+    header += struct.pack(">IIIII", 0x01000007, 3, first, len(x86_64), align)
+    header += struct.pack(">IIIII", 0x0100000C, 0, second, len(arm64), align)
+    return (header.ljust(first, b"\0") + x86_64).ljust(second, b"\0") + arm64
