@@ -388,6 +388,9 @@ def _open_checked(loader: LibraryLoader, library: _Library, path: str, mend: str
     """Open a file, and return the file that answers to the library's name from now on."""
     try:
         _refuse_truncated(path)
+        if library.anchor and _is_foreign(path):
+            # musl does not look, and runs whatever code is there: the process would die.
+            raise OSError(f"{path}: for another machine")
         if library.anchor and path == library.path:
             # musl: a library that was opened by its path has no name that others could find. The
             # anchor needs the library by name and finds it beside itself, which gives it one.
