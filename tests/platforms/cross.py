@@ -1,0 +1,302 @@
+"""Build for every platform on this one, with zig's compilers and the projects' own CMakeLists.txt.
+
+What comes out is laid out as the wheels lay it out. zig keeps the C libraries that it compiled in its
+cache: the first build for a target takes up to a minute and a half, the next ones seconds.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import importlib.util
+import json
+import os
+import runpy
+import shutil
+import sys
+import sysconfig
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import lab
+import upstream_sources
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+
+@dataclass(frozen=True)
+class Target:
+    """A platform to build for: zig's name, CMake's two, and the tag of wheels for it."""
+
+    zig: str
+    system: str
+    processor: str
+    tag: str
+
+    @property
+    def is_musl(self) -> bool:
+        """Whether its C library is musl."""
+        return self.zig.endswith("-musl")
+
+    def file(self, stem: str, abi: str) -> str:
+        """Return the design's name of a provider's library file."""
+        pattern = {"Linux": "{}.so.{}", "Darwin": "{}.{}.dylib", "Windows": "{}-{}.dll"}
+        return pattern[self.system].format(stem, abi)
+
+    def runtime_name(self, stem: str, abi: str) -> str:
+        """Return the design's name that consumers record."""
+        return ("@rpath/" if self.system == "Darwin" else "") + self.file(stem, abi)
+
+    @property
+    def extension(self) -> str:
+        """The file of a stable ABI's extension module _ext."""
+        return "_ext.pyd" if self.system == "Windows" else "_ext.abi3.so"
+
+
+TARGETS = {
+    "linux-x86_64": Target("x86_64-linux-gnu.2.17", "Linux", "x86_64", "manylinux_2_17_x86_64"),
+    "linux-aarch64": Target("aarch64-linux-gnu.2.17", "Linux", "aarch64", "manylinux_2_17_aarch64"),
+    "musl-x86_64": Target("x86_64-linux-musl", "Linux", "x86_64", "musllinux_1_2_x86_64"),
+    "macos-x86_64": Target("x86_64-macos.11.0", "Darwin", "x86_64", "macosx_11_0_x86_64"),
+    "macos-arm64": Target("aarch64-macos.11.0", "Darwin", "arm64", "macosx_11_0_arm64"),
+    "windows-x86_64": Target("x86_64-windows-gnu", "Windows", "AMD64", "win_amd64"),
+    "windows-arm64": Target("aarch64-windows-gnu", "Windows", "ARM64", "win_arm64"),
+}
+
+# What the template's extension modules call; for an import library of python3.dll.
+PYTHON_FUNCTIONS = (
+    "PyErr_Occurred",
+    "PyErr_SetString",
+    "PyFloat_AsDouble",
+    "PyFloat_FromDouble",
+    "PyModuleDef_Init",
+    "PyUnicode_FromString",
+)
+PYTHON_DATA = ("PyExc_RuntimeError", "PyExc_ValueError")
+
+# Python's own pyconfig.h is of the machine that runs this; of Windows' the limited API reads so much.
+WINDOWS_PYCONFIG = """
+#define MS_WINDOWS 1
+#define MS_WIN64 1
+#define Py_ENABLE_SHARED 1
+#define SIZEOF_VOID_P 8
+#define SIZEOF_SIZE_T 8
+#define SIZEOF_INT 4
+#define SIZEOF_LONG 4
+#define SIZEOF_LONG_LONG 8
+#define SIZEOF_WCHAR_T 2
+#define ALIGNOF_SIZE_T 8
+#define ALIGNOF_MAX_ALIGN_T 8
+#define HAVE_STDINT_H 1
+#define HAVE_STDDEF_H 1
+typedef long long Py_ssize_t;
+#define HAVE_PY_SSIZE_T 1
+#define PLATLIBDIR "lib"
+"""
+
+CALLS_LIBC = """
+extern void abort(void);
+__attribute__((used, retain)) static void (*volatile calls)(void) = abort;
+"""
+
+# zig's linker makes no MH_BUNDLE: a dylib stands in for it, with a name that tells no folder.
+COMPILER = """#!/bin/sh
+for word; do
+  shift
+  case "$word" in
+    -bundle) set -- "$@" -dynamiclib -install_name @rpath/_ext ;;
+    *) set -- "$@" "$word" ;;
+  esac
+done
+exec "{zig}" {command} -target {target} "$@"
+"""
+
+
+def zig() -> Path | None:
+    """Return zig's program, of the distribution ziglang, or None."""
+    found = importlib.util.find_spec("ziglang")
+    return Path(found.origin).with_name("zig") if found and found.origin else None
+
+
+class Cross:
+    """A tool chain for one target, and a folder laid out as site-packages for what it builds."""
+
+    def __init__(self, target: Target, folder: Path) -> None:
+        self.target = target
+        self.folder = folder
+        self.site = folder / "site-packages"
+        self._tools = folder / "tools"
+        self._tools.mkdir(parents=True, exist_ok=True)
+        self._write_tools()
+
+    def _script(self, name: str, text: str) -> Path:
+        script = self._tools / name
+        script.parent.mkdir(exist_ok=True)
+        script.write_text(text, encoding="utf-8")
+        script.chmod(0o755)
+        return script
+
+    def _write_tools(self) -> None:
+        program = zig()
+        lines = [
+            f"set(CMAKE_SYSTEM_NAME {self.target.system})",
+            f"set(CMAKE_SYSTEM_PROCESSOR {self.target.processor})",
+            # The target has the deployment version and brings its own headers.
+            'set(CMAKE_OSX_DEPLOYMENT_TARGET "")',
+            'set(CMAKE_OSX_SYSROOT "")',
+            # As the build back end does: it strips what it installs. Windows' debug records hold paths.
+            f'set(CMAKE_SHARED_LINKER_FLAGS_INIT "-s {self._calls_libc()}")',
+            f'set(CMAKE_MODULE_LINKER_FLAGS_INIT "-s {self._calls_libc()}")',
+        ]
+        for variable, command in (("C", "cc"), ("CXX", "c++")):
+            text = COMPILER.format(zig=program, command=command, target=self.target.zig)
+            lines.append(f'set(CMAKE_{variable}_COMPILER "{self._script(command, text)}")')
+        for tool in ("ar", "ranlib", "rc"):
+            script = self._script(tool, f'#!/bin/sh\nexec "{program}" {tool} "$@"\n')
+            variable = "CMAKE_RC_COMPILER" if tool == "rc" else f"CMAKE_{tool.upper()}"
+            lines.append(f'set({variable} "{script}")')
+        # CMake asks a Mac for its version, and without an answer takes it for one that has no @rpath.
+        self._script("apple/sw_vers", "#!/bin/sh\necho 11.0\n")
+        (self._tools / "toolchain.cmake").write_text("\n".join([*lines, ""]), encoding="utf-8")
+
+    def _calls_libc(self) -> str:
+        """Return an object to link where the C library must be needed, whatever else is called.
+
+        NativeLibrary.cmake asks for it with --no-as-needed, since auditwheel tells glibc from musl
+        by it. zig takes that option, and needs no C library that nothing calls.
+        """
+        if self.target.system != "Linux":
+            return ""
+        made = self._tools / "libc.o"
+        source = made.with_suffix(".c")
+        source.write_text(CALLS_LIBC, encoding="utf-8")
+        lab.run(str(zig()), "cc", "-target", self.target.zig, "-fPIC", "-c", "-o", made, source)
+        return str(made)
+
+    def build(self, project: Path, version: str, *options: str) -> None:
+        """Configure, build and install a project, as the build back end would into a wheel."""
+        cmake = lab.tool("cmake")
+        out = self.folder / "build" / project.name
+        env = {
+            # Where its providers are, to be asked and not to be written into.
+            "PYTHONPATH": str(self.site),
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "PATH": f"{self._tools / 'apple'}{os.pathsep}{os.environ['PATH']}",
+        }
+        lab.run(
+            *(cmake, "-G", "Ninja", "-S", project, "-B", out, "-DCMAKE_BUILD_TYPE=Release"),
+            f"-DCMAKE_TOOLCHAIN_FILE={self._tools / 'toolchain.cmake'}",
+            f"-DCMAKE_MAKE_PROGRAM={lab.tool('ninja')}",
+            f"-DPython_EXECUTABLE={sys.executable}",
+            f"-DSKBUILD_PROJECT_VERSION={version}",
+            *options,
+            env=env,
+        )
+        lab.run(cmake, "--build", out, env=env)
+        lab.run(cmake, "--install", out, "--prefix", self.site, env=env)
+        shutil.copytree(
+            project / "python",
+            self.site,
+            dirs_exist_ok=True,
+            ignore=shutil.ignore_patterns("__pycache__"),
+        )
+
+    def build_extension(self, project: Path, version: str, abi: str = "3.9") -> None:
+        """Build a project with an extension module of the stable ABI."""
+        options = [
+            "-DSKBUILD_SABI_COMPONENT=Development.SABIModule",
+            f"-DSKBUILD_SABI_VERSION={abi}",
+            f"-DPython_INCLUDE_DIR={self._python_headers()}",
+        ]
+        # CMake before 3.26 knows no stable ABI; the build back end brings a FindPython that does.
+        find_python = importlib.util.find_spec("scikit_build_core.resources.find_python")
+        assert find_python is not None
+        assert find_python.origin is not None
+        options.append(f"-DCMAKE_MODULE_PATH={Path(find_python.origin).parent}")
+        if self.target.system == "Windows":
+            library = self._python_import_library()
+            options += [f"-DPython_LIBRARY={library}", f"-DPython_SABI_LIBRARY={library}"]
+        self.build(project, version, *options)
+
+    def _python_headers(self) -> Path:
+        headers = self.folder / "python-headers"
+        if not headers.exists():
+            shutil.copytree(sysconfig.get_path("include"), headers)
+            if self.target.system == "Windows":
+                (headers / "pyconfig.h").write_text(WINDOWS_PYCONFIG, encoding="utf-8")
+        return headers
+
+    def _python_import_library(self) -> Path:
+        library = self.folder / "python3.lib"
+        definition = library.with_suffix(".def")
+        names = [*PYTHON_FUNCTIONS, *(f"{name} DATA" for name in PYTHON_DATA)]
+        definition.write_text("\n".join(["LIBRARY python3.dll", "EXPORTS", *names, ""]), "utf-8")
+        machine = {"AMD64": "i386:x86-64", "ARM64": "arm64"}[self.target.processor]
+        lab.run(str(zig()), "dlltool", "-m", machine, "-d", definition, "-l", library)
+        return library
+
+
+def build_pair(target: Target, folder: Path, language: str = "c", **answers: str) -> Path:
+    """Generate a pair and build it for a target; return the folder that holds both packages."""
+    cross = Cross(target, folder)
+    generated = lab.generate(folder, language=language, **answers)
+    provider = answers.get("provider_name", "libfoo")
+    cross.build(generated / provider, "1.0.0")
+    cross.build_extension(generated / answers.get("extension_name", "foo-ext"), "1.0.0")
+    return cross.site
+
+
+def build_reference(target: Target, folder: Path) -> Path:
+    """Build native-zlib and native-libpng for a target; return the folder that holds both.
+
+    Raises:
+        upstream_sources.SourcesError: upstream's sources cannot be had.
+    """
+    cross = Cross(target, folder)
+    for name in ("zlib", "libpng"):
+        upstream_sources.provide(name)
+        project = lab.ROOT / "reference-packages" / name
+        facts = json.loads(lab.run(sys.executable, project / "fetch_source.py", "--facts"))
+        cross.build(project, facts["version"])
+    return cross.site
+
+
+def pack(site: Path, package: str, version: str, tag: str, out: Path) -> Path:
+    """Pack one package of a folder into a wheel."""
+    out.mkdir(parents=True, exist_ok=True)
+    wheel = out / f"{package}-{version}-{tag}.whl"
+    info = f"{package}-{version}.dist-info"
+    texts = {
+        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {package}\nVersion: {version}\n",
+        f"{info}/WHEEL": f"Wheel-Version: 1.0\nRoot-Is-Purelib: false\nTag: {tag}\n",
+    }
+    contents = {name: text.encode() for name, text in texts.items()}
+    for path in sorted((site / package).rglob("*")):
+        if path.is_file():
+            contents[path.relative_to(site).as_posix()] = path.read_bytes()
+    record = [f"{info}/RECORD,,\n"]
+    with zipfile.ZipFile(wheel, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in contents.items():
+            archive.writestr(name, content)
+            digest = base64.urlsafe_b64encode(hashlib.sha256(content).digest()).decode()
+            record.append(f"{name},sha256={digest.rstrip('=')},{len(content)}\n")
+        archive.writestr(f"{info}/RECORD", "".join(record))
+    return wheel
+
+
+def literals(file: Path) -> dict[str, object]:
+    """Return what a file that the build wrote says; it is plain Python literals."""
+    return runpy.run_path(str(file))
+
+
+def files(folders: Iterable[Path]) -> Mapping[str, bytes]:
+    """Return the content of every file below some folders, by path."""
+    return {
+        str(file): file.read_bytes()
+        for folder in folders
+        for file in sorted(folder.rglob("*"))
+        if file.is_file()
+    }

@@ -1,0 +1,204 @@
+"""What the binaries for every platform say, built from the projects' own CMakeLists.txt."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Callable
+
+import lab
+import pytest
+from platforms import binary, cross
+
+
+@dataclass(frozen=True)
+class Library:
+    """A provider's library: its package, the stem of its names, its ABI, and what it may export."""
+
+    package: str
+    stem: str
+    abi: str
+    exports: str
+    # The package whose binary was linked against it; of a library its stem and ABI, too.
+    consumer: str = ""
+    consumer_stem: str = ""
+    consumer_abi: str = ""
+
+
+# zig links libc++ into each file, whose operators new and delete are seen whatever is hidden.
+OPERATORS = r"_Z[nd][awl]\w+"
+CXX = rf"foo_version|_Z\w*3foo\w*|{OPERATORS}"
+LIBRARIES = {
+    "c": (Library("libfoo", "libfoo__foo", "1", r"foo_(square|version)", "foo_ext"),),
+    "cxx": (Library("libfoo", "libfoo__foo", "1", CXX, "foo_ext"),),
+    "reference": (
+        Library(
+            *("native_zlib", "native_zlib__z", "1", r"z_[a-z]\w*"),
+            *("native_libpng", "native_libpng__png", "1.6"),
+        ),
+        Library("native_libpng", "native_libpng__png", "1.6", r"native_png_[a-z]\w*"),
+    ),
+}
+# What every system has, and what is not ours to ship; python3.dll is the interpreter.
+SYSTEM = {
+    "Linux": r"(libc|libm|libdl|libpthread)\.so\.6?|libc\.so|ld-linux.*|lib(dl|pthread)\.so\.[02]",
+    "Darwin": r"/usr/lib/libSystem\.B\.dylib",
+    "Windows": r"(?i)(kernel32|ntdll|advapi32|python3)\.dll|api-ms-win-crt-.*\.dll",
+}
+MACHINES = {
+    "linux-x86_64": "X86_64",
+    "linux-aarch64": "AARCH64",
+    "musl-x86_64": "X86_64",
+    "macos-x86_64": "X86_64",
+    "macos-arm64": "ARM64",
+    "windows-x86_64": "AMD64",
+    "windows-arm64": "ARM64",
+}
+
+Built = Callable[[str, str], Path]
+BINARIES = (".so", ".dylib", ".dll", ".pyd")
+
+
+def binaries(site: Path) -> list[Path]:
+    """Return every binary of the packages, the import libraries not counted."""
+    return [
+        file for file in sorted(site.rglob("*")) if file.suffix in BINARIES or ".so." in file.name
+    ]
+
+
+# zig compiles libc++ for each target at first, two minutes each; these have what differs in C++.
+CXX_TARGETS = ("linux-x86_64", "macos-x86_64", "macos-arm64")
+CASES = [
+    (target, what)
+    for what in LIBRARIES
+    for target in (CXX_TARGETS if what == "cxx" else cross.TARGETS)
+]
+
+
+@pytest.fixture(params=CASES, ids="-".join)
+def case(request: pytest.FixtureRequest, built: Built) -> tuple[str, str, Path]:
+    """A target, what was built for it, and the folder with that."""
+    target, what = request.param
+    return target, what, built(target, what)
+
+
+def test_names(case: tuple[str, str, Path]) -> None:
+    """The file's name, the binary's own, the manifest's and what consumers record are one."""
+    name, what, site = case
+    target = cross.TARGETS[name]
+    for library in LIBRARIES[what]:
+        file = site / library.package / "lib" / target.file(library.stem, library.abi)
+        runtime_name = target.runtime_name(library.stem, library.abi)
+        assert binary.read(file).runtime_name == runtime_name
+        manifest = cross.literals(site / library.package / "_native_libs.py")
+        assert isinstance(manifest["LIBRARIES"], dict)
+        ((short, facts),) = manifest["LIBRARIES"].items()
+        assert library.stem == f"{library.package}__{short}"
+        assert facts["file"] == f"lib/{file.name}"
+        assert facts["runtime_name"] == runtime_name
+        if facts["probe_symbol"]:
+            assert facts["probe_symbol"] in binary.read(file).exports
+        if not library.consumer:
+            continue
+        other = site / library.consumer / target.extension
+        if library.consumer_stem:
+            leaf = target.file(library.consumer_stem, library.consumer_abi)
+            other = site / library.consumer / "lib" / leaf
+        assert binary.read(other).needs(library.package) == {runtime_name}
+        record = cross.literals(site / library.consumer / "_native_requires.py")
+        assert library.package in str(record["REQUIRES"])
+
+
+def test_every_needed_name_is_a_providers_or_the_systems(case: tuple[str, str, Path]) -> None:
+    name, what, site = case
+    target = cross.TARGETS[name]
+    ours = {target.runtime_name(library.stem, library.abi) for library in LIBRARIES[what]}
+    for file in binaries(site):
+        others = binary.read(file).needed - ours
+        assert not [n for n in others if not re.fullmatch(SYSTEM[target.system], n)], file
+
+
+def test_no_folder_of_the_build_is_in_any_file(case: tuple[str, str, Path]) -> None:
+    _, _, site = case
+    private = (str(site.parent), str(lab.ROOT), str(Path.home()))
+    for file, content in cross.files([site]).items():
+        assert not [folder for folder in private if folder.encode() in content], file
+
+
+def test_no_search_path_but_the_anchors(case: tuple[str, str, Path]) -> None:
+    _, _, site = case
+    for file in binaries(site):
+        expected = ("$ORIGIN",) if file.stem.endswith("-anchor") else ()
+        assert binary.read(file).search_paths == expected, file
+
+
+def test_no_symbolic_links_and_no_second_file(case: tuple[str, str, Path]) -> None:
+    name, what, site = case
+    assert not [file for file in site.rglob("*") if file.is_symlink()]
+    count = len(LIBRARIES[what]) * (2 if cross.TARGETS[name].is_musl else 1)
+    assert len(binaries(site)) == count + (what != "reference")
+
+
+def test_anchor_on_musl_and_only_there(case: tuple[str, str, Path]) -> None:
+    name, what, site = case
+    for library in LIBRARIES[what]:
+        manifest = cross.literals(site / library.package / "_native_libs.py")
+        assert isinstance(manifest["LIBRARIES"], dict)
+        ((_, facts),) = manifest["LIBRARIES"].items()
+        anchors = list((site / library.package / "lib").glob("*anchor*"))
+        if not cross.TARGETS[name].is_musl:
+            assert (facts["anchor"], anchors) == ("", [])
+            continue
+        assert anchors == [site / library.package / facts["anchor"]]
+        anchor = binary.read(anchors[0])
+        assert anchor.runtime_name == ""
+        assert facts["runtime_name"] in anchor.needed
+
+
+def test_exports_are_the_librarys_own(case: tuple[str, str, Path]) -> None:
+    name, what, site = case
+    for library in LIBRARIES[what]:
+        file = cross.TARGETS[name].file(library.stem, library.abi)
+        exports = binary.read(site / library.package / "lib" / file).exports
+        assert exports
+        assert not sorted(e for e in exports if not re.fullmatch(library.exports, e))
+    if what != "reference":
+        extension = binary.read(site / "foo_ext" / cross.TARGETS[name].extension)
+        assert {e for e in extension.exports if not re.fullmatch(OPERATORS, e)} == {"PyInit__ext"}
+
+
+@pytest.mark.parametrize("target", [name for name in cross.TARGETS if name != "linux-x86_64"])
+def test_every_platform_exports_the_same(built: Built, target: str) -> None:
+    """But for what zlib has on Windows only, and three constants that it marks for no DLL."""
+    but = {"z_gzopen_w", "z_errmsg", "z_deflate_copyright", "z_inflate_copyright"}
+    but = but if target.startswith("windows") else set()
+    for library in LIBRARIES["reference"]:
+        here, there = (
+            binary.read(
+                built(name, "reference")
+                / library.package
+                / "lib"
+                / cross.TARGETS[name].file(library.stem, library.abi)
+            ).exports
+            for name in ("linux-x86_64", target)
+        )
+        assert here ^ there <= but
+
+
+def test_machine_and_oldest_system(case: tuple[str, str, Path]) -> None:
+    name, _, site = case
+    for file in binaries(site):
+        facts = binary.read(file)
+        assert facts.machine == MACHINES[name]
+        if cross.TARGETS[name].system == "Darwin":
+            assert facts.minimum == (11, 0)
+        elif not cross.TARGETS[name].is_musl:
+            assert facts.minimum <= (2, 17)
+
+
+@pytest.mark.parametrize("what", LIBRARIES)
+def test_apple_silicon_takes_only_what_is_signed(built: Built, what: str) -> None:
+    found = binaries(built("macos-arm64", what))
+    assert found
+    assert all(binary.read(file).is_signed for file in found)

@@ -1,0 +1,46 @@
+"""Run a Windows CPython under Wine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import lab
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def windows_path(path: Path) -> str:
+    """Return a path of this machine as Wine's programs name it."""
+    return "Z:" + str(path).replace("/", "\\")
+
+
+@dataclass(frozen=True)
+class Wine:
+    """Wine's program, a Windows python.exe, and the folder where Wine keeps its C: drive."""
+
+    program: str
+    python: Path
+    prefix: Path
+
+    def run(self, code: str, *paths: Path, fails: bool = False, **env: str) -> str:
+        """Run code with these folders on sys.path, and return all it printed.
+
+        The embeddable Python ignores PYTHONPATH, and Wine dies of `import platform` (platform-lab.md).
+        """
+        folders = [windows_path(path) for path in paths]
+        said = lab.run(
+            *(self.program, self.python, "-X", "utf8", "-c"),
+            f"import sys; sys.path[:0] = {folders!r}\n{code}",
+            env={
+                "WINEPREFIX": str(self.prefix),
+                "WINEDEBUG": "-all",
+                # No dialog about what Wine could install.
+                "WINEDLLOVERRIDES": "mscoree=;mshtml=",
+                "LC_ALL": "C.UTF-8",
+                **env,
+            },
+            fails=fails,
+        )
+        return said.replace("\r\n", "\n")
