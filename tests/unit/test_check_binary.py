@@ -18,6 +18,8 @@ def machines_elf_files() -> list[Path]:
     """Return libraries of the interpreter and of what is installed beside it: all kinds of linkers."""
     folders = (sysconfig.get_path("platlib"), sysconfig.get_config_var("DESTSHARED"))
     found = [path for folder in folders for path in sorted(Path(folder).rglob("*.so*"))]
+    # delocate's own test data are Mach-O files of that name.
+    found = [path for path in found if path.is_file() and path.read_bytes()[:4] == b"\x7fELF"]
     return [p for p in found if p.is_file() and p.stat().st_size < 3 << 20][::4][:40]
 
 
