@@ -88,11 +88,12 @@ def regenerate(session: nox.Session) -> None:
 @nox.session
 def wheels(session: nox.Session) -> None:
     """Build, repair and test the reference packages with cibuildwheel (Linux: docker or podman)."""
-    session.install("--retries", "10", "cibuildwheel>=3.2", "pytest")
+    session.install("--retries", "10", "cibuildwheel>=3.2", "pytest", "./loader[tools]")
     session.run("python", "tests/upstream_sources.py")
     dist = ROOT / "dist"
     shutil.rmtree(dist, ignore_errors=True)
     session.run("python", "reference-packages/build_wheels.py", str(dist), *session.posargs)
+    session.run("native-lib", "check", str(dist))
     session.install("--no-index", "--force-reinstall", "--find-links", str(dist), "minipng")
     tests = [str(folder) for folder in PACKAGES.glob("*/tests")]
     session.run("pytest", "--import-mode=importlib", *tests)

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING
 
 import upstream_sources
 from cookiecutter.main import cookiecutter
+from native_lib.check.read_wheel import read_wheel
+from native_lib.check.run import check
 from packaging.version import Version
 
 if TYPE_CHECKING:
@@ -105,8 +107,9 @@ def build(
     kind: str = "wheel",
     env: Mapping[str, str] | None = None,
     settings: Sequence[str] = (),
+    is_right: bool = True,
 ) -> Path:
-    """Build a project in isolation and return the wheel or sdist.
+    """Build a project in isolation, check it, and return the wheel or sdist.
 
     Args:
         project: its folder.
@@ -115,6 +118,7 @@ def build(
         kind: ``wheel`` or ``sdist``.
         env: what to add to the build's environment.
         settings: scikit-build-core's, as ``name=value``.
+        is_right: whether `native-lib check` must find no error in what is then in `out`.
     """
     out.mkdir(parents=True, exist_ok=True)
     before = set(out.iterdir())
@@ -124,7 +128,17 @@ def build(
     uv(*command, project, env=env)
     suffix = ".whl" if kind == "wheel" else ".tar.gz"
     (built,) = (path for path in set(out.iterdir()) - before if path.name.endswith(suffix))
+    if is_right:
+        check_wheels(out)
     return built
+
+
+def check_wheels(*wheels: Path) -> None:
+    """Raise a CommandError if `native-lib check` finds errors in wheels, or folders of them."""
+    report = check(wheels, read_wheel)
+    errors = [(rule.id, found) for rule, found in report.findings if rule.severity == "error"]
+    if errors or report.unusable:
+        raise CommandError(f"native-lib check: {errors} {report.unusable}")
 
 
 def _only(wheels: Path) -> list[str]:

@@ -11,6 +11,7 @@ import build_wheels
 import elf
 import lab
 import pytest
+from native_lib.check.run import check
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -83,6 +84,11 @@ def test_wheels_install_without_an_index_and_pass_their_tests(
     options = ("-q", "-p", "no:cacheprovider", "--import-mode=importlib")
     lab.run(env.python, "-m", "pytest", *options, *tests)
     assert "shared: one libpng" in lab.run(env.python, "-m", "minipng", "--libraries")
+
+
+def test_native_lib_finds_nothing(repaired: dict[str, Path]) -> None:
+    report = check(list(repaired.values()))
+    assert (report.findings, report.unusable) == ((), ())
 
 
 def test_stable_abi_is_kept(repaired: dict[str, Path]) -> None:

@@ -8,13 +8,17 @@ import struct
 import subprocess
 import sys
 import zipfile
+from contextlib import closing
 from typing import TYPE_CHECKING, Callable
 
 import lab
 import pytest
 import wheels
 from native_lib.check import report as reporting
+from native_lib.check.apart import Apart
 from native_lib.check.rule import ERROR, Finding, Rule
+from native_lib.check.run import check
+from native_lib.check.wheel import UnusableError
 from native_lib.cli import main
 
 if TYPE_CHECKING:
@@ -261,7 +265,8 @@ import random, resource, sys, time, zipfile, pathlib
 resource.setrlimit(resource.RLIMIT_AS, (2 << 30, 2 << 30))
 from native_lib.check.binary import CorruptBinaryError
 from native_lib.check.read import read_binary
-from native_lib.check.run import check
+from native_lib.check.read_wheel import read_wheel
+from native_lib.check.wheel import UnusableError
 
 source, seconds = pathlib.Path(sys.argv[1]), float(sys.argv[2])
 whole, chance = source.read_bytes(), random.Random(source.suffix)
@@ -278,7 +283,10 @@ while time.monotonic() < until:
     began = time.monotonic()
     if source.suffix == ".whl":
         scratch.write_bytes(damaged)
-        refused += bool(check([scratch]).unusable)
+        try:
+            read_wheel(scratch)
+        except UnusableError:
+            refused += 1
     else:
         try:
             read_binary("lib" + source.suffix, bytes(damaged))
@@ -304,6 +312,59 @@ def fuzz(source: Path, seconds: float) -> None:
     assert tries > 20
     assert 0 < refused < tries
     assert longest < 10
+
+
+def test_what_ends_the_parser_does_not_end_the_command(
+    elf: wheels.Elf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The library that reads binaries is C++; what its next fault is nobody knows."""
+    fatal = tmp_path / "fatal"
+    fatal.mkdir()
+    (fatal / "lief.py").write_text("import os; os.abort()", encoding="utf-8")
+    wheel = elf.provider(tmp_path)
+    monkeypatch.syspath_prepend(fatal)
+    report = check([wheel, tmp_path / "no-wheel.whl"])
+    monkeypatch.undo()
+    assert [reason for _, reason in report.unusable] == [
+        "cannot be read: it ended the parser (exit status -6)"
+    ] * 2
+    assert check([wheel]).checked == (wheel,)
+
+
+def test_a_wheel_after_one_that_ends_the_parser(elf: wheels.Elf, tmp_path: Path) -> None:
+    wheel = elf.provider(tmp_path)
+    with closing(Apart()) as apart:
+        assert apart.read(wheel).distribution == "libfoo"
+        assert apart._process is not None
+        apart._process.kill()
+        apart._process.join()
+        with pytest.raises(UnusableError, match=r"it ended the parser \(exit status -9\)"):
+            apart.read(wheel)
+        assert apart.read(wheel).distribution == "libfoo"
+
+
+def test_reading_that_never_ends(
+    elf: wheels.Elf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow = tmp_path / "slow"
+    slow.mkdir()
+    (slow / "lief.py").write_text("import time; time.sleep(100)", encoding="utf-8")
+    monkeypatch.syspath_prepend(slow)
+    monkeypatch.setattr("native_lib.check.apart._SECONDS", 0.2)
+    ((_, reason),) = check([elf.provider(tmp_path)]).unusable
+    assert reason == "cannot be read: not done after 0.2 seconds"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux bounds a process's memory")
+def test_reading_that_takes_all_memory(
+    elf: wheels.Elf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    greedy = tmp_path / "greedy"
+    greedy.mkdir()
+    (greedy / "lief.py").write_text("class ELF: pass\nbytes(3 << 30)", encoding="utf-8")
+    monkeypatch.syspath_prepend(greedy)
+    ((_, reason),) = check([elf.provider(tmp_path)]).unusable
+    assert reason == "cannot be read: it takes more memory than wheels do"
 
 
 def test_fuzzed_elf(elf: wheels.Elf, tmp_path: Path) -> None:

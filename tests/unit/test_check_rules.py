@@ -12,6 +12,7 @@ import lab
 import lief
 import pytest
 import wheels
+from native_lib.check.read_wheel import read_wheel
 from native_lib.check.rules import RULES
 from native_lib.check.run import check
 
@@ -238,7 +239,7 @@ def test_rule(rule: str, elf: wheels.Elf, tmp_path: Path) -> None:
         folder = tmp_path / str(broken)
         folder.mkdir()
         CASES[rule](elf, folder, broken)
-        report = check([folder])
+        report = check([folder], read_wheel)
         found = findings(report, rule)
         assert len(found) == broken, report.findings
         if not broken:
@@ -308,7 +309,7 @@ def test_rule_of_other_platforms(
         folder = tmp_path / str(broken)
         folder.mkdir()
         FOREIGN_CASES[rule](foreign_binaries, folder, broken)
-        report = check([folder])
+        report = check([folder], read_wheel)
         assert len(findings(report, rule)) == broken, report.findings
         if not broken:
             assert errors(report) == []
@@ -334,7 +335,7 @@ def test_set_on_macos_and_windows(
             tag=f"cp311-abi3-{tag}",
             requires=[bound] if bound else [],
         )
-    report = check([tmp_path])
+    report = check([tmp_path], read_wheel)
     assert len(findings(report, "requirement-missing")) == 2 * broken
     if not broken:
         assert errors(report) == []
@@ -350,7 +351,7 @@ def test_symbol_missing_on_windows(foreign_binaries: foreign.Foreign, tmp_path: 
     wheels.make_wheel(
         tmp_path, "foo-ext", files, tag="cp311-abi3-win_amd64", requires=["libfoo>=1,<2"]
     )
-    (found,) = findings(check([tmp_path]), "symbol-missing")
+    (found,) = findings(check([tmp_path], read_wheel), "symbol-missing")
     assert f"needs foo_one, which {foreign.DLL} of libfoo 1.0.0 does not export" in found
 
 
@@ -362,7 +363,7 @@ def test_copy_under_a_mangled_name(elf: wheels.Elf, tmp_path: Path) -> None:
     name = "libfoo__foo-0a1b2c3d.so.1"
     copy = elf.library(soname=name, source="int stripped(void) { return 1; }\n")
     elf.consumer(tmp_path, more={f"foo_ext.libs/{name}": copy})
-    (found,) = findings(check([tmp_path]), "library-copied")
+    (found,) = findings(check([tmp_path], read_wheel), "library-copied")
     assert name in found
 
 
@@ -381,7 +382,7 @@ def test_symbol_versions(elf: wheels.Elf, tmp_path: Path, version: str) -> None:
         wheels.EXTENSION, elf.folder / "_ext.so", str(elf.folder / "versioned.so"), "-nostdlib"
     ).read_bytes()
     elf.consumer(tmp_path, extension)
-    found = findings(check([tmp_path]), "symbol-missing")
+    found = findings(check([tmp_path], read_wheel), "symbol-missing")
     assert len(found) == (version != "FOO_1")
     assert all("needs foo_one@FOO_2" in line for line in found)
 
@@ -389,26 +390,26 @@ def test_symbol_versions(elf: wheels.Elf, tmp_path: Path, version: str) -> None:
 def test_c_libraries_differ(elf: wheels.Elf, tmp_path: Path) -> None:
     elf.provider(tmp_path, elf.library("-Wl,--no-as-needed", musl(elf), "-Wl,-rpath,$ORIGIN"))
     elf.consumer(tmp_path, elf.extension("-lc"))
-    (found,) = findings(check([tmp_path]), "provider-platform")
+    (found,) = findings(check([tmp_path], read_wheel), "provider-platform")
     assert found.endswith("musl")
 
 
 def test_bound_that_admits_what_is_too_old(elf: wheels.Elf, tmp_path: Path) -> None:
     elf.consumer(tmp_path, bound="libfoo<2")
-    (found,) = findings(check([tmp_path]), "requirement-bound")
+    (found,) = findings(check([tmp_path], read_wheel), "requirement-bound")
     assert "admits 0.99" in found
 
 
 def test_bound_of_a_consumer_without_a_record(elf: wheels.Elf, tmp_path: Path) -> None:
     elf.provider(tmp_path)
     elf.consumer(tmp_path, bound="libfoo", record=False)
-    (found,) = findings(check([tmp_path]), "requirement-bound")
+    (found,) = findings(check([tmp_path], read_wheel), "requirement-bound")
     assert "admits 2" in found
 
 
 def test_plain_name_of_a_recorded_provider_is_a_note(elf: wheels.Elf, tmp_path: Path) -> None:
     elf.consumer(tmp_path, elf.extension(soname="libfoo.so.1"))
-    report = check([tmp_path])
+    report = check([tmp_path], read_wheel)
     assert errors(report) == []
     assert len(findings(report, "provider-absent")) == 1
 
@@ -419,7 +420,7 @@ def test_symlink_in_a_wheel(elf: wheels.Elf, tmp_path: Path) -> None:
         link = zipfile.ZipInfo("libfoo/lib/libfoo.so")
         link.external_attr = 0o120777 << 16
         archive.writestr(link, wheels.NAME)
-    (found,) = findings(check([tmp_path]), "library-twice")
+    (found,) = findings(check([tmp_path], read_wheel), "library-twice")
     assert "is a symlink" in found
 
 
@@ -429,6 +430,6 @@ def test_wheels_of_several_platforms_in_one_folder(
     elf.provider(tmp_path)
     elf.consumer(tmp_path)
     macos_provider(tmp_path, foreign_binaries.macos_arm64, tag="macosx_11_0_arm64")
-    assert errors(check([tmp_path])) == []
+    assert errors(check([tmp_path], read_wheel)) == []
     (tmp_path / f"libfoo-1.0.0-{wheels.LINUX}.whl").unlink()
-    assert len(findings(check([tmp_path]), "provider-platform")) == 1
+    assert len(findings(check([tmp_path], read_wheel), "provider-platform")) == 1

@@ -4,4 +4,6 @@ import sys
 
 from native_lib.cli import main
 
-sys.exit(main())
+# Processes of `native-lib check` import this module, too.
+if __name__ == "__main__":
+    sys.exit(main())

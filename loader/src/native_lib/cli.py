@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import shlex
 import sys
 from pathlib import Path
@@ -98,18 +99,24 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _has_tools(command: str) -> bool:
+    """Tell whether the extra `tools` is installed; say what is missing if not."""
+    for name in ("lief", "packaging", "rich"):
+        if importlib.util.find_spec(name) is None:
+            print(
+                f"native-lib: {command} needs {name}, of the extra `tools`: "
+                "python -m pip install 'native-lib-loader[tools]'",
+                file=sys.stderr,
+            )
+            return False
+    return True
+
+
 def _check(options: argparse.Namespace) -> int:
-    try:
-        from native_lib.check.run import run
-    except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] not in ("lief", "rich", "packaging"):
-            raise
-        print(
-            f"native-lib: check needs {error.name}, of the extra `tools`: "
-            "python -m pip install 'native-lib-loader[tools]'",
-            file=sys.stderr,
-        )
+    if not _has_tools("check"):
         return 2
+    from native_lib.check.run import run
+
     return run(options.paths, options.format)
 
 

@@ -6,9 +6,9 @@ import re
 from typing import TYPE_CHECKING
 
 from packaging.utils import canonicalize_name
-from packaging.version import Version
 
 from native_lib.check import links
+from native_lib.check.compatibility import incompatible, next_incompatible
 from native_lib.check.rule import ERROR, NOTE, Finding, Rule, WheelSet
 from native_lib.check.system import has_versions_throughout
 
@@ -16,13 +16,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from packaging.specifiers import SpecifierSet
+    from packaging.version import Version
 
     from native_lib.check.binary import Binary, Import
     from native_lib.check.links import Link
     from native_lib.check.wheel import Wheel
 
-# How many release numbers must be the same; see docs/reference/files.md.
-_SAME = {"SameMajorVersion": 1, "SameMinorVersion": 2, "ExactVersion": 3}
 # What repair tools put into a copy's name: libz-1a2b3c4d.so.1, zlib1-<32 digits>.dll.
 _MANGLED = re.compile(r"-[0-9a-f]{8,64}(?=\.)")
 # The part of a provider's symbols that makes a file a copy of it: versions differ in a few.
@@ -89,7 +88,7 @@ def requirement_bound(wheels: WheelSet) -> Iterator[Finding]:
             requirement = wheel.requirement(required.distribution)
             if requirement is None:
                 continue
-            for version in _incompatible(required.version, required.compatibility):
+            for version in incompatible(required.version, required.compatibility):
                 if requirement.specifier.contains(version):
                     yield Finding(
                         *(wheel.path.name, required.path, str(requirement)),
@@ -105,7 +104,7 @@ def requirement_bound(wheels: WheelSet) -> Iterator[Finding]:
             continue
         for provider, _ in link.answers:
             for manifest in provider.manifests:
-                newer = _next(manifest.version, manifest.compatibility)
+                newer = next_incompatible(manifest.version, manifest.compatibility)
                 if _admits_newer(requirement.specifier, newer):
                     yield _at(
                         link,
@@ -116,28 +115,6 @@ def requirement_bound(wheels: WheelSet) -> Iterator[Finding]:
 
 def _admits_newer(specifier: SpecifierSet, newer: Version) -> bool:
     return specifier.contains(newer) or specifier.contains(f"{newer.major + 7}.0")
-
-
-def _next(version: Version, compatibility: str) -> Version:
-    """Return the first release that is newer and incompatible."""
-    release = [*version.release, 0, 0][: _SAME.get(compatibility, 3)]
-    release[-1] += 1
-    return Version(".".join(map(str, release)))
-
-
-def _incompatible(version: Version, compatibility: str) -> Iterator[Version]:
-    """Return versions that a consumer's loader refuses: too new, and too old."""
-    newer = _next(version, compatibility)
-    yield newer
-    yield Version(f"{newer}.0.1")
-    yield Version(f"{newer.major + 7}.0")
-    major, minor, micro = [*version.release, 0, 0][:3]
-    if micro:
-        yield Version(f"{major}.{minor}.{micro - 1}")
-    if minor:
-        yield Version(f"{major}.{minor - 1}.99")
-    if major:
-        yield Version(f"{major - 1}.99")
 
 
 def provider_version(wheels: WheelSet) -> Iterator[Finding]:

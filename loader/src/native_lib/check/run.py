@@ -3,26 +3,29 @@
 from __future__ import annotations
 
 import sys
+from contextlib import closing
 from typing import TYPE_CHECKING
 
+from native_lib.check.apart import Apart
 from native_lib.check.report import FORMATS, Report, printable
 from native_lib.check.rule import WheelSet
 from native_lib.check.rules import RULES
 from native_lib.check.sdist import Sdist, read_sdist
-from native_lib.check.wheel import UnusableError, Wheel, read_wheel
+from native_lib.check.wheel import UnusableError, Wheel
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
 _SDIST = ".tar.gz"
 
 
-def check(paths: Sequence[Path]) -> Report:
+def check(paths: Sequence[Path], read: Callable[[Path], Wheel] | None = None) -> Report:
     """Check files together.
 
     Args:
         paths: wheels, sdists, and folders of them.
+        read: reads a wheel, or raises UnusableError; by default in a process apart.
 
     Returns:
         What was found, and what could not be used.
@@ -30,16 +33,17 @@ def check(paths: Sequence[Path]) -> Report:
     wheels: list[Wheel] = []
     sdists: list[Sdist] = []
     unusable: list[tuple[Path, str]] = []
-    for path in dict.fromkeys(file for given in paths for file in _files(given)):
-        try:
-            if path.is_dir():
-                raise UnusableError("no wheel in this folder")
-            if path.name.endswith(_SDIST):
-                sdists.append(read_sdist(path))
-            else:
-                wheels.append(read_wheel(path))
-        except UnusableError as error:
-            unusable.append((path, printable(str(error))))
+    with closing(Apart()) as apart:
+        for path in dict.fromkeys(file for given in paths for file in _files(given)):
+            try:
+                if path.is_dir():
+                    raise UnusableError("no wheel in this folder")
+                if path.name.endswith(_SDIST):
+                    sdists.append(read_sdist(path))
+                else:
+                    wheels.append((read or apart.read)(path))
+            except UnusableError as error:
+                unusable.append((path, printable(str(error))))
     together = WheelSet(tuple(wheels), tuple(sdists))
     # Slices of a universal binary and versions of a provider may say the same.
     findings = dict.fromkeys((rule, found) for rule in RULES for found in rule.find(together))

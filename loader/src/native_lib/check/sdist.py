@@ -7,7 +7,8 @@ import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from native_lib.check.wheel import MAX_FILE, MAX_FILES, MAX_RATIO, MAX_TOTAL, UnusableError
+from native_lib.check.bombs import MAX_FILE, MAX_FILES, MAX_RATIO, MAX_TOTAL
+from native_lib.check.wheel import UnusableError
 
 if TYPE_CHECKING:
     from pathlib import Path

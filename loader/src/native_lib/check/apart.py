@@ -1,0 +1,103 @@
+"""Read wheels in a process apart: what ends a parser of binaries must not end the command."""
+
+from __future__ import annotations
+
+import multiprocessing
+import sys
+from typing import TYPE_CHECKING
+
+from native_lib.check.wheel import UnusableError, Wheel
+
+if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
+    from pathlib import Path
+
+# The largest wheels in use, of more than a gigabyte, take a tenth of it.
+_SECONDS = 600
+# Unpacked three times over, once more in the parser, and the interpreter.
+_MEMORY, _MEMORY_OF_SIZE = 2 << 30, 20
+
+
+class Apart:
+    """A process that reads one wheel after the other, and is replaced when one ends it."""
+
+    def __init__(self) -> None:
+        self._process: multiprocessing.process.BaseProcess | None = None
+
+    def close(self) -> None:
+        """End the process; the next wheel would start another."""
+        self._end()
+
+    def read(self, path: Path) -> Wheel:
+        """Read a wheel; see `read_wheel`.
+
+        Raises:
+            UnusableError: as `read_wheel` does, and where reading ends the process or never ends.
+        """
+        if self._process is None:
+            self._start()
+        try:
+            self._pipe.send(path)
+            if not self._pipe.poll(_SECONDS):
+                self._end()
+                raise UnusableError(f"cannot be read: not done after {_SECONDS} seconds")
+            result = self._pipe.recv()
+        except (EOFError, OSError):
+            raise UnusableError(f"cannot be read: it ended the parser ({self._end()})") from None
+        if isinstance(result, UnusableError):
+            raise result
+        assert isinstance(result, Wheel)
+        return result
+
+    def _start(self) -> None:
+        # A fork would take the command's threads' locks with it, and is not to be had on Windows.
+        context = multiprocessing.get_context("spawn")
+        self._pipe, theirs = context.Pipe()
+        self._process = context.Process(target=_serve, args=(theirs,), daemon=True)
+        self._process.start()
+        theirs.close()
+
+    def _end(self) -> str:
+        """End the process and say how it ended."""
+        process, self._process = self._process, None
+        if process is None:
+            return ""
+        self._pipe.close()
+        process.join(0.5)
+        process.kill()
+        process.join()
+        return f"exit status {process.exitcode}"
+
+
+def _serve(pipe: Connection) -> None:
+    """Read what is asked for until nobody asks."""
+    while True:
+        try:
+            path = pipe.recv()
+        except EOFError:
+            return
+        try:
+            _bound_memory(path)
+            # Here, and not in the command's process: the parser takes most of a second to import.
+            from native_lib.check.read_wheel import read_wheel
+
+            pipe.send(read_wheel(path))
+        except UnusableError as error:
+            pipe.send(error)
+        except MemoryError:
+            pipe.send(UnusableError("cannot be read: it takes more memory than wheels do"))
+
+
+def _bound_memory(path: Path) -> None:
+    """Let reading fail rather than fill the machine, where the system has such a limit."""
+    if sys.platform == "linux":
+        import resource
+
+        try:
+            size = path.stat().st_size
+        except OSError:
+            return  # reading says why
+        _, most = resource.getrlimit(resource.RLIMIT_AS)
+        wanted = _MEMORY + _MEMORY_OF_SIZE * size
+        if most == resource.RLIM_INFINITY or wanted < most:
+            resource.setrlimit(resource.RLIMIT_AS, (wanted, most))

@@ -1,0 +1,35 @@
+"""Which versions of a provider can replace which; see docs/reference/files.md."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from packaging.version import Version
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+# How many release numbers must be the same.
+_SAME = {"SameMajorVersion": 1, "SameMinorVersion": 2, "ExactVersion": 3}
+
+
+def next_incompatible(version: Version, compatibility: str) -> Version:
+    """Return the first release that is newer and incompatible."""
+    release = [*version.release, 0, 0][: _SAME.get(compatibility, 3)]
+    release[-1] += 1
+    return Version(".".join(map(str, release)))
+
+
+def incompatible(version: Version, compatibility: str) -> Iterator[Version]:
+    """Return versions that a consumer's loader refuses: too new, and too old."""
+    newer = next_incompatible(version, compatibility)
+    yield newer
+    yield Version(f"{newer}.0.1")
+    yield Version(f"{newer.major + 7}.0")
+    major, minor, micro = [*version.release, 0, 0][:3]
+    if micro:
+        yield Version(f"{major}.{minor}.{micro - 1}")
+    if minor:
+        yield Version(f"{major}.{minor - 1}.99")
+    if major:
+        yield Version(f"{major - 1}.99")

@@ -1,0 +1,194 @@
+"""Read a wheel without unpacking it to disk."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import stat
+import struct
+import zipfile
+import zlib
+from email.parser import BytesHeaderParser
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import InvalidWheelFilename, parse_wheel_filename
+from packaging.version import InvalidVersion, Version
+
+from native_lib.check.binary import Binary, CorruptBinaryError
+from native_lib.check.bombs import MAX_FILE, MAX_FILES, MAX_RATIO, MAX_TOTAL
+from native_lib.check.read import is_binary, read_binary
+from native_lib.check.wheel import Library, Manifest, Required, UnusableError, Wheel
+from native_lib.literals import LiteralsError, read_literals
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from packaging.tags import Tag
+
+SMALL = 32 << 20
+MAX_TEXT = 16 << 20
+
+_MANIFEST, _REQUIRES = "_native_libs.py", "_native_requires.py"
+VENDORED = ("_shared_lib_manager.py", "_shared_lib_consumer.py")
+_NO_BINARIES = (".py", ".pyi", ".h", ".hpp", ".txt", ".md", ".json", ".html", ".js", ".css", ".csv")
+
+
+def read_wheel(path: Path) -> Wheel:
+    """Read a wheel.
+
+    Args:
+        path: its file.
+
+    Returns:
+        What the rules look at.
+
+    Raises:
+        UnusableError: it is no wheel, or none that is safe to read.
+    """
+    try:
+        distribution, version, _, tags = parse_wheel_filename(path.name)
+    except InvalidWheelFilename as error:
+        raise UnusableError(f"not a wheel: {error}") from error
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return _Contents(archive).wheel(path, distribution, version, tags)
+    except (OSError, zipfile.BadZipFile, zlib.error, EOFError) as error:
+        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        raise UnusableError(f"cannot be read: {reason}") from error
+    # Compression or encryption that zipfile does not know; numbers that no zip can have.
+    except (RuntimeError, ValueError, OverflowError, LookupError, struct.error) as error:
+        raise UnusableError(f"cannot be read: {error}") from error
+
+
+class _Contents:
+    """The files of an archive, which is safe to read."""
+
+    def __init__(self, archive: zipfile.ZipFile) -> None:
+        self.archive = archive
+        self.members = {
+            member.filename: member
+            for member in archive.infolist()
+            if not member.filename.endswith("/")
+        }
+        if len(self.members) > MAX_FILES:
+            raise UnusableError(f"zip bomb: {len(self.members)} files")
+        for name, member in self.members.items():
+            _check_member(name, member)
+        size = sum(member.file_size for member in self.members.values())
+        packed = sum(member.compress_size for member in self.members.values())
+        if size > MAX_TOTAL and size > MAX_RATIO * packed:
+            raise UnusableError(f"zip bomb: {size} bytes in all")
+
+    def wheel(self, path: Path, distribution: str, version: Version, tags: frozenset[Tag]) -> Wheel:
+        digests: dict[str, str] = {}
+        binaries: list[Binary] = []
+        for name in self.members:
+            if name.endswith(_NO_BINARIES):
+                continue
+            with self.archive.open(name) as file:
+                if not is_binary(head := file.read(8)):
+                    continue
+                content = head + file.read()
+            try:
+                found = read_binary(name, content)
+            except CorruptBinaryError as error:
+                raise UnusableError(f"corrupt binary {name}: {error}") from error
+            binaries += found
+            if found:
+                digests[name] = hashlib.sha256(content).hexdigest()
+        texts = [n for n in self.members if n.endswith((".cmake", ".pc"))]
+        vendored = [n for n in self.members if PurePosixPath(n).name in VENDORED]
+        return Wheel(
+            path=path,
+            distribution=distribution,
+            version=version,
+            tags=tags,
+            requirements=self._requirements(),
+            files=tuple(self.members),
+            symlinks=tuple(n for n, m in self.members.items() if stat.S_ISLNK(_mode(m))),
+            binaries=tuple(binaries),
+            digests=digests,
+            manifests=tuple(self._manifest(name) for name in self._named(_MANIFEST)),
+            requires=tuple(r for name in self._named(_REQUIRES) for r in self._requires(name)),
+            texts={name: self._text(name).decode("utf-8", "replace") for name in texts},
+            vendored={name: self._text(name) for name in vendored},
+        )
+
+    def _named(self, leaf: str) -> list[str]:
+        return [n for n in self.members if PurePosixPath(n).name == leaf]
+
+    def _text(self, name: str) -> bytes:
+        if self.members[name].file_size > MAX_TEXT:
+            raise UnusableError(f"{name} is too large for a text")
+        return self.archive.read(name)
+
+    def _requirements(self) -> tuple[Requirement, ...]:
+        names = [n for n in self.members if re.fullmatch(r"[^/]+\.dist-info/METADATA", n)]
+        if len(names) != 1:
+            raise UnusableError(f"not a wheel: {len(names)} files *.dist-info/METADATA in it")
+        lines = BytesHeaderParser().parsebytes(self._text(names[0])).get_all("Requires-Dist", [])
+        try:
+            requirements = [Requirement(str(line)) for line in lines]
+        except InvalidRequirement as error:
+            raise UnusableError(f"Requires-Dist cannot be read: {error}") from error
+        return tuple(r for r in requirements if not r.marker or "extra" not in str(r.marker))
+
+    def _literals(self, path: str) -> dict[str, Any]:
+        try:
+            return read_literals(self._text(path))
+        except LiteralsError as error:
+            raise UnusableError(f"{path} {error}") from error
+
+    def _manifest(self, path: str) -> Manifest:
+        values = self._literals(path)
+        folder = PurePosixPath(path).parent
+        try:
+            libraries = tuple(
+                Library(
+                    name=str(name),
+                    file=str(folder / library["file"]),
+                    runtime_name=str(library["runtime_name"]),
+                    anchor=str(folder / library["anchor"]) if library["anchor"] else "",
+                )
+                for name, library in values["LIBRARIES"].items()
+            )
+            return Manifest(
+                path=path,
+                distribution=str(values["DISTRIBUTION"]),
+                version=Version(values["VERSION"]),
+                compatibility=str(values["COMPATIBILITY"]),
+                libraries=libraries,
+            )
+        except (KeyError, TypeError, AttributeError, InvalidVersion) as error:
+            raise UnusableError(f"{path} lacks what a manifest has: {error}") from error
+
+    def _requires(self, path: str) -> tuple[Required, ...]:
+        values = self._literals(path)
+        try:
+            return tuple(
+                Required(
+                    path=path,
+                    distribution=str(entry["distribution"]),
+                    version=Version(entry["version"]),
+                    compatibility=str(entry["compatibility"]),
+                    libraries=tuple(entry["libraries"]),
+                )
+                for entry in values["REQUIRES"]
+            )
+        except (KeyError, TypeError, InvalidVersion) as error:
+            raise UnusableError(f"{path} lacks what a requirement has: {error}") from error
+
+
+def _mode(member: zipfile.ZipInfo) -> int:
+    return member.external_attr >> 16
+
+
+def _check_member(name: str, member: zipfile.ZipInfo) -> None:
+    outside = name.startswith("/") or "\\" in name or ":" in name.partition("/")[0]
+    if not name or outside or ".." in name.split("/") or "\0" in name:
+        raise UnusableError(f"path outside of the wheel: {name!r}")
+    size, packed = member.file_size, member.compress_size
+    if size > MAX_FILE or (size > SMALL and size > MAX_RATIO * packed):
+        raise UnusableError(f"zip bomb: {name!r} unpacks from {packed} to {size} bytes")
