@@ -19,12 +19,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class View:
-    """Names and versions; of symbols, those that others can see or must bring."""
+    """Names and versions; of symbols, those that others can see or must bring.
+
+    An import has the library too that a version is needed of.
+    """
 
     needed: tuple[str, ...]
     soname: str
     paths: tuple[str, ...]
-    imports: frozenset[tuple[str, str]]
+    imports: frozenset[tuple[str, str, str]]
     exports: frozenset[tuple[str, str]]
 
 
@@ -40,26 +43,41 @@ def by_readelf(file: Path) -> View:
     def values(tag: str) -> list[str]:
         return re.findall(rf"\({tag}\).*?\[(.*)\]$", dynamic, re.MULTILINE)
 
+    versions = lab.run("readelf", "-VW", file, env={"LC_ALL": "C"})
+    library_of = _libraries(versions)
     imports, exports = set(), set()
     for line in lab.run("readelf", "--dyn-syms", "-W", file, env={"LC_ALL": "C"}).splitlines():
         # Num: Value Size Type Bind Vis Ndx Name, where Vis may be followed by [more].
         row = re.match(
-            r"\s*\d+: [0-9a-f]+ +\S+ +\S+ +(\S+) +\S+ +(?:\[.*?\] +)?(\S+) (\S+)(?: \(\d+\))?$",
+            r"\s*\d+: [0-9a-f]+ +\S+ +\S+ +(\S+) +\S+ +(?:\[.*?\] +)?(\S+) (\S+)(?: \((\d+)\))?$",
             line,
         )
         if not row or row[1] == "LOCAL":
             continue
         name, _, version = row[3].replace("@@", "@").partition("@")
         if row[2] == "UND":
-            imports.add((name, version))
+            imports.add((name, version, library_of.get(row[4], "")))
         else:
             exports.add((name, version))
     # Linkers define a symbol for each version; some releases of readelf give it no version.
-    versions = re.findall(r"Flags: .*Name: (\S+)$", lab.run("readelf", "-VW", file), re.MULTILINE)
-    exports -= {(name, version) for name in versions for version in ("", name)}
+    defined = re.findall(r"Flags: .*Name: (\S+)$", versions, re.MULTILINE)
+    exports -= {(name, version) for name in defined for version in ("", name)}
     paths = tuple(part for text in values("RPATH") + values("RUNPATH") for part in text.split(":"))
     soname = next(iter(values("SONAME")), "")
     return View(tuple(values("NEEDED")), soname, paths, frozenset(imports), frozenset(exports))
+
+
+def _libraries(versions: str) -> dict[str, str]:
+    """Return the library that each version is needed of, by the version's number."""
+    found, library = {}, ""
+    for file, number in re.findall(
+        r"  File: (\S+)  Cnt|Flags: .*  Version: (\d+)$", versions, re.MULTILINE
+    ):
+        if file:
+            library = file
+        else:
+            found[number] = library
+    return found
 
 
 def by_us(binary: Binary) -> View:
@@ -68,7 +86,7 @@ def by_us(binary: Binary) -> View:
         binary.needed,
         binary.runtime_name,
         binary.search_paths,
-        frozenset((symbol.name, symbol.version) for symbol in binary.imports),
+        frozenset((symbol.name, symbol.version, symbol.library) for symbol in binary.imports),
         frozenset((symbol.name, symbol.version) for symbol in binary.exports),
     )
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import re
+import sys
 import sysconfig
 from pathlib import Path
 
 import foreign
+import lab
 import pytest
 import readelf
 import wheels
@@ -48,6 +51,91 @@ def test_readelf_says_the_same_of_what_we_compile(elf: wheels.Elf, tmp_path: Pat
         ("foo_one", "FOO_1"),
         ("foo_two", "FOO_2"),
     }
+
+
+def test_libraries_may_have_versions_of_one_name(elf: wheels.Elf) -> None:
+    """As glibc's do: which library a symbol is of is not told by its version's name."""
+    elf.folder.mkdir()
+    script = elf.folder / "v.map"
+    script.write_text("BOTH_1 { *; };\n", "utf-8")
+    for name in ("one", "two"):
+        elf.library(
+            f"-Wl,--version-script={script}",
+            source=f"int foo_{name}(void) {{ return 1; }}",
+            soname=f"lib{name}.so",
+            file=f"lib{name}.so",
+        )
+    against = [str(elf.folder / f"lib{name}.so") for name in ("one", "two")]
+    content = elf.library(
+        *against, source="int foo_one(), foo_two(), (*f[])() = {foo_two, foo_one};"
+    )
+    (binary,) = read_binary("lib", content)
+    assert {(i.name, i.version, i.library) for i in binary.imports} == {
+        ("foo_one", "BOTH_1", "libone.so"),
+        ("foo_two", "BOTH_1", "libtwo.so"),
+    }
+
+
+# Of other widths and orders of bytes; two are unknown to wheel tags that we know.
+TARGETS = {
+    "aarch64": "aarch64",
+    "riscv64": "riscv64",
+    "s390x": "s390x",
+    "x86": "i686",
+    "powerpc": "unknown",
+}
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_readelf_says_the_same_of_other_processors(target: str, tmp_path: Path) -> None:
+    if not (readelf.is_available() and foreign.is_available()):
+        pytest.skip("takes readelf and zig's compilers (ziglang)")
+    library, source = tmp_path / "lib.so", tmp_path / "lib.c"
+    source.write_text(f"int bar(void);\n{wheels.LIBRARY}int more(void) {{ return bar(); }}\n")
+    cc = [sys.executable, "-m", "ziglang", "cc", "-target", f"{target}-linux-musl", "-shared"]
+    link = ["-nostdlib", "-fPIC", "-Wl,-soname,libfoo.so.1", "-Wl,-rpath,$ORIGIN", "-o"]
+    lab.run(*cc, *link, library, source)
+    (binary,) = read_binary("lib", library.read_bytes())
+    assert binary.architecture == TARGETS[target]
+    assert binary.runtime_name == "libfoo.so.1"
+    assert readelf.differences({library: binary}) == []
+
+
+@pytest.mark.parametrize("hashes", ["sysv", "gnu", "both"])
+def test_files_without_sections(hashes: str, elf: wheels.Elf) -> None:
+    """Loaders do not read sections, and some tools remove them."""
+    content = elf.library("-lc", f"-Wl,--hash-style={hashes}", source=f"{wheels.LIBRARY}int n = 1;")
+    sections_at, sections = 40, 60  # in the header of 64 bits
+    stripped = bytearray(content)
+    stripped[sections_at : sections_at + 8] = bytes(8)
+    stripped[sections : sections + 4] = bytes(4)
+    assert read_binary("lib", bytes(stripped)) == read_binary("lib", content)
+    (binary,) = read_binary("lib", content)
+    assert {export.name for export in binary.own_exports} == {"foo_one", "foo_two", "n"}
+
+
+@pytest.mark.parametrize("hashes", ["sysv", "gnu"])
+def test_a_file_that_only_imports(hashes: str, elf: wheels.Elf) -> None:
+    """GNU's hash table is empty then, and says nothing of how many symbols there are."""
+    source = "int bar(void); static int (*f)(void) __attribute__((used)) = bar;"
+    content = elf.library("-nostartfiles", f"-Wl,--hash-style={hashes}", source=source)
+    (binary,) = read_binary("lib", content)
+    assert {symbol.name for symbol in binary.imports} == {"bar"}
+    assert binary.own_exports == frozenset()
+
+
+def test_names_without_end_do_not_fill_the_memory(elf: wheels.Elf) -> None:
+    """Every symbol's name is the rest of the file: the sum is its length squared."""
+    many = "".join(f"int v{number};" for number in range(2000))
+    content = elf.library(source=many)
+    (first,) = re.findall(rb"\0v1\0", content)[:1]
+    start = content.index(first)
+    end = start + 9000
+    damaged = content[:start] + b"x" * (end - start) + content[end:]
+    (whole,) = read_binary("lib", content)
+    assert len(whole.exports) >= 2000
+    with pytest.raises(CorruptBinaryError, match="names without end"):
+        read_binary("lib", damaged)
 
 
 def test_differences_from_readelf_are_found(elf: wheels.Elf) -> None:

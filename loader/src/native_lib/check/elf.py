@@ -1,116 +1,97 @@
-"""Read ELF."""
+"""Read ELF, as the operating system's loader does: by segments and the dynamic section.
+
+Without lief: importing it takes longer than reading most wheels, and this is what most of them need.
+"""
 
 from __future__ import annotations
 
-import lief
+import struct
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
 
-from native_lib.check.binary import Binary, Export, Import, require, text
+from native_lib.check.binary import Binary, CorruptBinaryError, Export, Import, require, text
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+# By machine, whether it is 64 bits wide, and whether it is little-endian.
 _ARCHITECTURES = {
-    lief.ELF.ARCH.X86_64: "x86_64",
-    lief.ELF.ARCH.I386: "i686",
-    lief.ELF.ARCH.AARCH64: "aarch64",
-    lief.ELF.ARCH.ARM: "armv7l",
-    lief.ELF.ARCH.PPC64: "ppc64le",
-    lief.ELF.ARCH.S390: "s390x",
-    lief.ELF.ARCH.RISCV: "riscv64",
-    lief.ELF.ARCH.LOONGARCH: "loongarch64",
+    (62, True, True): "x86_64",
+    (3, False, True): "i686",
+    (183, True, True): "aarch64",
+    (40, False, True): "armv7l",
+    (21, True, True): "ppc64le",
+    (21, True, False): "ppc64",
+    (22, True, False): "s390x",
+    (243, True, True): "riscv64",
+    (258, True, True): "loongarch64",
 }
-_DF_TEXTREL = 0x4
+_EXECUTABLE, _SHARED = 2, 3
+_LOAD, _DYNAMIC, _GNU_STACK, _X = 1, 2, 0x6474E551, 1
+_NEEDED, _HASH, _STRTAB, _SYMTAB, _SONAME, _RPATH, _TEXTREL = 1, 4, 5, 6, 14, 15, 22
+_RUNPATH, _FLAGS, _DF_TEXTREL = 29, 30, 4
+_GNU_HASH, _VERSYM, _VERDEF, _VERNEED = 0x6FFFFEF5, 0x6FFFFFF0, 0x6FFFFFFC, 0x6FFFFFFE
+_SHT_DYNSYM, _SHN_ABS = 11, 0xFFF1
+_STB_LOCAL, _STB_GLOBAL = 0, 1
+_MAX_VERSIONS = 0x8000  # a symbol has 15 bits for its version
+# Names overlap in the string table, but what is many times the file is there to fill the memory.
+_MAX_NAMES = 16
 
 
 def read(path: str, content: bytes) -> tuple[Binary, ...]:
     """Read an ELF file; see `read_binary`."""
-    config = lief.ELF.ParserConfig()
-    config.parse_relocations = False
-    config.parse_symtab_symbols = False
-    config.parse_overlay = False
-    config.parse_notes = False
-    file = lief.ELF.parse(content, config)
-    require(file is not None, "not readable as ELF")
-    assert isinstance(file, lief.ELF.Binary)
-    kind = file.header.file_type
-    if kind not in (lief.ELF.Header.FILE_TYPE.DYN, lief.ELF.Header.FILE_TYPE.EXEC):
+    try:
+        return _read(path, _File(content))
+    except (struct.error, OverflowError) as error:
+        raise CorruptBinaryError("its tables lead out of the file") from error
+
+
+def _read(path: str, file: _File) -> tuple[Binary, ...]:
+    if file.kind not in (_EXECUTABLE, _SHARED):
         # Object files are for linkers, core dumps for nobody.
-        require(int(kind) in range(1, 5), "ELF file of no known type")
+        require(file.kind in range(1, 5), "ELF file of no known type")
         return ()
-    segments, promised = len(list(file.segments)), file.header.numberof_segments
-    # What is loaded has segments.
-    require(segments == promised > 0, f"{segments} of {promised} segments readable")
+    require(bool(file.segments), "ELF file without segments")
     for segment in file.segments:
-        if segment.type == lief.ELF.Segment.TYPE.LOAD:
-            end = segment.file_offset + segment.physical_size
-            require(end <= len(content), f"cut off: {len(content)} bytes of at least {end}")
-    texts, tags = _dynamic(file)
-    needed = tuple(texts.get("NEEDED", ()))
+        if segment.type == _LOAD:
+            end, there = segment.offset + segment.size, len(file.content)
+            require(end <= there, f"cut off: {there} bytes of at least {end}")
+    needed = file.texts(_NEEDED)
     exports, imports = _symbols(file)
     return (
         Binary(
             path=path,
             format="ELF",
-            architecture=_ARCHITECTURES.get(file.header.machine_type, "unknown"),
-            runtime_name=next(iter(texts.get("SONAME", ())), ""),
+            architecture=_ARCHITECTURES.get((file.machine, file.is_64, file.is_little), "unknown"),
+            runtime_name=next(iter(file.texts(_SONAME)), ""),
             needed=needed,
-            rpath=tuple(
-                part for path_list in texts.get("RPATH", ()) for part in path_list.split(":")
-            ),
-            runpath=tuple(
-                part for path_list in texts.get("RUNPATH", ()) for part in path_list.split(":")
-            ),
+            rpath=tuple(part for paths in file.texts(_RPATH) for part in paths.split(":")),
+            runpath=tuple(part for paths in file.texts(_RUNPATH) for part in paths.split(":")),
             exports=exports,
             imports=imports,
             libc=_libc(needed),
             has_executable_stack=any(
-                segment.type == lief.ELF.Segment.TYPE.GNU_STACK
-                and segment.has(lief.ELF.Segment.FLAGS.X)
-                for segment in file.segments
+                segment.type == _GNU_STACK and segment.flags & _X for segment in file.segments
             ),
-            has_text_relocations="TEXTREL" in tags or bool(tags.get("FLAGS", 0) & _DF_TEXTREL),
+            has_text_relocations=_TEXTREL in file.dynamic
+            or any(flags & _DF_TEXTREL for flags in file.dynamic.get(_FLAGS, ())),
         ),
     )
 
 
-def _dynamic(file: lief.ELF.Binary) -> tuple[dict[str, list[str]], dict[str, int]]:
-    """Return the texts and the numbers of the dynamic section, by tag."""
-    texts: dict[str, list[str]] = {}
-    numbers: dict[str, int] = {}
-    for entry in file.dynamic_entries:
-        if isinstance(entry, (lief.ELF.DynamicEntryLibrary, lief.ELF.DynamicSharedObject)):
-            texts.setdefault(_tag(entry), []).append(text(entry.name))
-        elif isinstance(entry, lief.ELF.DynamicEntryRpath):
-            texts.setdefault("RPATH", []).append(text(entry.rpath))
-        elif isinstance(entry, lief.ELF.DynamicEntryRunPath):
-            texts.setdefault("RUNPATH", []).append(text(entry.runpath))
-        elif entry.tag in (lief.ELF.DynamicEntry.TAG.TEXTREL, lief.ELF.DynamicEntry.TAG.FLAGS):
-            numbers[_tag(entry)] = entry.value
-    return texts, numbers
-
-
-def _tag(entry: lief.ELF.DynamicEntry) -> str:
-    return str(entry.tag).rpartition(".")[2]
-
-
-def _symbols(file: lief.ELF.Binary) -> tuple[frozenset[Export], frozenset[Import]]:
-    library_of = {
-        auxiliary.name: requirement.name
-        for requirement in file.symbols_version_requirement
-        for auxiliary in requirement.get_auxiliary_symbols()
-    }
+def _symbols(file: _File) -> tuple[frozenset[Export], frozenset[Import]]:
+    versions = file.versions()
     exports, imports = set(), set()
-    for symbol in file.dynamic_symbols:
-        name = text(symbol.name)
-        if not name or symbol.binding == lief.ELF.Symbol.BINDING.LOCAL:
+    for name, binding, section, index in file.symbols():
+        if binding == _STB_LOCAL or not name:
             continue
-        version = ""
-        given = symbol.symbol_version
-        if given is not None and given.has_auxiliary_version:
-            auxiliary = given.symbol_version_auxiliary
-            version = text(auxiliary.name) if auxiliary is not None else ""
-        weak = symbol.binding != lief.ELF.Symbol.BINDING.GLOBAL
-        if symbol.shndx == 0:
-            imports.add(Import(name, version, text(library_of.get(version, "")), weak))
+        version, library = versions.get(index & 0x7FFF, ("", ""))
+        weak = binding != _STB_GLOBAL
+        if section == 0:
+            imports.add(Import(name, version, library, weak))
         # A version's own name is a symbol of no size in the file.
-        elif not (symbol.shndx == 0xFFF1 and name == version):
+        elif not (section == _SHN_ABS and name == version):
             exports.add(Export(name, version, weak))
     return frozenset(exports), frozenset(imports)
 
@@ -120,3 +101,161 @@ def _libc(needed: tuple[str, ...]) -> str:
         return "musl"
     # ld-linux-x86-64.so.2 and the like are glibc's loader.
     return "glibc" if any(n.startswith(("libc.so.", "ld-linux")) for n in needed) else ""
+
+
+@dataclass(frozen=True)
+class _Segment:
+    type: int
+    flags: int
+    offset: int
+    address: int
+    size: int
+
+
+class _File:
+    """The structures of an ELF file; `struct.error` where they lead out of it."""
+
+    def __init__(self, content: bytes) -> None:
+        self.content = content
+        require(content[4:5] in (b"\1", b"\2") and content[5:6] in (b"\1", b"\2"), "damaged header")
+        self.is_64, self.is_little = content[4] == 2, content[5] == 1
+        self._order = "<" if self.is_little else ">"
+        self._word = "Q" if self.is_64 else "I"
+        word = self._word
+        header = self._unpack(f"HHI{word}{word}{word}IHHHHH", 16)
+        self.kind, self.machine, _, _, segments_at, self._sections_at = header[:6]
+        _, _, size, count, self._section_size, self._section_count = header[6:]
+        self.segments = [self._segment(segments_at + at * size) for at in range(count)]
+        self._names: dict[int, str] = {}
+        self._names_left = _MAX_NAMES * len(content)
+
+    def _unpack(self, format: str, offset: int) -> tuple[int, ...]:
+        # A negative offset would be taken from the end; there is none in unsigned numbers.
+        return struct.unpack_from(self._order + format, self.content, offset)
+
+    def _segment(self, offset: int) -> _Segment:
+        if self.is_64:
+            type, flags, at, address, _, size = self._unpack("IIQQQQ", offset)
+        else:
+            type, at, address, _, size, _, flags = self._unpack("IIIIIII", offset)
+        return _Segment(type, flags, at, address, size)
+
+    def _offset(self, address: int) -> int:
+        """Return where in the file lies what is loaded to an address."""
+        for segment in self.segments:
+            if segment.type == _LOAD and 0 <= address - segment.address < segment.size:
+                return address - segment.address + segment.offset
+        raise struct.error
+
+    @cached_property
+    def dynamic(self) -> dict[int, list[int]]:
+        """The numbers of the dynamic section, by tag."""
+        found: dict[int, list[int]] = {}
+        size = struct.calcsize(f"<2{self._word}")
+        for segment in self.segments:
+            if segment.type == _DYNAMIC:
+                for at in range(segment.offset, segment.offset + segment.size - size + 1, size):
+                    tag, number = self._unpack(f"2{self._word}", at)
+                    if tag == 0:
+                        break
+                    found.setdefault(tag, []).append(number)
+        return found
+
+    def _table(self, tag: int) -> int | None:
+        """Return where in the file the table of a tag is, if there is one."""
+        return self._offset(self.dynamic[tag][0]) if tag in self.dynamic else None
+
+    @cached_property
+    def _strings(self) -> int:
+        at = self._table(_STRTAB)
+        require(at is not None, "names, and no string table")
+        assert at is not None
+        return at
+
+    def _name(self, offset: int) -> str:
+        name = self._names.get(offset)
+        if name is None:
+            at = self._strings + offset
+            end = self.content.find(b"\0", at)
+            require(at <= end, "a name leads out of the file")
+            self._names_left -= end - at
+            require(self._names_left >= 0, "names without end")
+            name = self._names[offset] = text(self.content[at:end])
+        return name
+
+    def texts(self, tag: int) -> tuple[str, ...]:
+        """Return the texts of a tag of the dynamic section."""
+        return tuple(self._name(offset) for offset in self.dynamic.get(tag, ()))
+
+    def versions(self) -> dict[int, tuple[str, str]]:
+        """Return each version's name, and the library that it is needed of, by its number."""
+        found: dict[int, tuple[str, str]] = {}
+        steps = 0
+        needed = self._table(_VERNEED)
+        while needed is not None:
+            _, count, library, first, following = self._unpack("HHIII", needed)
+            entry = needed + first
+            for _ in range(count):
+                _, _, number, name, step = self._unpack("IHHII", entry)
+                found[number & 0x7FFF] = (self._name(name), self._name(library))
+                entry += step
+                steps += 1
+                require(steps < _MAX_VERSIONS, "versions without end")
+            needed = needed + following if following else None
+        defined = self._table(_VERDEF)
+        while defined is not None:
+            _, _, number, _, _, first, following = self._unpack("HHHHIII", defined)
+            # The first is the library itself, and no version.
+            if number > 1:
+                (name,) = self._unpack("I", defined + first)
+                found[number & 0x7FFF] = (self._name(name), "")
+            steps += 1
+            require(steps < _MAX_VERSIONS, "versions without end")
+            defined = defined + following if following else None
+        return found
+
+    def symbols(self) -> Iterator[tuple[str, int, int, int]]:
+        """Yield name, binding, section and number of the version of each dynamic symbol."""
+        table, versions = self._table(_SYMTAB), self._table(_VERSYM)
+        if table is None:
+            return
+        # name, info, section; what is between is no matter of ours.
+        format = f"{self._order}{'IBxH16x' if self.is_64 else 'I8xBxH'}"
+        size = struct.calcsize(format)
+        count = self._symbol_count(table, size)
+        if table + count * size > len(self.content):
+            raise struct.error
+        numbers = self._unpack(f"{count}H", versions) if versions is not None else (0,) * count
+        rows = struct.iter_unpack(format, memoryview(self.content)[table : table + count * size])
+        for (name, info, section), number in zip(rows, numbers):
+            yield self._name(name), info >> 4, section, number
+
+    def _symbol_count(self, table: int, size: int) -> int:
+        """Return how many dynamic symbols there are.
+
+        No tag says it. GNU's hash table leaves out what is not defined if nothing is, so the
+        section is asked first; what has no sections is asked for its hash table.
+        """
+        for at in range(self._section_count):
+            offset = self._sections_at + at * self._section_size
+            if self.is_64:
+                _, type, _, _, start, length = self._unpack("IIQQQQ", offset)
+            else:
+                _, type, _, _, start, length = self._unpack("IIIIII", offset)
+            if type == _SHT_DYNSYM and start == table:
+                return length // size
+        hashes = self._table(_HASH)
+        if hashes is not None:
+            return self._unpack("II", hashes)[1]
+        hashes = self._table(_GNU_HASH)
+        if hashes is None:
+            return 0
+        buckets, first, words, _ = self._unpack("IIII", hashes)
+        chains = hashes + 16 + words * struct.calcsize(f"<{self._word}")
+        last = max(self._unpack(f"{buckets}I", chains), default=0)
+        if last < first:
+            return first
+        chains += 4 * (buckets - first)
+        while not self._unpack("I", chains + 4 * last)[0] & 1:
+            last += 1
+        return last + 1

@@ -6,6 +6,9 @@ import lief
 
 from native_lib.check.binary import Binary, Export, Import, require, text
 
+# What is wrong with a file is said by us, in one line.
+lief.logging.disable()
+
 _ARCHITECTURES = {
     lief.MachO.Header.CPU_TYPE.X86_64: "x86_64",
     lief.MachO.Header.CPU_TYPE.ARM64: "aarch64",

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import lief
-
-from native_lib.check import elf, macho, pe
+from native_lib.check import elf
 from native_lib.check.binary import Binary, CorruptBinaryError
 
 if TYPE_CHECKING:
@@ -34,13 +32,12 @@ def read_binary(path: str, content: bytes) -> tuple[Binary, ...]:
     reader = _reader(content[:8])
     if reader is None:
         return ()
-    # What is wrong with a file is said by us, in one line.
-    lief.logging.disable()
     try:
         return reader(path, content)
-    except CorruptBinaryError:
+    # The last two are no fault of the file.
+    except (CorruptBinaryError, MemoryError, ImportError):
         raise
-    # What lief's parsers raise over damaged files is not documented.
+    # What parsers raise over damaged files is not documented.
     except Exception as error:
         raise CorruptBinaryError(f"{type(error).__name__}: {error}") from error
 
@@ -49,8 +46,23 @@ def _reader(head: bytes) -> Callable[[str, bytes], tuple[Binary, ...]] | None:
     if head.startswith(b"\x7fELF"):
         return elf.read
     if head[:4] in (b"\xcf\xfa\xed\xfe", b"\xce\xfa\xed\xfe"):
-        return macho.read
+        return _macho
     # Java's classes begin like universal binaries, and go on with a version above 44.
     if head[:4] == b"\xca\xfe\xba\xbe" and int.from_bytes(head[4:8], "big") < 45:
-        return macho.read
-    return pe.read if head.startswith(b"MZ") else None
+        return _macho
+    return _pe if head.startswith(b"MZ") else None
+
+
+# lief takes most of a second to import, and a wheel with ELF files only needs none.
+
+
+def _macho(path: str, content: bytes) -> tuple[Binary, ...]:
+    from native_lib.check import macho
+
+    return macho.read(path, content)
+
+
+def _pe(path: str, content: bytes) -> tuple[Binary, ...]:
+    from native_lib.check import pe
+
+    return pe.read(path, content)
