@@ -15,6 +15,7 @@ import readelf
 import wheels
 from native_lib.check.binary import Binary, CorruptBinaryError
 from native_lib.check.read import is_binary, read_binary
+from native_lib.check.system import is_system_library
 
 
 def machines_elf_files() -> list[Path]:
@@ -206,3 +207,13 @@ def test_who_fits_whom() -> None:
     assert not glibc.fits(dataclasses.replace(glibc, libc="musl"))
     assert not glibc.fits(dataclasses.replace(glibc, architecture="aarch64"))
     assert not glibc.fits(dataclasses.replace(glibc, format="PE"))
+
+
+@pytest.mark.parametrize(
+    "name", ["KERNEL32.dll", "webservices.dll", "api-ms-win-crt-math-l1-1-0.dll"]
+)
+def test_what_every_windows_has(name: str) -> None:
+    binary = Binary("a", "PE", "x86_64", "")
+    assert is_system_library(name, binary)
+    # The C++ run-time is Visual Studio's, and CPython brings that of C only.
+    assert not is_system_library("MSVCP140.dll", binary)

@@ -293,7 +293,24 @@ def _minimum_os(binaries: foreign.Foreign, folder: Path, broken: bool) -> None:
     )
 
 
+def with_rpath(binary: bytes, path: str, scratch: Path) -> bytes:
+    parsed = lief.MachO.parse(binary)
+    command = lief.MachO.RPathCommand.create(path)
+    assert parsed is not None
+    assert command is not None
+    (thin,) = parsed
+    thin.add(command)
+    thin.write(str(scratch))
+    return scratch.read_bytes()
+
+
+def _rpath_idle(binaries: foreign.Foreign, folder: Path, broken: bool) -> None:
+    path = "/build/lib" if broken else "@loader_path"
+    macos_provider(folder, with_rpath(binaries.macos_x86_64, path, folder / "changed"))
+
+
 FOREIGN_CASES |= {
+    "rpath-idle": _rpath_idle,
     "install-name": _install_name,
     "dll-name": _dll_name,
     "unsigned": _unsigned,
@@ -317,6 +334,18 @@ def test_rule_of_other_platforms(
 
 def test_every_rule_has_a_case() -> None:
     assert {rule.id for rule in RULES} == CASES.keys() | FOREIGN_CASES.keys()
+
+
+def test_a_folder_of_the_machine_where_dyld_looks(
+    foreign_binaries: foreign.Foreign, tmp_path: Path
+) -> None:
+    extension = with_rpath(foreign_binaries.macos_extension, "/build/lib", tmp_path / "changed")
+    files = {"foo_ext/_ext.abi3.so": extension}
+    wheels.make_wheel(tmp_path, "foo-ext", files, tag="cp311-abi3-macosx_11_0_x86_64")
+    report = check([tmp_path], read_wheel)
+    (found,) = findings(report, "rpath-absolute")
+    assert "LC_RPATH /build/lib" in found
+    assert findings(report, "rpath-idle") == []
 
 
 @pytest.mark.parametrize("broken", [True, False])

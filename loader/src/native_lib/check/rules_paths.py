@@ -6,11 +6,14 @@ import re
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
-from native_lib.check.rule import ERROR, Finding, Rule, WheelSet
+from native_lib.check.rule import ERROR, WARNING, Finding, Rule, WheelSet
 from native_lib.check.wheel import root_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from native_lib.check.binary import Binary
+    from native_lib.check.wheel import Wheel
 
 # What loaders replace by the folder of the file that has the path.
 _ORIGIN = re.compile(r"^(?:\$ORIGIN|\$\{ORIGIN\}|@loader_path|@executable_path|@rpath)(?=/|$)")
@@ -21,16 +24,38 @@ _SYSTEMS = ("/usr/include", "/usr/lib", "/System/", "/lib/", "/lib64/")
 
 
 def rpath_absolute(wheels: WheelSet) -> Iterator[Finding]:
+    for wheel, binary, path in _absolute(wheels):
+        if _is_searched(wheel, binary):
+            kind = "LC_RPATH" if binary.format == "Mach-O" else "RPATH or RUNPATH"
+            yield Finding(
+                *(wheel.path.name, binary.path, path),
+                f"{kind} {path or '(empty: the current folder)'} is a folder of the "
+                "machine, not of the wheel",
+            )
+
+
+def rpath_idle(wheels: WheelSet) -> Iterator[Finding]:
+    for wheel, binary, path in _absolute(wheels):
+        if not _is_searched(wheel, binary):
+            yield Finding(
+                *(wheel.path.name, binary.path, path),
+                f"LC_RPATH {path} is a folder of the machine; nothing is looked for there",
+            )
+
+
+def _absolute(wheels: WheelSet) -> Iterator[tuple[Wheel, Binary, str]]:
     for wheel in wheels.wheels:
         for binary in wheel.binaries:
             for path in binary.search_paths:
                 if not _ORIGIN.match(path):
-                    kind = "LC_RPATH" if binary.format == "Mach-O" else "RPATH or RUNPATH"
-                    yield Finding(
-                        *(wheel.path.name, binary.path, path),
-                        f"{kind} {path or '(empty: the current folder)'} is a folder of the "
-                        "machine, not of the wheel",
-                    )
+                    yield wheel, binary, path
+
+
+def _is_searched(wheel: Wheel, binary: Binary) -> bool:
+    """Tell whether the loader looks into a file's search paths, for it or for what it loads."""
+    return binary.format != "Mach-O" or any(
+        needed.startswith("@rpath/") for other in wheel.binaries for needed in other.needed
+    )
 
 
 def rpath_escapes(wheels: WheelSet) -> Iterator[Finding]:
@@ -72,6 +97,7 @@ def build_folder(wheels: WheelSet) -> Iterator[Finding]:
 
 RULES = (
     Rule("rpath-absolute", ERROR, rpath_absolute),
+    Rule("rpath-idle", WARNING, rpath_idle),
     Rule("rpath-escapes", ERROR, rpath_escapes),
     Rule("build-folder", ERROR, build_folder),
 )
