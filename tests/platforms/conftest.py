@@ -16,6 +16,7 @@ import lab
 import pytest
 import upstream_sources
 from platforms import cross
+from platforms.musl import Musl
 from platforms.wine import Wine
 
 Once = Callable[[str, Callable[[Path], Path]], Path]
@@ -45,6 +46,23 @@ def built(once: Once) -> Callable[[str, str], Path]:
 
 
 @pytest.fixture(scope="session")
+def packed(built: Callable[[str, str], Path], once: Once) -> Callable[[str, str], list[Path]]:
+    """Return a function that gives the wheels of what was built for a target, with its tag."""
+
+    def pack(target: str, what: str) -> list[Path]:
+        site = built(target, what)
+
+        def make(folder: Path) -> Path:
+            for project in cross.projects(site, what):
+                cross.pack(project, site, cross.TARGETS[target].tag, folder)
+            return folder
+
+        return sorted(once(f"packed-{what}-{target}", make).glob("*.whl"))
+
+    return pack
+
+
+@pytest.fixture(scope="session")
 def build_python(once: Once) -> Callable[[str], Path]:
     """Return a function that gives a CPython this machine lacks: musl or free-threaded."""
 
@@ -71,6 +89,17 @@ def build_python(once: Once) -> Callable[[str], Path]:
         return said
 
     return build
+
+
+@pytest.fixture
+def musl(
+    build_python: Callable[[str], Path], built: Callable[[str, str], Path], tmp_path: Path
+) -> Musl:
+    """A CPython on musl with the pair; a test may break it."""
+    site = built("musl-x86_64", "c")
+    made = Musl(build_python("musl"), tmp_path, site.parent / "tools" / "cc")
+    made.add(site, "libfoo", "foo_ext")
+    return made
 
 
 @pytest.fixture(scope="session")

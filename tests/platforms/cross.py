@@ -11,10 +11,12 @@ import hashlib
 import importlib.util
 import json
 import os
+import re
 import runpy
 import shutil
 import sys
 import sysconfig
+import tempfile
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,6 +68,10 @@ TARGETS = {
     "windows-arm64": Target("aarch64-windows-gnu", "Windows", "ARM64", "win_arm64"),
 }
 
+# What is built for each of them: the pair in C and in C++, and the reference packages' providers.
+WHAT = ("c", "cxx", "reference")
+CASES = [(target, what) for what in WHAT for target in TARGETS]
+
 # What the template's extension modules call; for an import library of python3.dll.
 PYTHON_FUNCTIONS = (
     "PyErr_Occurred",
@@ -95,6 +101,13 @@ WINDOWS_PYCONFIG = """
 typedef long long Py_ssize_t;
 #define HAVE_PY_SSIZE_T 1
 #define PLATLIBDIR "lib"
+"""
+
+# As PEP 517 has it; the providers that the wheel is built against are on PYTHONPATH.
+ASK_FOR_METADATA = """
+import sys
+from scikit_build_core.build import prepare_metadata_for_build_wheel
+prepare_metadata_for_build_wheel(sys.argv[1])
 """
 
 CALLS_LIBC = """
@@ -148,8 +161,8 @@ class Cross:
             'set(CMAKE_OSX_DEPLOYMENT_TARGET "")',
             'set(CMAKE_OSX_SYSROOT "")',
             # As the build back end does: it strips what it installs. Windows' debug records hold paths.
-            f'set(CMAKE_SHARED_LINKER_FLAGS_INIT "-s {self._calls_libc()}")',
-            f'set(CMAKE_MODULE_LINKER_FLAGS_INIT "-s {self._calls_libc()}")',
+            f'set(CMAKE_SHARED_LINKER_FLAGS_INIT "-s {self._libc()}")',
+            f'set(CMAKE_MODULE_LINKER_FLAGS_INIT "-s {self._libc()}")',
         ]
         for variable, command in (("C", "cc"), ("CXX", "c++")):
             text = COMPILER.format(zig=program, command=command, target=self.target.zig)
@@ -162,8 +175,8 @@ class Cross:
         self._script("apple/sw_vers", "#!/bin/sh\necho 11.0\n")
         (self._tools / "toolchain.cmake").write_text("\n".join([*lines, ""]), encoding="utf-8")
 
-    def _calls_libc(self) -> str:
-        """Return an object to link where the C library must be needed, whatever else is called.
+    def _libc(self) -> str:
+        """Return what to link where the C library must be needed, whatever else is called.
 
         NativeLibrary.cmake asks for it with --no-as-needed, since auditwheel tells glibc from musl
         by it. zig takes that option, and needs no C library that nothing calls.
@@ -173,8 +186,26 @@ class Cross:
         made = self._tools / "libc.o"
         source = made.with_suffix(".c")
         source.write_text(CALLS_LIBC, encoding="utf-8")
-        lab.run(str(zig()), "cc", "-target", self.target.zig, "-fPIC", "-c", "-o", made, source)
-        return str(made)
+        compiler = (str(zig()), "cc", "-target", self.target.zig)
+        lab.run(*compiler, "-fPIC", "-c", "-o", made, source)
+        return f"{made} {self._alpines_libc()}" if self.target.is_musl else str(made)
+
+    def _alpines_libc(self) -> Path:
+        """Make a library with musl's symbols and the name that Alpine gives it.
+
+        musllinux wheels are built on Alpine, and auditwheel knows musl by that name only. musl takes
+        every name that begins with "libc." for itself, so files that need it run everywhere.
+        """
+        made = self._tools / f"libc.musl-{self.target.processor}.so.1"
+        program = zig()
+        assert program is not None
+        symbols = program.with_name("lib") / "libc" / "musl" / "libc.S"
+        defines = ("-DPTR64", f"-DARCH_{self.target.processor}", "-DFAMILY_x86")
+        lab.run(
+            *(program, "cc", "-target", self.target.zig, "-shared", "-nostdlib", *defines),
+            *(f"-Wl,-soname,{made.name}", "-o", made, symbols),
+        )
+        return made
 
     def build(self, project: Path, version: str, *options: str) -> None:
         """Configure, build and install a project, as the build back end would into a wheel."""
@@ -244,8 +275,9 @@ def build_pair(target: Target, folder: Path, language: str = "c", **answers: str
     cross = Cross(target, folder)
     generated = lab.generate(folder, language=language, **answers)
     provider = answers.get("provider_name", "libfoo")
-    cross.build(generated / provider, "1.0.0")
-    cross.build_extension(generated / answers.get("extension_name", "foo-ext"), "1.0.0")
+    version = answers.get("library_version", "1.0.0")
+    cross.build(generated / provider, version)
+    cross.build_extension(generated / answers.get("extension_name", "foo-ext"), version)
     return cross.site
 
 
@@ -264,20 +296,37 @@ def build_reference(target: Target, folder: Path) -> Path:
     return cross.site
 
 
-def pack(site: Path, package: str, version: str, tag: str, out: Path) -> Path:
-    """Pack one package of a folder into a wheel."""
+def projects(site: Path, what: str) -> tuple[Path, ...]:
+    """Return the projects that were built into a folder, each after those that it requires."""
+    if what == "reference":
+        folder, names = lab.ROOT / "reference-packages", ("zlib", "libpng")
+    else:
+        folder, names = site.parent / "foo-wheels", ("libfoo", "foo-ext")
+    return tuple(folder / name for name in names)
+
+
+def pack(project: Path, site: Path, platform: str, out: Path) -> Path:
+    """Pack what was built of a project into a wheel.
+
+    The metadata is the build back end's, which asks the providers in the folder; of its tag the
+    platform is replaced: the back end takes this machine for the one to build for.
+    """
     out.mkdir(parents=True, exist_ok=True)
-    wheel = out / f"{package}-{version}-{tag}.whl"
-    info = f"{package}-{version}.dist-info"
-    texts = {
-        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {package}\nVersion: {version}\n",
-        f"{info}/WHEEL": f"Wheel-Version: 1.0\nRoot-Is-Purelib: false\nTag: {tag}\n",
-    }
-    contents = {name: text.encode() for name, text in texts.items()}
-    for path in sorted((site / package).rglob("*")):
-        if path.is_file():
-            contents[path.relative_to(site).as_posix()] = path.read_bytes()
+    with tempfile.TemporaryDirectory() as work:
+        env = {"PYTHONPATH": str(site), "PYTHONDONTWRITEBYTECODE": "1"}
+        lab.run(sys.executable, "-c", ASK_FOR_METADATA, work, cwd=project, env=env)
+        contents = _files(Path(work), Path(work))
+    (info,) = {name.partition("/")[0] for name in contents}
+    wheel_file = contents[f"{info}/WHEEL"].decode()
+    tag = re.search(r"^Tag: (\w+-\w+-)", wheel_file, re.MULTILINE)
+    assert tag is not None
+    contents[f"{info}/WHEEL"] = re.sub(
+        r"^Tag: .*$", f"Tag: {tag[1]}{platform}", wheel_file, flags=re.MULTILINE
+    ).encode()
+    package = info.partition("-")[0]
+    contents.update(_files(site / package, site))
     record = [f"{info}/RECORD,,\n"]
+    wheel = out / f"{info.removesuffix('.dist-info')}-{tag[1]}{platform}.whl"
     with zipfile.ZipFile(wheel, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content in contents.items():
             archive.writestr(name, content)
@@ -285,6 +334,14 @@ def pack(site: Path, package: str, version: str, tag: str, out: Path) -> Path:
             record.append(f"{name},sha256={digest.rstrip('=')},{len(content)}\n")
         archive.writestr(f"{info}/RECORD", "".join(record))
     return wheel
+
+
+def _files(folder: Path, root: Path) -> dict[str, bytes]:
+    return {
+        path.relative_to(root).as_posix(): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
 
 
 def literals(file: Path) -> dict[str, object]:

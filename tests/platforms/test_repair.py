@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sys
 import zipfile
@@ -13,6 +14,8 @@ from typing import Callable
 import lab
 import nox
 import pytest
+from native_lib.check.run import check
+from packaging.utils import parse_wheel_filename
 from platforms import binary, cross
 
 # cibuildwheel's own commands, where the template's provider keeps them.
@@ -26,6 +29,10 @@ EXCLUSIONS = {
     "Darwin": "--exclude libfoo__",
     "Windows": "--exclude libfoo__*.dll",
 }
+
+PROJECTS = ("libfoo", "foo-ext")
+# The pair was built for glibc 2.17, and calls nothing that is newer than 2.5: so auditwheel says.
+TAGS = {"manylinux_2_17_x86_64": "manylinux_2_5_x86_64"}
 
 Built = Callable[[str, str], Path]
 
@@ -43,11 +50,22 @@ class Repair:
     def library(self) -> str:
         return self.target.file("libfoo__foo", "1")
 
-    def wheel(self, package: str) -> Path:
-        python = "cp39-abi3" if package == "foo_ext" else "py3-none"
-        system = "linux_" + self.target.processor
-        tag = system if self.target.system == "Linux" else self.target.tag
-        return cross.pack(self.site, package, "1.0.0", f"{python}-{tag}", self.folder / "dist")
+    def wheel(self, project: str) -> Path:
+        """A project's wheel as the build back end makes it: for Linux, for no C library's version."""
+        (wheel,) = (self.folder / "dist").glob(f"{project.replace('-', '_')}-*.whl")
+        return wheel
+
+    def repaired(self, project: str) -> Path:
+        """The wheel that its own command made of it."""
+        (wheel,) = (self.folder / "repaired").glob(f"{project.replace('-', '_')}-*.whl")
+        return wheel
+
+    def pack(self) -> None:
+        linux = f"linux_{self.target.processor}"
+        platform = linux if self.target.system == "Linux" else self.target.tag
+        for project in PROJECTS:
+            folder = self.site.parent / "foo-wheels" / project
+            cross.pack(folder, self.site, platform, self.folder / "dist")
 
     def command(self, project: str) -> str:
         settings = nox.project.load_toml(
@@ -57,21 +75,23 @@ class Repair:
         command: str = section.get("repair-wheel-command") or DEFAULTS[self.target.system]
         return command
 
-    def run(self, command: str, wheel: Path, *, fails: bool = False) -> dict[str, bytes]:
-        """Run a command, as cibuildwheel does, and return the contents of the wheel it made."""
-        made = self.folder / "repaired"
-        line = command.format(dest_dir=made, wheel=wheel, delocate_archs=self.target.processor)
+    def run(self, command: str, project: str, out: Path, *, fails: bool = False) -> None:
+        """Run a command over a wheel, as cibuildwheel does."""
+        line = command.format(
+            dest_dir=out, wheel=self.wheel(project), delocate_archs=self.target.processor
+        )
         lab.run("sh", "-c", line, env=self.env, cwd=self.folder, fails=fails)
-        if fails:
-            return {}
-        (repaired,) = made.glob("*.whl")
-        with zipfile.ZipFile(repaired) as archive:
-            return {name: archive.read(name) for name in archive.namelist()}
+
+
+def unpacked(wheel: Path, folder: Path) -> Path:
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(folder)
+    return folder
 
 
 def apples_tools(folder: Path) -> Path:
     """LLVM's tools under Apple's names, for delocate."""
-    folder.mkdir()
+    folder.mkdir(exist_ok=True)
     for name, llvm in (
         ("install_name_tool", "llvm-install-name-tool-14"),
         ("lipo", "llvm-lipo-14"),
@@ -79,6 +99,7 @@ def apples_tools(folder: Path) -> Path:
         program = shutil.which(llvm)
         if program is None:
             pytest.skip(f"takes {llvm} (Debian: llvm-14)")
+        (folder / name).unlink(missing_ok=True)
         (folder / name).symlink_to(program)
     scripts = {
         "otool": 'for word; do shift; [ "$word" = -m ] || set -- "$@" "$word"; done\n'
@@ -91,46 +112,77 @@ def apples_tools(folder: Path) -> Path:
     return folder
 
 
-# Not musl: auditwheel asks the machine's own C library, and looks for musl under Alpine's names.
-@pytest.fixture(params=[name for name, target in cross.TARGETS.items() if not target.is_musl])
-def repair(request: pytest.FixtureRequest, built: Built, tmp_path: Path) -> Repair:
+@pytest.fixture(params=cross.TARGETS)
+def repair(
+    request: pytest.FixtureRequest,
+    built: Built,
+    once: Callable[[str, Callable[[Path], Repair]], Repair],
+) -> Repair:
+    """A platform's pair, each wheel repaired by the command that the template holds."""
     target = cross.TARGETS[request.param]
     site = built(request.param, "c")
-    folders = [str(Path(sys.executable).parent)]
-    if target.system == "Darwin":
-        folders.insert(0, str(apples_tools(tmp_path / "apple")))
-        # The command asks python where the provider is installed.
-        env = lab.new_environment(tmp_path / "env")
-        shutil.copytree(site / "libfoo", env.site_packages / "libfoo")
-        folders.insert(0, str(env.python.parent))
-    return Repair(target, tmp_path, site, {"PATH": ":".join([*folders, os.environ["PATH"]])})
+
+    def make(folder: Path) -> Repair:
+        folders = [str(Path(sys.executable).parent)]
+        if target.system == "Darwin":
+            folders.insert(0, str(apples_tools(folder / "apple")))
+            # The command asks python where the provider is installed.
+            env = lab.new_environment(folder / "env")
+            shutil.copytree(site / "libfoo", env.site_packages / "libfoo")
+            folders.insert(0, str(env.python.parent))
+        path = ":".join([*folders, os.environ["PATH"]])
+        made = Repair(target, folder, site, {"PATH": path})
+        made.pack()
+        for project in PROJECTS:
+            made.run(made.command(project), project, folder / "repaired")
+        return made
+
+    return once(f"repair-{request.param}", make)
 
 
-def libraries(contents: dict[str, bytes]) -> list[str]:
-    return [name for name in contents if "libfoo__foo" in name]
+def libraries(wheel: Path) -> list[str]:
+    """The provider's libraries in a wheel, under whatever name; its anchor is none."""
+    with zipfile.ZipFile(wheel) as archive:
+        names = [name for name in archive.namelist() if "libfoo__foo" in name]
+    return [name for name in names if "-anchor" not in name]
 
 
-def test_consumer_comes_out_without_a_copy(repair: Repair) -> None:
-    contents = repair.run(repair.command("foo-ext"), repair.wheel("foo_ext"))
-    assert libraries(contents) == []
-    extension = f"foo_ext/{repair.target.extension}"
-    file = repair.folder / repair.target.extension
-    file.write_bytes(contents[extension])
+def test_consumer_comes_out_without_a_copy(repair: Repair, tmp_path: Path) -> None:
+    wheel = repair.repaired("foo-ext")
+    assert libraries(wheel) == []
+    file = unpacked(wheel, tmp_path) / "foo_ext" / repair.target.extension
     name = repair.target.runtime_name("libfoo__foo", "1")
     assert binary.read(file).needs("libfoo") == {name}
     assert binary.read(file).search_paths == ()
 
 
-def test_provider_comes_out_with_its_names_unchanged(repair: Repair) -> None:
-    contents = repair.run(repair.command("libfoo"), repair.wheel("libfoo"))
-    path = f"libfoo/lib/{repair.library}"
-    assert path in libraries(contents)
-    file = repair.folder / repair.library
-    file.write_bytes(contents[path])
-    assert binary.read(file) == binary.read(repair.site / path)
+def test_provider_comes_out_with_its_names_unchanged(repair: Repair, tmp_path: Path) -> None:
+    wheel = repair.repaired("libfoo")
+    there = unpacked(wheel, tmp_path) / "libfoo" / "lib"
+    here = repair.site / "libfoo" / "lib"
+    assert f"libfoo/lib/{repair.library}" in libraries(wheel)
+    files = [repair.library, *(file.name for file in here.glob("*-anchor.so"))]
+    assert len(files) == (2 if repair.target.is_musl else 1)
+    for file in files:
+        assert binary.read(there / file) == binary.read(here / file)
 
 
-def test_without_the_exclusion_a_copy_goes_in(repair: Repair) -> None:
+def test_tag_is_the_platforms(repair: Repair) -> None:
+    expected = TAGS.get(repair.target.tag, repair.target.tag)
+    for project in PROJECTS:
+        _, _, _, tags = parse_wheel_filename(repair.repaired(project).name)
+        platforms = {tag.platform for tag in tags}
+        # Others only under an older name of the same: manylinux1, manylinux2014.
+        assert expected in platforms
+        assert all(re.match(r"manylinux[0-9]", platform) for platform in platforms - {expected})
+
+
+def test_repaired_pair_passes_the_check(repair: Repair) -> None:
+    report = check([repair.repaired(project) for project in PROJECTS])
+    assert (report.findings, report.unusable) == ((), ())
+
+
+def test_without_the_exclusion_a_copy_goes_in(repair: Repair, tmp_path: Path) -> None:
     """So that the first test can fail: the tool finds the library and takes it."""
     command = repair.command("foo-ext")
     assert EXCLUSIONS[repair.target.system] in command
@@ -140,11 +192,26 @@ def test_without_the_exclusion_a_copy_goes_in(repair: Repair) -> None:
         command = f"LD_LIBRARY_PATH={folder} {command}"
     elif repair.target.system == "Windows":
         command = command.replace("repair", f"repair --add-path {folder}")
-    assert len(libraries(repair.run(command, repair.wheel("foo_ext")))) == 1
+    repair.run(command, "foo-ext", tmp_path)
+    (wheel,) = tmp_path.glob("*.whl")
+    assert len(libraries(wheel)) == 1
+    # The checker sees it, too, under whatever name the tool gave the copy.
+    report = check([repair.repaired("libfoo"), wheel])
+    assert "library-copied" in {rule.id for rule, _ in report.findings}
 
 
-def test_without_exclusion_and_library_the_tool_refuses(repair: Repair) -> None:
+def test_without_exclusion_and_library_the_tool_refuses(repair: Repair, tmp_path: Path) -> None:
     command = repair.command("foo-ext").replace(EXCLUSIONS[repair.target.system], "")
     if repair.target.system == "Darwin":
         command = command[command.index("delocate-wheel") :]
-    repair.run(command, repair.wheel("foo_ext"), fails=True)
+    repair.run(command, "foo-ext", tmp_path, fails=True)
+
+
+@pytest.mark.parametrize("repair", ["musl-x86_64"], indirect=True)
+def test_repaired_pair_runs_on_musl(
+    repair: Repair, build_python: Callable[[str], Path], tmp_path: Path
+) -> None:
+    folders = [str(unpacked(repair.repaired(p), tmp_path / p)) for p in PROJECTS]
+    code = "import foo_ext; print(foo_ext.square(3))"
+    env = {"PYTHONPATH": ":".join(folders)}
+    assert lab.run(build_python("musl"), "-c", code, env=env) == "9.0\n"

@@ -73,6 +73,26 @@ def test_different_folders_with_spaces_and_any_letters(windows: Windows) -> None
     assert said == f"9.0\n{windows_path(windows.library)}\n"
 
 
+def test_cxx(windows: Windows, built: Built) -> None:
+    """Caught and cast across the boundary, with zig's libc++ in each of the two files."""
+    site = built("windows-x86_64", "cxx")
+    shutil.copytree(site / "libfoo", windows.one / "libfoo", dirs_exist_ok=True)
+    shutil.copytree(site / "foo_ext", windows.another / "foo_ext", dirs_exist_ok=True)
+    said = windows.run(
+        f"""
+import foo_ext
+print(foo_ext.square(3), foo_ext.area_of_square(2))
+try:
+    foo_ext.area_of_square(-1)
+except ValueError as error:
+    print(error)
+{LOADED}
+print(loaded("{windows.library.name}"))
+"""
+    )
+    assert said == f"9.0 4.0\na side cannot be negative\n{windows_path(windows.library)}\n"
+
+
 def test_without_the_loader_it_fails(windows: Windows) -> None:
     (windows.another / "foo_ext" / "__init__.py").write_text("from ._ext import square\n", "utf-8")
     assert "ImportError: DLL load failed while importing _ext" in windows.run(SQUARE, fails=True)

@@ -1,0 +1,82 @@
+"""Run a CPython on musl with the pair that was built for it."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import lab
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+FOO = (
+    'const char *foo_version(void) { return "another"; } double foo_square(double x) { return -x; }'
+)
+SQUARE = "import foo_ext; print(foo_ext.square(3))"
+SHOW = """
+try:
+    import foo_ext
+    print(foo_ext.square(3))
+except ImportError as error:
+    print(type(error).__name__, error, sep="\\n")
+"""
+
+
+@dataclass(frozen=True)
+class Musl:
+    """A Python on musl, with provider and consumer in folders of their own."""
+
+    python: Path
+    folder: Path
+    compiler: Path
+    library_name: str = "libfoo__foo.so.1"
+
+    @property
+    def provider(self) -> Path:
+        """The provider's package."""
+        return self.folder / "one" / "libfoo"
+
+    @property
+    def consumer(self) -> Path:
+        """The consumer's package."""
+        return self.folder / "another" / "foo_ext"
+
+    @property
+    def library(self) -> Path:
+        """The provider's library."""
+        return self.provider / "lib" / self.library_name
+
+    @property
+    def env(self) -> dict[str, str]:
+        """What makes the two packages importable."""
+        return {"PYTHONPATH": f"{self.provider.parent}:{self.consumer.parent}"}
+
+    def run(self, code: str, **env: str) -> str:
+        """Run code in a fresh process and return all it printed."""
+        return lab.run(self.python, "-c", code, env={**self.env, **env})
+
+    def fail(self, code: str, **env: str) -> str:
+        """Run code that must fail, and return all it printed."""
+        return lab.run(self.python, "-c", code, env={**self.env, **env}, fails=True)
+
+    def add(self, site: Path, provider: str, consumer: str) -> None:
+        """Add another pair to the two folders."""
+        shutil.copytree(site / provider, self.provider.parent / provider)
+        shutil.copytree(site / consumer, self.consumer.parent / consumer)
+
+    def mapped(self, code: str, part: str, **env: str) -> list[str]:
+        """Run code, then return the files mapped in that process whose path has a part in it."""
+        said = self.run(f"{code}\n{lab.MAPPED}\nprint(*mapped({part!r}), sep='\\n')", **env)
+        return [line for line in said.splitlines() if line.startswith("/")]
+
+    def compile(self, file: Path, source: str = FOO, *options: str, soname: str = "") -> Path:
+        """Compile a library for musl."""
+        return lab.compile_library(
+            source, file, *options, soname=soname or file.name, compiler=str(self.compiler)
+        )
+
+    def stranger(self, folder: str) -> Path:
+        """Another library of the same name that has the same functions."""
+        return self.compile(self.folder / folder / self.library.name)

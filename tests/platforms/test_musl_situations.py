@@ -1,0 +1,450 @@
+"""The situations of tests/pair/test_situations.py, each made on musl; in its order.
+
+Left out, as no C library has a part in it: what importable provider is none (a mere folder, another
+package, one that raises) and the values of NATIVE_LIB_DEBUG. And "asking for the name loads nothing":
+that takes a file that answers to no name, and by its anchor ours answers without a SONAME, too.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+from typing import TYPE_CHECKING, Callable
+
+import lab
+import pytest
+from platforms import cross
+from platforms.musl import FOO, SHOW, SQUARE, Musl
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+Built = Callable[[str, str], "Path"]
+Once = Callable[[str, Callable[["Path"], "Path"]], "Path"]
+
+TARGET = cross.TARGETS["musl-x86_64"]
+PROVIDER = "libfoo__foo.so.1"
+
+
+def provides(musl: Musl, version: str) -> None:
+    """Change the version that the provider's manifest says."""
+    manifest = musl.provider / "_native_libs.py"
+    text = manifest.read_text("utf-8")
+    assert 'VERSION = "1.0.0"' in text
+    manifest.write_text(text.replace('VERSION = "1.0.0"', f'VERSION = "{version}"'), "utf-8")
+
+
+# The loader opens the anchor first. Its search passes over a library that musl cannot use, says that
+# there is none, and the loader concludes that the file itself is whole.
+CALLED_WHOLE = pytest.mark.xfail(strict=True, reason="the loader calls a broken file whole on musl")
+
+
+# The provider is missing or broken --------------------------------------------------------------
+
+
+def test_provider_not_installed(musl: Musl) -> None:
+    shutil.rmtree(musl.provider)
+    assert musl.run(SHOW).splitlines() == [
+        "LibraryNotFoundError",
+        "foo_ext needs the native library 'foo' of the distribution libfoo, which is not installed.",
+        f"  needed by: {musl.consumer} (built against libfoo 1.0.0)",
+        '  mend:      python -m pip install "libfoo>=1.0.0,<2"',
+    ]
+
+
+@pytest.mark.parametrize(
+    ("damage", "state", "system"),
+    [
+        ("missing", "no such file", "No such file or directory"),
+        pytest.param("empty", "0 bytes", "Exec format error", marks=CALLED_WHOLE),
+        ("truncated", "100 bytes", "file too short"),
+        ("half", "1000 bytes", "file too short"),
+        ("foreign", " bytes, for another machine", "for another machine"),
+        pytest.param("text", "27 bytes", "Exec format error", marks=CALLED_WHOLE),
+    ],
+)
+def test_library_file_is_damaged(musl: Musl, damage: str, state: str, system: str) -> None:
+    content = musl.library.read_bytes()
+    if damage == "missing":
+        musl.library.unlink()
+    elif damage == "foreign":  # an ELF file of 32 bits, which musl would map all the same
+        musl.library.write_bytes(content[:4] + b"\1" + content[5:])
+    else:
+        kept = {"empty": b"", "truncated": content[:100], "half": content[:1000]}
+        musl.library.write_bytes(kept.get(damage, b"version https://example.org"))
+    said = musl.run(SHOW)
+    assert said.startswith("LibraryNotFoundError\nlibfoo cannot load its library 'foo'.\n"), said
+    assert f"  file:   {musl.library} (" in said
+    assert f"{state})" in said
+    assert system in said
+    assert '  mend:   python -m pip install --force-reinstall --no-deps "libfoo==1.0.0"' in said
+
+
+def test_no_truncation_kills_the_process(musl: Musl) -> None:
+    """musl, too, maps what is not there."""
+    code = f"""
+import libfoo, os, shutil
+whole, cut = {str(musl.library)!r}, {str(musl.folder / "cut.so")!r}
+size, ends = os.path.getsize(whole), set()
+for length in range(0, size, 256):
+    shutil.copy(whole, cut)
+    os.truncate(cut, length)
+    child = os.fork()
+    if child == 0:
+        os.environ["NATIVE_LIB_FOO_PATH"] = cut
+        try:
+            libfoo.loader.load()
+        except libfoo._shared_lib_manager.LibraryNotFoundError as error:
+            os._exit(1 if "cut.so" in str(error) else 9)
+        os._exit(0)
+    ends.add(os.waitpid(child, 0)[1])
+print(sorted(ends))
+"""
+    # Refused (1), or, where only section headers are cut off, loaded (0); never killed (7: SIGBUS).
+    assert musl.run(code) == "[0, 256]\n"
+
+
+def test_library_of_another_architecture(musl: Musl, built: Built) -> None:
+    """musl does not look; without the loader's own look the process dies of its first instruction."""
+    shutil.copy(built("linux-aarch64", "c") / "libfoo" / "lib" / PROVIDER, musl.library)
+    said = musl.run(SHOW)
+    assert said.startswith("LibraryNotFoundError\nlibfoo cannot load its library 'foo'.")
+    assert f"{musl.library} ({musl.library.stat().st_size} bytes, for another machine)" in said
+
+
+def test_something_that_the_library_needs_is_missing(musl: Musl) -> None:
+    other = musl.compile(musl.folder / "libother.so.2", "int other(void) { return 1; }")
+    code = f"int other(void); int another(void) {{ return other(); }} {FOO}"
+    musl.compile(musl.library, code, str(other))
+    said = musl.run(SHOW)
+    assert "  system: Error loading shared library libother.so.2: No such file" in said
+    assert "  mend:   the file itself is whole; install what `system` names" in said
+    assert "--force-reinstall" not in said
+
+
+@pytest.mark.parametrize("executable", ["None", "'/absent'", "json.__file__"])
+def test_python_that_does_not_know_its_program(musl: Musl, executable: str) -> None:
+    musl.library.write_bytes(b"")
+    said = musl.run(f"import sys, json; sys.executable = {executable}\n{SHOW}")
+    assert said.startswith("LibraryNotFoundError\nlibfoo cannot load its library 'foo'.")
+
+
+@pytest.mark.skipif(not shutil.which("setpriv"), reason="takes setpriv (util-linux) to be refused")
+@pytest.mark.parametrize(
+    "file", [pytest.param(PROVIDER, marks=CALLED_WHOLE), "libfoo__foo-anchor.so"]
+)
+def test_library_is_not_readable(musl: Musl, file: str) -> None:
+    musl.library.with_name(file).chmod(0)
+    powers = "-dac_override,-dac_read_search"
+    setpriv = ("setpriv", f"--bounding-set={powers}", f"--inh-caps={powers}")
+    said = lab.run(*setpriv, musl.python, "-c", SHOW, env=musl.env)
+    assert said.startswith("LibraryNotFoundError")
+    assert f"  file:   {musl.library} (" in said
+    assert "Permission denied" in said
+
+
+@CALLED_WHOLE
+def test_anchor_is_missing(musl: Musl) -> None:
+    """A row of musl's own: the library's file is whole, and another one lacks."""
+    musl.library.with_name("libfoo__foo-anchor.so").unlink()
+    said = musl.run(SHOW)
+    assert said.startswith("LibraryNotFoundError")
+    assert "libfoo__foo-anchor.so: No such file or directory" in said
+    assert '  mend:   python -m pip install --force-reinstall --no-deps "libfoo==1.0.0"' in said
+
+
+# Versions: the loader is the same, so of test_situations.py's rows one of each kind ---------------
+
+
+@pytest.mark.parametrize(
+    ("there", "fits"), [("1.10.0", True), ("1.0.0.post1", True), ("0.9", False), ("2.0.0", False)]
+)
+def test_provider_version(musl: Musl, there: str, fits: bool) -> None:
+    bound = "libfoo>=1.0.0,<2"
+    provides(musl, there)
+    said = musl.run(SHOW)
+    if fits:
+        assert said == "9.0\n"
+        return
+    assert said.splitlines() == [
+        "LibraryVersionError",
+        f"foo_ext was built against libfoo 1.0.0 and needs {bound}, but {there} is installed.",
+        f"  provider:  {musl.provider} ({there})",
+        f"  needed by: {musl.consumer} (built against 1.0.0)",
+        f'  mend:      python -m pip install "{bound}"',
+    ]
+
+
+def test_wrong_version_is_told_before_anything_is_opened(musl: Musl) -> None:
+    provides(musl, "2.0.0")
+    assert musl.mapped(SHOW, "foo") == []
+
+
+def test_provider_of_the_next_major_version_for_real(musl: Musl, once: Once) -> None:
+    site = once(
+        "cross-2-musl", lambda folder: cross.build_pair(TARGET, folder, library_version="2.0.0")
+    )
+    shutil.rmtree(musl.provider)
+    shutil.copytree(site / "libfoo", musl.provider)
+    assert not musl.library.exists()  # its name ends in .so.2
+    assert "needs libfoo>=1.0.0,<2, but 2.0.0 is installed" in musl.run(SHOW)
+
+
+# Another file owns the name -------------------------------------------------------------------
+
+
+def test_second_copy_loaded_first(musl: Musl) -> None:
+    """Found by its name, as musl wants it."""
+    copy = musl.stranger("theirs")
+    code = f"import ctypes; ctypes.CDLL('{copy.name}')\n{SHOW}"
+    said = musl.run(code, LD_LIBRARY_PATH=str(copy.parent))
+    assert said.startswith(
+        "LibraryConflictError\nAnother file in this process already has the name"
+    )
+    assert f"  answers: {copy}\n  ours:    {musl.library} (libfoo 1.0.0)" in said
+    assert "NATIVE_LIB_CONFLICT=warn" in said
+
+
+@pytest.mark.parametrize("when", ["before", "afterwards"])
+def test_copy_that_is_opened_by_its_path_has_no_name_to_take(musl: Musl, when: str) -> None:
+    """Before ours, glibc's rule is another: there it is a conflict."""
+    theirs = f"import ctypes; ctypes.CDLL({str(musl.stranger('theirs'))!r})"
+    code = [theirs, "import foo_ext"]
+    code = [*(code if when == "before" else reversed(code)), SQUARE]
+    assert musl.run("\n".join(code)) == "9.0\n"
+
+
+def test_second_copy_is_a_warning_if_asked_for(musl: Musl) -> None:
+    copy = musl.stranger("theirs")
+    code = f"import ctypes; ctypes.CDLL('{copy.name}')\n{SQUARE}"
+    said = musl.run(code, LD_LIBRARY_PATH=str(copy.parent), NATIVE_LIB_CONFLICT="warn")
+    assert "RuntimeWarning: Another file in this process already has the name" in said
+    assert said.endswith("-3.0\n")  # musl did serve the first
+
+
+def test_what_is_told_is_what_answers(musl: Musl) -> None:
+    copy = musl.stranger("theirs")
+    code = f"import ctypes, libfoo; ctypes.CDLL('{copy.name}'); print(*libfoo.loader.load())"
+    said = musl.run(code, LD_LIBRARY_PATH=str(copy.parent), NATIVE_LIB_CONFLICT="warn")
+    told = f"LoadedLibrary(name='foo', path={str(copy)!r}, origin='already-loaded')\n"
+    assert said.endswith(told)
+
+
+def test_our_own_file_loaded_before_is_no_conflict(musl: Musl) -> None:
+    code = f"import ctypes; ctypes.CDLL({str(musl.library)!r})\n{SQUARE}"
+    assert musl.run(code) == "9.0\n"
+    assert musl.mapped(code, "foo.so") == [str(musl.library)]
+
+
+def test_search_path_that_has_another_copy_is_no_silent_mixture(musl: Musl) -> None:
+    """musl looks into LD_LIBRARY_PATH before the anchor's own folder; glibc does not look there."""
+    copy = musl.stranger("theirs")
+    said = musl.run(SHOW, LD_LIBRARY_PATH=str(copy.parent))
+    assert said.startswith("LibraryConflictError")
+    assert f"  answers: {copy}\n" in said
+
+
+# Another file owns the symbols ----------------------------------------------------------------
+
+
+@pytest.fixture
+def stranger(musl: Musl) -> Path:
+    """A library of another name with the same function names."""
+    return musl.compile(musl.folder / "theirs" / "stranger.so")
+
+
+def test_preloaded_symbols(musl: Musl, stranger: Path) -> None:
+    said = musl.run(SHOW, LD_PRELOAD=str(stranger))
+    assert said.startswith("LibraryConflictError\nThe symbols of libfoo's library are taken")
+    assert f"  answers: {stranger}\n" in said
+    assert f"  ours:    {musl.library} (libfoo 1.0.0)" in said
+
+
+def test_global_symbols(musl: Musl, stranger: Path) -> None:
+    code = f"import ctypes; ctypes.CDLL({str(stranger)!r}, ctypes.RTLD_GLOBAL)\n{SHOW}"
+    assert f"  answers: {stranger}\n" in musl.run(code)
+
+
+def test_local_symbols_are_no_conflict(musl: Musl, stranger: Path) -> None:
+    assert musl.run(f"import ctypes; ctypes.CDLL({str(stranger)!r})\n{SQUARE}") == "9.0\n"
+
+
+def test_symbols_in_the_way_are_a_warning_if_asked_for(musl: Musl, stranger: Path) -> None:
+    said = musl.run(SQUARE, LD_PRELOAD=str(stranger), NATIVE_LIB_CONFLICT="warn")
+    assert "RuntimeWarning: The symbols of libfoo's library are taken" in said
+    assert said.endswith("-3.0\n")  # the consumer really was bound to the stranger
+
+
+def test_symbols_that_are_taken_between_two_consumers(musl: Musl, stranger: Path) -> None:
+    code = f"""
+import ctypes, foo_ext
+ctypes.CDLL({str(stranger)!r}, ctypes.RTLD_GLOBAL)
+print(foo_ext.square(3))
+import sys; del sys.modules["foo_ext"], sys.modules["foo_ext._ext"]
+{SHOW}"""
+    said = musl.run(code)
+    assert said.startswith("9.0\nLibraryConflictError\nThe symbols of libfoo's library are taken")
+
+
+def test_our_own_file_preloaded_is_no_conflict(musl: Musl) -> None:
+    assert musl.run(SQUARE, LD_PRELOAD=str(musl.library)) == "9.0\n"
+
+
+def test_our_own_file_loaded_globally_is_no_conflict(musl: Musl) -> None:
+    code = f"import ctypes; ctypes.CDLL({str(musl.library)!r}, ctypes.RTLD_GLOBAL)\n{SQUARE}"
+    assert musl.run(code) == "9.0\n"
+
+
+@pytest.mark.parametrize("theirs", ["FOO_1", "BAR_1", ""])
+def test_symbol_versions_keep_nothing_apart(musl: Musl, theirs: str) -> None:
+    """The loader's verdict is what musl then does: it reads no versions."""
+
+    def versioned(file: Path, node: str, factor: int) -> Path:
+        file.parent.mkdir(exist_ok=True)
+        script = file.with_suffix(".map")
+        script.write_text(f"{node} {{ foo_*; }};", encoding="utf-8")
+        source = f'const char *foo_version(void) {{ return "{factor}"; }}'
+        source += f" double foo_square(double x) {{ return {factor} * x; }}"
+        return musl.compile(file, source, *([f"-Wl,--version-script={script}"] if node else []))
+
+    versioned(musl.library, "FOO_1", 1)
+    stranger = versioned(musl.folder / "theirs" / "stranger.so", theirs, 2)
+    # A consumer that was linked against our versions: what the extension module would be.
+    consumer = musl.compile(
+        musl.folder / "consumer.so",
+        "double foo_square(double); double asked(double x) { return foo_square(x); }",
+        str(musl.library),
+    )
+    code = f"""
+import ctypes, libfoo
+try:
+    libfoo.loader.load()
+except ImportError as error:
+    print(type(error).__name__)
+asked = ctypes.CDLL({str(consumer)!r}).asked
+asked.restype, asked.argtypes = ctypes.c_double, [ctypes.c_double]
+print(asked(3))
+"""
+    assert musl.run(code, LD_PRELOAD=str(stranger)) == "LibraryConflictError\n6.0\n"
+    assert musl.run(code) == "3.0\n"
+
+
+def test_probe_symbol_that_is_not_exported(musl: Musl, stranger: Path) -> None:
+    musl.compile(musl.library, "int other;")
+    code = "import libfoo; libfoo.loader.load()"
+    said = musl.run(code, LD_PRELOAD=str(stranger), NATIVE_LIB_DEBUG="1")
+    assert f"symbols are not verified, {musl.library} has no foo_version" in said
+
+
+# What the person there can do ------------------------------------------------------------------
+
+
+def test_debug_tells_what_was_chosen(musl: Musl) -> None:
+    said = musl.run("import foo_ext", NATIVE_LIB_DEBUG="1")
+    assert said.splitlines() == [
+        "native-lib: foo_ext requires libfoo>=1.0.0,<2, there is 1.0.0",
+        f"native-lib: libfoo: foo is {musl.library} (wheel)",
+    ]
+
+
+def copied(musl: Musl) -> Path:
+    other = musl.folder / "mine" / PROVIDER
+    other.parent.mkdir()
+    shutil.copy(musl.library, other)
+    return other
+
+
+def test_path_in_the_environment_satisfies_nobody(musl: Musl) -> None:
+    """As documented: the anchor belongs to the wheel's file."""
+    other = copied(musl)
+    env = {"NATIVE_LIB_FOO_PATH": str(other), "NATIVE_LIB_DEBUG": "1"}
+    said = musl.run(SHOW, **env)
+    assert f"libfoo: {PROVIDER} is not verified, no file answers to it" in said
+    assert f"libfoo: foo is {other} (override)" in said
+    assert f"Error loading shared library {PROVIDER}: No such file or directory" in said
+
+
+def test_path_in_the_environment_to_a_file_that_is_its_own_anchor(musl: Musl) -> None:
+    other = copied(musl)
+    lab.run(lab.tool("patchelf"), "--add-needed", PROVIDER, other)
+    lab.run(lab.tool("patchelf"), "--set-rpath", "$ORIGIN", other)
+    env = {"NATIVE_LIB_FOO_PATH": str(other)}
+    code = f"{SQUARE}; import libfoo; print(libfoo.loader.load()[0].origin)"
+    assert musl.run(code, **env) == "9.0\noverride\n"
+    assert musl.mapped(SQUARE, "foo.so", **env) == [str(other)]
+
+
+def test_path_in_the_environment_is_wrong(musl: Musl) -> None:
+    said = musl.run(SHOW, NATIVE_LIB_FOO_PATH="/absent/libfoo.so")
+    assert said.startswith("LibraryNotFoundError")
+    assert "  file:   /absent/libfoo.so (no such file)" in said
+    assert "  mend:   correct or unset NATIVE_LIB_FOO_PATH" in said
+
+
+def test_private_name_has_no_system_copy(musl: Musl) -> None:
+    said = musl.run("import foo_ext", PREFER_FOO_SYSTEM_LIBRARY="1", NATIVE_LIB_DEBUG="1")
+    assert f"libfoo: {PROVIDER} is a private name, no system has it" in said
+    assert "(wheel)" in said
+
+
+# Plain names ----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def plain(musl: Musl, once: Once) -> Musl:
+    """The pair with plain names (mangle: no)."""
+    site = once("cross-plain-musl", lambda folder: cross.build_pair(TARGET, folder, mangle="no"))
+    made = dataclasses.replace(musl, folder=musl.folder / "plain", library_name="libfoo.so.1")
+    made.add(site, "libfoo", "foo_ext")
+    return made
+
+
+ORIGIN = "import libfoo; print(*libfoo.loader.load(prefer_system={}))"
+
+
+def test_plain_name_accepts_the_copy_that_is_loaded(plain: Musl) -> None:
+    copy = plain.stranger("system")
+    code = f"import ctypes; ctypes.CDLL('{copy.name}')\n{SQUARE}\n{ORIGIN.format(None)}"
+    assert plain.run(code, LD_LIBRARY_PATH=str(copy.parent)) == (
+        f"-3.0\nLoadedLibrary(name='foo', path={str(copy)!r}, origin='already-loaded')\n"
+    )
+
+
+def test_path_in_the_environment_does_not_win_over_a_loaded_copy(plain: Musl) -> None:
+    loaded, named = plain.stranger("loaded"), plain.stranger("named")
+    said = plain.fail(
+        f"import ctypes, libfoo; ctypes.CDLL('{loaded.name}'); libfoo.loader.load()",
+        LD_LIBRARY_PATH=str(loaded.parent),
+        NATIVE_LIB_FOO_PATH=str(named),
+    )
+    assert "LibraryConflictError" in said
+    assert f"  answers: {loaded}\n  ours:    {named}" in said
+
+
+@pytest.mark.parametrize(("variable", "argument"), [("1", None), ("yes", False), (None, True)])
+def test_plain_name_of_the_system(plain: Musl, variable: str | None, argument: bool | None) -> None:
+    system = plain.stranger("system")
+    env = {} if variable is None else {"PREFER_FOO_SYSTEM_LIBRARY": variable}
+    said = plain.run(
+        f"{ORIGIN.format(argument)}; {SQUARE}", LD_LIBRARY_PATH=str(system.parent), **env
+    )
+    assert said == f"LoadedLibrary(name='foo', path={str(system)!r}, origin='system')\n-3.0\n"
+
+
+@pytest.mark.parametrize(("variable", "argument"), [("0", None), ("no", True), (None, False)])
+def test_plain_name_of_the_wheel(plain: Musl, variable: str | None, argument: bool | None) -> None:
+    """Against LD_LIBRARY_PATH the anchor cannot win, whatever is asked for: musl looks there first."""
+    env = {} if variable is None else {"PREFER_FOO_SYSTEM_LIBRARY": variable}
+    code = f"{ORIGIN.format(argument)}; {SQUARE}"
+    told = f"LoadedLibrary(name='foo', path={str(plain.library)!r}, origin='wheel')\n"
+    assert plain.run(code, **env) == f"{told}9.0\n"
+    system = str(plain.stranger("system").parent)
+    assert "LibraryConflictError" in plain.fail(code, LD_LIBRARY_PATH=system, **env)
+
+
+def test_plain_name_that_the_system_lacks(plain: Musl) -> None:
+    said = plain.run(
+        f"{ORIGIN.format(None)}; {SQUARE}", PREFER_FOO_SYSTEM_LIBRARY="1", NATIVE_LIB_DEBUG="1"
+    )
+    assert "libfoo: the system has no libfoo.so.1" in said
+    assert said.endswith("origin='wheel')\n9.0\n")
