@@ -20,9 +20,13 @@ class Effort:
     processes: int = 25
     first_uses: int = 5
     consumers: tuple[int, ...] = (1, 10, 50)
+    checks: int = 5
+    wheels: int = 8
 
 
-QUICK = Effort(rounds=2, providers=3, processes=1, first_uses=1, consumers=(1, 2))
+QUICK = Effort(
+    rounds=2, providers=3, processes=1, first_uses=1, consumers=(1, 2), checks=1, wheels=2
+)
 
 
 @dataclass(frozen=True)

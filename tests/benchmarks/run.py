@@ -13,10 +13,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-sys.path.insert(0, str(Path(__file__).parent.parent))  # as pytest has it
+ROOT = Path(__file__).parents[2]
+sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "loader" / "src")]  # as pytest has it
 
 import lab
 from benchmarks import (
+    check_speed,
     codecs,
     first_use,
     import_cost,
@@ -31,7 +33,10 @@ from benchmarks.report import QUICK, Bound, Effort, Measurement, Table
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-MEASUREMENTS = ("import-cost", "modules", "many-providers", "first-use", "sharing", "codecs")
+MEASUREMENTS = (
+    *("import-cost", "modules", "many-providers", "first-use", "sharing", "codecs"),
+    "check-speed",
+)
 
 
 def main(arguments: list[str]) -> int:
@@ -83,6 +88,8 @@ def measure(
         yield "sharing", sharing.measure(folder / "sharing", effort, reference)
     if "codecs" in names:
         yield "codecs", codecs.measure(folder / "codecs", effort, reference)
+    if "check-speed" in names and sys.platform == "linux":  # auditwheel
+        yield "check-speed", check_speed.measure(effort)
 
 
 def _bounds_table(bounds: Sequence[Bound]) -> Table:

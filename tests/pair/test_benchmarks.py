@@ -8,8 +8,18 @@ import sys
 from typing import TYPE_CHECKING
 
 import lab
+import others
 import pytest
-from benchmarks import first_use, import_cost, interpreters, many_providers, modules, report, run
+from benchmarks import (
+    check_speed,
+    first_use,
+    import_cost,
+    interpreters,
+    many_providers,
+    modules,
+    report,
+    run,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -55,6 +65,21 @@ def test_many_providers(tmp_path: Path) -> None:
 def test_first_use(tmp_path: Path) -> None:
     measurement = first_use.measure(tmp_path, report.QUICK)
     check_shape(measurement, ["pip and build", "uv"], bounds=0)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="auditwheel runs on Linux only")
+def test_check_speed() -> None:
+    try:
+        for requirement in check_speed.WHEELS[: report.QUICK.wheels]:
+            others.get(requirement, check_speed.LINUX)
+    except others.NotToBeHadError as error:
+        pytest.skip(f"not to be had: {error}")
+    found = check_speed.measure(report.QUICK)
+    assert [row[0].partition(",")[0] for row in found.table.rows] == [
+        *("pyzmq-27.3.0", "cmeel_zlib-1.3.2", "all 2", "all 2")
+    ]
+    (bound,) = found.bounds
+    assert bound.measured > 0
 
 
 def test_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
