@@ -6,8 +6,9 @@ import zipfile
 from typing import TYPE_CHECKING, Callable
 
 import pytest
+from native_lib.check.read_wheel import read_wheel
 from native_lib.check.run import check
-from platforms import cross
+from platforms import binary, cross
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -54,3 +55,23 @@ def test_a_provider_for_another_platform_is_an_error(packed: Packed, target: str
     others = [packed(other, "c")[1] for other in cross.TARGETS if other != target]
     report = check([consumer, *others])
     assert {rule.id for rule, _ in report.findings} == {"provider-platform"}
+
+
+@pytest.mark.parametrize(("target", "what"), cross.CASES)
+def test_other_readers_say_the_same(packed: Packed, target: str, what: str, tmp_path: Path) -> None:
+    """The checker's model of a binary, and what pyelftools, macholib and pefile read."""
+    for wheel in packed(target, what):
+        with zipfile.ZipFile(wheel) as archive:
+            archive.extractall(tmp_path)
+        binaries = read_wheel(wheel).binaries
+        assert binaries
+        for ours in binaries:
+            theirs = binary.read(tmp_path / ours.path)
+            assert ours.architecture.replace("aarch64", "arm64") == theirs.machine
+            assert ours.runtime_name == theirs.runtime_name
+            assert set(ours.needed) == theirs.needed
+            assert ours.search_paths == theirs.search_paths
+            assert {export.name for export in ours.exports} - binary.ZIGS_OWN == theirs.exports
+            assert ours.is_signed == theirs.is_signed
+            if ours.format == "Mach-O":
+                assert ours.minimum_os[:2] == theirs.minimum
