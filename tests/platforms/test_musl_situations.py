@@ -336,6 +336,25 @@ def test_probe_symbol_that_is_not_exported(musl: Musl, stranger: Path) -> None:
     assert f"symbols are not verified, {musl.library} has no foo_version" in said
 
 
+def test_the_program_itself_holds_the_symbols(musl: Musl) -> None:
+    """As a python that was linked against another copy of the library."""
+    if not (compiler := shutil.which("musl-gcc")):
+        pytest.skip("takes musl-gcc (Debian: musl-tools) for a program around libpython's archive")
+    source, program = musl.folder / "program.c", musl.folder / "program"
+    source.write_text(
+        f"#include <Python.h>\n{FOO}\n"
+        "int main(int count, char **words) { return Py_BytesMain(count, words); }\n",
+        encoding="utf-8",
+    )
+    home = musl.python.parent.parent
+    (archive,) = home.glob("lib/libpython3.*.a")
+    include = home / "include" / archive.stem.replace("lib", "")
+    lab.run(compiler, "-rdynamic", f"-I{include}", "-o", program, source, archive, "-lm")
+    said = lab.run(program, "-c", SHOW, env={"PYTHONHOME": str(home), **musl.env})
+    assert said.startswith("LibraryConflictError\nThe symbols of libfoo's library are taken")
+    assert f"  answers: {program}\n" in said
+
+
 # What the person there can do ------------------------------------------------------------------
 
 
