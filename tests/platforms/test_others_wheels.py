@@ -5,9 +5,11 @@ Versions are pinned, so that a finding stays one: the authors may mend it.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Callable
 
+import lab
 import others
 import pytest
 import readelf
@@ -150,3 +152,22 @@ def test_a_folder_where_nothing_is_looked_for_is_no_error(get: Get) -> None:
     ((file, folder),) = found(report, "rpath-idle")
     assert file == "PIL/.dylibs/libjpeg.62.4.0.dylib"
     assert folder.startswith("/Users/runner/")
+
+
+def test_the_page_on_these_wheels_is_true(get: Get) -> None:
+    """Each finding that the page quotes is made, of the wheel that it names."""
+    page = lab.ROOT / "docs" / "how-to" / "check-others-wheels.md"
+    shown = re.findall(
+        r"^\$ native-lib check (\S+)\n(.*?)^```$",
+        page.read_text(encoding="utf-8"),
+        re.MULTILINE | re.DOTALL,
+    )
+    assert len(shown) > 3
+    for name, output in shown:
+        distribution, platform = name.partition("-")[0], name[:-4].rpartition("-")[2]
+        path = get(the(distribution.replace("_", "-"), platform))
+        assert path.name == name
+        made = {(rule.severity, rule.id, f.file, f.message) for rule, f in check([path]).findings}
+        quoted = re.findall(r"^(error|warning) +(\S+) +…: (\S+) +(.+)$", output, re.MULTILINE)
+        assert quoted
+        assert set(quoted) <= made
