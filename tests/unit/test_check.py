@@ -334,8 +334,25 @@ def test_what_ends_the_parser_does_not_end_the_command(
     assert report.checked == (other,)
 
 
+def test_a_wheel_of_elf_files_needs_no_process(elf: wheels.Elf, tmp_path: Path) -> None:
+    with closing(Apart()) as apart:
+        assert apart.read(elf.provider(tmp_path)).distribution == "libfoo"
+        assert apart._process is None
+
+
+def test_a_large_wheel_is_read_apart(
+    elf: wheels.Elf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As its memory is bounded there."""
+    monkeypatch.setattr("native_lib.check.apart._NOT_LARGE_UNPACKED", 1000)
+    with closing(Apart()) as apart:
+        assert apart.read(elf.provider(tmp_path)).distribution == "libfoo"
+        assert apart._process is not None
+
+
 def test_a_wheel_after_one_that_ends_the_parser(elf: wheels.Elf, tmp_path: Path) -> None:
-    wheel = elf.provider(tmp_path)
+    # lief is asked, and says that it is no DLL.
+    wheel = elf.provider(tmp_path, more={"libfoo/dos": b"MZ" + bytes(100)})
     with closing(Apart()) as apart:
         assert apart.read(wheel).distribution == "libfoo"
         assert apart._process is not None

@@ -1,21 +1,36 @@
-"""Read wheels in a process apart: what ends a parser of binaries must not end the command."""
+"""Read wheels in a process apart: what ends a parser of binaries must not end the command.
+
+A wheel that is not large and has ELF files only needs no such process: Python reads it, not C++.
+"""
 
 from __future__ import annotations
 
-import multiprocessing
+import struct
 import sys
+import zipfile
 from typing import TYPE_CHECKING
 
+from native_lib.check.read import read_binary
+from native_lib.check.read_wheel import read_wheel
 from native_lib.check.wheel import UnusableError, Wheel
 
 if TYPE_CHECKING:
+    import multiprocessing.process
     from multiprocessing.connection import Connection
     from pathlib import Path
+
+    from native_lib.check.binary import Binary
 
 # The largest wheels in use, of more than a gigabyte, take a tenth of it.
 _SECONDS = 600
 # Unpacked three times over, once more in the parser, and the interpreter.
 _MEMORY, _MEMORY_OF_SIZE = 2 << 30, 20
+# What is larger, as a file or unpacked, is to be read within bounds of memory.
+_NOT_LARGE, _NOT_LARGE_UNPACKED = 64 << 20, 256 << 20
+
+
+class _NotElfError(Exception):
+    """A wheel has a binary that only lief reads."""
 
 
 class Apart:
@@ -34,6 +49,11 @@ class Apart:
         Raises:
             UnusableError: as `read_wheel` does, and where reading ends the process or never ends.
         """
+        if _is_not_large(path):
+            try:
+                return read_wheel(path, _read_elf)
+            except _NotElfError:
+                pass
         if self._process is None:
             self._start()
         try:
@@ -50,6 +70,8 @@ class Apart:
         return result
 
     def _start(self) -> None:
+        import multiprocessing  # most runs need none, and it takes a third of their time
+
         # A fork would take the command's threads' locks with it, and is not to be had on Windows.
         context = multiprocessing.get_context("spawn")
         self._pipe, theirs = context.Pipe()
@@ -69,6 +91,23 @@ class Apart:
         return f"exit status {process.exitcode}"
 
 
+def _is_not_large(path: Path) -> bool:
+    try:
+        if path.stat().st_size > _NOT_LARGE:
+            return False
+        with zipfile.ZipFile(path) as archive:
+            size = sum(member.file_size for member in archive.infolist())
+            return size <= _NOT_LARGE_UNPACKED
+    except (OSError, RuntimeError, ValueError, OverflowError, struct.error, zipfile.BadZipFile):
+        return False  # reading says what is wrong
+
+
+def _read_elf(path: str, content: bytes) -> tuple[Binary, ...]:
+    if not content.startswith(b"\x7fELF"):
+        raise _NotElfError
+    return read_binary(path, content)
+
+
 def _serve(pipe: Connection) -> None:
     """Read what is asked for until nobody asks."""
     while True:
@@ -78,9 +117,6 @@ def _serve(pipe: Connection) -> None:
             return
         try:
             _bound_memory(path)
-            # Here, and not in the command's process: the parser takes most of a second to import.
-            from native_lib.check.read_wheel import read_wheel
-
             pipe.send(read_wheel(path))
         except UnusableError as error:
             pipe.send(error)

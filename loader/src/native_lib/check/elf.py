@@ -35,8 +35,8 @@ _GNU_HASH, _VERSYM, _VERDEF, _VERNEED = 0x6FFFFEF5, 0x6FFFFFF0, 0x6FFFFFFC, 0x6F
 _SHT_DYNSYM, _SHN_ABS = 11, 0xFFF1
 _STB_LOCAL, _STB_GLOBAL = 0, 1
 _MAX_VERSIONS = 0x8000  # a symbol has 15 bits for its version
-# Names overlap in the string table, but what is many times the file is there to fill the memory.
-_MAX_NAMES = 16
+# Names overlap in the string table, but what is more than the file is there to fill the memory.
+_MAX_NAMES = 2
 
 
 def read(path: str, content: bytes) -> tuple[Binary, ...]:

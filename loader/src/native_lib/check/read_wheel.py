@@ -23,9 +23,12 @@ from native_lib.check.wheel import Library, Manifest, Required, UnusableError, W
 from native_lib.literals import LiteralsError, read_literals
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from packaging.tags import Tag
+
+    Read = Callable[[str, bytes], tuple[Binary, ...]]
 
 SMALL = 32 << 20
 MAX_TEXT = 16 << 20
@@ -35,11 +38,12 @@ VENDORED = ("_shared_lib_manager.py", "_shared_lib_consumer.py")
 _NO_BINARIES = (".py", ".pyi", ".h", ".hpp", ".txt", ".md", ".json", ".html", ".js", ".css", ".csv")
 
 
-def read_wheel(path: Path) -> Wheel:
+def read_wheel(path: Path, read: Read = read_binary) -> Wheel:
     """Read a wheel.
 
     Args:
         path: its file.
+        read: reads a binary; what it raises, other than CorruptBinaryError, is its caller's.
 
     Returns:
         What the rules look at.
@@ -53,7 +57,7 @@ def read_wheel(path: Path) -> Wheel:
         raise UnusableError(f"not a wheel: {error}") from error
     try:
         with zipfile.ZipFile(path) as archive:
-            return _Contents(archive).wheel(path, distribution, version, tags)
+            return _Contents(archive, read).wheel(path, distribution, version, tags)
     except (OSError, zipfile.BadZipFile, zlib.error, EOFError) as error:
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
         raise UnusableError(f"cannot be read: {reason}") from error
@@ -65,8 +69,9 @@ def read_wheel(path: Path) -> Wheel:
 class _Contents:
     """The files of an archive, which is safe to read."""
 
-    def __init__(self, archive: zipfile.ZipFile) -> None:
+    def __init__(self, archive: zipfile.ZipFile, read: Read) -> None:
         self.archive = archive
+        self.read = read
         self.members = {
             member.filename: member
             for member in archive.infolist()
@@ -92,7 +97,7 @@ class _Contents:
                     continue
                 content = head + file.read()
             try:
-                found = read_binary(name, content)
+                found = self.read(name, content)
             except CorruptBinaryError as error:
                 raise UnusableError(f"corrupt binary {name}: {error}") from error
             binaries += found
