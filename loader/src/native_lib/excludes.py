@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import re
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from native_lib.literals import LiteralsError, read_literals
+
+if TYPE_CHECKING:
+    import importlib.metadata
 
 # What each tool compares: the NEEDED name, a part of the path, the DLL's name.
 _SUFFIXES = {"auditwheel": ".so", "delocate": ".dylib", "delvewheel": ".dll"}
@@ -57,6 +59,8 @@ def excludes(providers: list[str], tool: str) -> list[str]:
 
 
 def _read(provider: str, import_name: str) -> _Installed:
+    import importlib.metadata  # other commands do without, and it takes long
+
     try:
         distribution = importlib.metadata.distribution(provider)
     except (importlib.metadata.PackageNotFoundError, ValueError):
