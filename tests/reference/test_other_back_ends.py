@@ -60,7 +60,7 @@ def project(folder: Path, requires: str, back_end: str, **files: str) -> Path:
     (folder / "_ext.c").write_text(MODULE, encoding="utf-8")
     (folder / "pyproject.toml").write_text(
         f'[build-system]\nrequires = [{requires}, "native-zlib"]\nbuild-backend = "{back_end}"\n'
-        '[project]\nname = "foo-ext"\nversion = "1"\n',
+        '[project]\nname = "foo-ext"\nversion = "1"\ndependencies = ["native-zlib>=1.2,<2"]\n',
         encoding="utf-8",
     )
     for name, text in files.items():
@@ -74,10 +74,10 @@ def projects(folder: Path, kind: str) -> Path:
         setup = documented("python", "extra_objects")
         return project(folder, '"setuptools>=77"', "setuptools.build_meta", setup=setup)
     if kind == "Meson":
-        sources = "'_ext', '_ext.c',"
+        sources = "'_ext', '_ext.c',\n"
         lines = documented("meson", "dependency")
         assert sources in lines
-        lines = lines.replace(sources, f"{sources} subdir: 'foo_ext', install: true,")
+        lines = lines.replace(sources, f"{sources}  subdir: 'foo_ext', install: true,\n")
         meson = (
             "project('foo-ext', 'c', version: '1')\n"
             "py = import('python').find_installation(pure: false)\n"
@@ -102,12 +102,14 @@ def test_module_is_served_by_the_wheel(reference: lab.Reference, tmp_path: Path,
     out.mkdir()
     shutil.copy(reference.zlib, out)
     (variable,) = re.findall(r"^\$ (PKG_CONFIG)=(\S+) ", PAGE.read_text("utf-8"), re.MULTILINE)
-    wheel = lab.build(projects(tmp_path / "src", kind), out, env=dict([variable]))
+    # pyenv's Pythons hand a RUNPATH of their own on.
+    env = {**dict([variable]), "LDSHARED": "cc -shared"}
+    wheel = lab.build(projects(tmp_path / "src", kind), out, env=env)
     assert "native_zlib__z.so.1" in elf.dynamic_in_wheel(wheel, "foo_ext/_ext.")["NEEDED"]
-    env = lab.new_environment(tmp_path / "env", reference.zlib, wheel)
+    installed = lab.new_environment(tmp_path / "env", reference.zlib, wheel)
     code = f"import foo_ext; assert foo_ext.checksum(b'shared') == {zlib.crc32(b'shared')}"
-    served = f"{env.site_packages}/native_zlib/lib/native_zlib__z.so.1"
-    assert lab.mapped(env, code, "native_zlib__") == [served]
+    served = f"{installed.site_packages}/native_zlib/lib/native_zlib__z.so.1"
+    assert lab.mapped(installed, code, "native_zlib__") == [served]
 
 
 def test_pkg_config_tells_where_everything_is(reference: lab.Reference, tmp_path: Path) -> None:

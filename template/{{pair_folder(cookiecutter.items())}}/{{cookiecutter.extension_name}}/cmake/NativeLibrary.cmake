@@ -582,8 +582,9 @@ macro(_native_library_install)
         if(WIN32)
             set(pc_file "$<TARGET_LINKER_FILE_NAME:${target}>")
         endif()
-        string(PREPEND pc_libs " \${libdir}/${pc_file}")
+        list(PREPEND pc_libs "\${libdir}/${pc_file}")
     endforeach()
+    list(JOIN pc_libs " " pc_libs)
     list(JOIN arg_DEPENDENCIES ", " pc_requires)
     if(pc_requires)
         string(TOLOWER "${pc_requires}" pc_requires)
@@ -594,14 +595,16 @@ macro(_native_library_install)
         "prefix=\${pcfiledir}/../..\n"
         "includedir=\${prefix}/include\n"
         "libdir=\${prefix}/lib\n"
-        # Whoever must not get the system's library asks for this variable.
-        "provider=${arg_PROVIDER}\n\n"
+        # Whoever must not get the system's library asks for the first, and whoever links without
+        # `Libs` for the second: Meson writes the folder of a dependency's library into RUNPATH.
+        "provider=${arg_PROVIDER}\n"
+        "libraries=${pc_libs}\n\n"
         "Name: ${arg_PACKAGE}\n"
         "Description: ${arg_DESCRIPTION}\n"
         "Version: ${release}\n"
         "${pc_requires}"
         "Cflags: -I\${includedir}\n"
-        "Libs:${pc_libs}\n"
+        "Libs: \${libraries}\n"
     )
     set(pc_file "${generated}/$<CONFIG>/${arg_PKG_CONFIG_NAME}.pc")
     file(GENERATE OUTPUT "${pc_file}" CONTENT "${pc}")
