@@ -1,7 +1,8 @@
 """Build for every platform on this one, with zig's compilers and the projects' own CMakeLists.txt.
 
 What comes out is laid out as the wheels lay it out. zig keeps the C libraries that it compiled in its
-cache: the first build for a target takes up to a minute and a half, the next ones seconds.
+cache: the first build for a target takes up to a minute and a half, in C++ two more; the next ones
+seconds.
 """
 
 from __future__ import annotations
