@@ -34,11 +34,6 @@ def provides(musl: Musl, version: str) -> None:
     manifest.write_text(text.replace('VERSION = "1.0.0"', f'VERSION = "{version}"'), "utf-8")
 
 
-# The loader opens the anchor first. Its search passes over a library that musl cannot use, says that
-# there is none, and the loader concludes that the file itself is whole.
-CALLED_WHOLE = pytest.mark.xfail(strict=True, reason="the loader calls a broken file whole on musl")
-
-
 # The provider is missing or broken --------------------------------------------------------------
 
 
@@ -56,11 +51,11 @@ def test_provider_not_installed(musl: Musl) -> None:
     ("damage", "state", "system"),
     [
         ("missing", "no such file", "No such file or directory"),
-        pytest.param("empty", "0 bytes", "Exec format error", marks=CALLED_WHOLE),
+        ("empty", "0 bytes", "Exec format error"),
         ("truncated", "100 bytes", "file too short"),
         ("half", "1000 bytes", "file too short"),
         ("foreign", " bytes, for another machine", "for another machine"),
-        pytest.param("text", "27 bytes", "Exec format error", marks=CALLED_WHOLE),
+        ("text", "27 bytes", "Exec format error"),
     ],
 )
 def test_library_file_is_damaged(musl: Musl, damage: str, state: str, system: str) -> None:
@@ -130,9 +125,7 @@ def test_python_that_does_not_know_its_program(musl: Musl, executable: str) -> N
 
 
 @pytest.mark.skipif(not shutil.which("setpriv"), reason="takes setpriv (util-linux) to be refused")
-@pytest.mark.parametrize(
-    "file", [pytest.param(PROVIDER, marks=CALLED_WHOLE), "libfoo__foo-anchor.so"]
-)
+@pytest.mark.parametrize("file", [PROVIDER, "libfoo__foo-anchor.so"])
 def test_library_is_not_readable(musl: Musl, file: str) -> None:
     musl.library.with_name(file).chmod(0)
     powers = "-dac_override,-dac_read_search"
@@ -143,7 +136,6 @@ def test_library_is_not_readable(musl: Musl, file: str) -> None:
     assert "Permission denied" in said
 
 
-@CALLED_WHOLE
 def test_anchor_is_missing(musl: Musl) -> None:
     """A row of musl's own: the library's file is whole, and another one lacks."""
     musl.library.with_name("libfoo__foo-anchor.so").unlink()

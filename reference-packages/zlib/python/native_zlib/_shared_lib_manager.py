@@ -391,11 +391,12 @@ def _open_checked(loader: LibraryLoader, library: _Library, path: str, mend: str
         if library.anchor and _is_foreign(path):
             # musl does not look, and runs whatever code is there: the process would die.
             raise OSError(f"{path}: for another machine")
+        handle = _open(path, loader._mode)
         if library.anchor and path == library.path:
             # musl: a library that was opened by its path has no name that others could find. The
-            # anchor needs the library by name and finds it beside itself, which gives it one.
+            # anchor needs the library by name and finds it beside itself, which gives it one. Not
+            # first: a search passes over a file that it cannot use, and does not say why.
             _open(library.anchor, loader._mode)
-        handle = _open(path, loader._mode)
     except OSError as error:
         raise _not_found(loader, library, path, error, mend) from None
     answers = _check_name(loader, library, path, handle)
@@ -476,7 +477,9 @@ def _not_found(
             state += ", for another machine"  # glibc calls that "No such file or directory"
         else:
             # glibc and musl begin with the file that they stumbled over, and end with who needed it.
-            is_whole = sys.platform == "linux" and path not in str(error).partition(" (")[0]
+            stumbled = str(error).partition(" (")[0]
+            ours = path in stumbled or bool(library.anchor) and library.anchor in stumbled
+            is_whole = sys.platform == "linux" and not ours
     except FileNotFoundError:
         state = "no such file"
     except NotADirectoryError:
