@@ -86,6 +86,17 @@ def _parser() -> argparse.ArgumentParser:
     command.set_defaults(run=_check)
 
     command = commands.add_parser(
+        "abi",
+        help="say what a provider's new release takes from consumers of an earlier one",
+        description="Compare a provider's new wheel with an earlier release's, within what that one "
+        "promised: exported symbols, and types where both have debug information and abidiff "
+        "(Debian: abigail-tools) is installed.",
+    )
+    command.add_argument("old", type=Path, metavar="OLD", help="the earlier release's wheel")
+    command.add_argument("new", type=Path, metavar="NEW", help="the wheel to be released")
+    command.set_defaults(run=_abi)
+
+    command = commands.add_parser(
         "excludes",
         help="print the arguments that keep providers' libraries out of a repaired wheel",
         description="Print, on one line and quoted for a shell, the arguments that keep the "
@@ -118,6 +129,14 @@ def _check(options: argparse.Namespace) -> int:
     from native_lib.check.run import run
 
     return run(options.paths, options.format)
+
+
+def _abi(options: argparse.Namespace) -> int:
+    if not _has_tools("abi"):
+        return 2
+    from native_lib.abi import run
+
+    return run(options.old, options.new)
 
 
 def _excludes(options: argparse.Namespace) -> int:

@@ -1,0 +1,182 @@
+"""Compare a provider's libraries with those of an earlier release, within what it promised."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import tempfile
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
+
+from native_lib.check.compatibility import next_incompatible
+from native_lib.check.read_wheel import read_wheel
+from native_lib.check.report import printable
+from native_lib.check.wheel import UnusableError
+
+if TYPE_CHECKING:
+    from native_lib.check.binary import Binary
+    from native_lib.check.wheel import Manifest, Wheel
+
+ABIDIFF = "abidiff"
+# Of abidiff's exit status: the first two are errors of use and of its own; the others are changes.
+_FAILED = 0b0011
+_DEBUG_INFORMATION = b".debug_info"  # the section's name
+
+
+class AbiError(Exception):
+    """Two wheels cannot be compared; the message says why."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What became of the libraries.
+
+    Attributes:
+        old: the earlier wheel.
+        new: the later wheel.
+        promised: whether what was built against the earlier must run with the later.
+        lost: what consumers may need and no longer find, one line each.
+        notes: what was not compared, and why; and the types' changes, in abidiff's words.
+    """
+
+    old: Wheel
+    new: Wheel
+    promised: bool
+    lost: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+def compare(old_path: Path, new_path: Path) -> Comparison:
+    """Compare two wheels of a provider.
+
+    Args:
+        old_path: the wheel of an earlier release.
+        new_path: the wheel to be released, for the same platform.
+
+    Returns:
+        What was found. Names and versions of exported symbols are compared on every platform; types
+        where both libraries hold debug information and Debian's abigail-tools are installed.
+
+    Raises:
+        AbiError: these are not two wheels of one provider for one platform.
+        UnusableError: one cannot be read.
+    """
+    old, new = read_wheel(old_path), read_wheel(new_path)
+    before, after = _manifest(old), _manifest(new)
+    if old.distribution != new.distribution:
+        raise AbiError(f"{old.path.name} and {new.path.name} are two distributions")
+    limit = next_incompatible(before.version, before.compatibility)
+    lost: list[str] = []
+    notes: list[str] = []
+    for library, binary in old.libraries:
+        present = {later.name: file for later, file in new.libraries}
+        if library.name not in present:
+            lost.append(f"the library {library.name} is no longer there")
+            continue
+        successor = present[library.name]
+        if not binary.fits(successor):
+            raise AbiError(
+                f"{old.path.name} is for {binary.platform}, "
+                f"{new.path.name} for {successor.platform}: choose two for one platform"
+            )
+        lost += _names(binary, successor)
+        changes, why_not = _types(old, binary, new, successor)
+        lost += changes
+        notes += why_not
+    promised = before.version <= after.version < limit
+    return Comparison(old, new, promised, tuple(lost), tuple(notes))
+
+
+def _manifest(wheel: Wheel) -> Manifest:
+    if len(wheel.manifests) != 1:
+        raise AbiError(f"{wheel.path.name} is no provider: it has no _native_libs.py")
+    return wheel.manifests[0]
+
+
+def _names(old: Binary, new: Binary) -> list[str]:
+    """Say what an earlier binary exports and a later one does not, and whether it has another name."""
+    lost = []
+    if old.format != "PE" and old.runtime_name != new.runtime_name:
+        lost.append(f"{old.runtime_name} is now {new.runtime_name}")
+    elif old.format == "PE" and old.leaf.lower() != new.leaf.lower():
+        lost.append(f"{old.leaf} is now {new.leaf}")
+    there = {(export.name, export.version) for export in new.own_exports}
+    # A symbol without a version answers any: glibc's rule for libraries that have none.
+    versioned = new.has_versions
+    for export in sorted(old.own_exports, key=lambda export: (export.name, export.version)):
+        key = (export.name, export.version if versioned else "")
+        if key not in there and not export.is_weak:
+            named = "@".join(part for part in (export.name, export.version) if part)
+            lost.append(f"{new.leaf} no longer exports {named}")
+    return lost
+
+
+def _types(
+    old_wheel: Wheel, old: Binary, new_wheel: Wheel, new: Binary
+) -> tuple[list[str], list[str]]:
+    """Have abidiff compare the types; return what changed, and what was not compared and why."""
+    if old.format != "ELF":
+        return [], [f"{new.leaf}: types were not compared: abidiff reads ELF files only"]
+    program = shutil.which(ABIDIFF)
+    if program is None:
+        return [], [f"{new.leaf}: types were not compared: no abidiff (Debian: abigail-tools)"]
+    with tempfile.TemporaryDirectory() as folder:
+        files = [
+            _extract(wheel, binary, Path(folder, name))
+            for wheel, binary, name in ((old_wheel, old, "old"), (new_wheel, new, "new"))
+        ]
+        if not all(_DEBUG_INFORMATION in file.read_bytes() for file in files):
+            why_not = "both wheels need debug information (CFLAGS=-g, install.strip=false)"
+            return [], [f"{new.leaf}: types were not compared: {why_not}"]
+        # What is only added breaks nobody.
+        done = subprocess.run(
+            [program, "--no-added-syms", "--no-show-locs", *map(str, files)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+    said = [printable(line.rstrip()) for line in done.stdout.splitlines() if line.strip()]
+    if done.returncode < 0 or done.returncode & _FAILED:
+        raise AbiError(f"abidiff failed ({done.returncode}): {' '.join(said)}")
+    if not done.returncode:
+        return [], []
+    return [f"{new.leaf}: types or functions changed (abidiff):", *said], []
+
+
+def _extract(wheel: Wheel, binary: Binary, folder: Path) -> Path:
+    folder.mkdir()
+    file = folder / PurePosixPath(binary.path).name
+    with zipfile.ZipFile(wheel.path) as archive:
+        file.write_bytes(archive.read(binary.path))
+    return file
+
+
+def run(old: Path, new: Path) -> int:
+    """Compare, report, and return the exit status: 1 for a broken promise, 2 for unusable input."""
+    try:
+        found = compare(old, new)
+    except (AbiError, UnusableError) as error:
+        print(f"native-lib: {printable(str(error))}", file=sys.stderr)
+        return 2
+    later = f"{found.new.distribution} {found.new.version}"
+    earlier = str(found.old.version)
+    for line in (*found.notes, *found.lost):
+        print(line)
+    if not found.lost:
+        print(f"{later} has all that {earlier} has")
+        return 0
+    if not found.promised:
+        print(f"{later} does not promise to replace {earlier}")
+        return 0
+    print(
+        f"native-lib: {later} cannot replace {earlier}, and that one promised it would "
+        f"({found.old.manifests[0].compatibility}): wheels built against {earlier} would fail to "
+        "import, or crash. Bring back what is lost, or release it as a version that promises nothing.",
+        file=sys.stderr,
+    )
+    return 1

@@ -1,0 +1,165 @@
+"""`native-lib abi`: what a new release takes from consumers of an earlier one."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+import wheels
+from native_lib.cli import main
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import foreign
+
+TWO = wheels.LIBRARY
+ONE = "int foo_one(void) { return 1; }\n"
+THREE = TWO + "int foo_three(void) { return 3; }\n"
+
+
+class Releases:
+    """Makes a provider's releases, and compares them."""
+
+    def __init__(self, elf: wheels.Elf, folder: Path) -> None:
+        self.elf = elf
+        self.folder = folder
+
+    def release(self, version: str, source: str, *options: str, **how: str) -> Path:
+        library = self.elf.library(*options, source=source, soname=how.get("soname", wheels.NAME))
+        return self.elf.provider(self.folder / version, library, version=version)
+
+    def abi(self, old: Path, new: Path) -> int:
+        return main(["abi", str(old), str(new)])
+
+
+@pytest.fixture
+def releases(elf: wheels.Elf, tmp_path: Path) -> Releases:
+    return Releases(elf, tmp_path)
+
+
+def test_what_is_added_breaks_nobody(
+    releases: Releases, capsys: pytest.CaptureFixture[str]
+) -> None:
+    old, new = releases.release("1.0.0", TWO), releases.release("1.1.0", THREE)
+    assert releases.abi(old, new) == 0
+    told = capsys.readouterr()
+    assert told.out.endswith("libfoo 1.1.0 has all that 1.0.0 has\n")
+    assert told.err == ""
+
+
+def test_function_lost(releases: Releases, capsys: pytest.CaptureFixture[str]) -> None:
+    old, new = releases.release("1.0.0", TWO), releases.release("1.1.0", ONE)
+    assert releases.abi(old, new) == 1
+    told = capsys.readouterr()
+    assert f"{wheels.NAME} no longer exports foo_two\n" in told.out
+    (line,) = told.err.splitlines()
+    assert line.startswith("native-lib: libfoo 1.1.0 cannot replace 1.0.0, ")
+    assert "(SameMajorVersion)" in line
+
+
+def test_next_major_promises_nothing(
+    releases: Releases, capsys: pytest.CaptureFixture[str]
+) -> None:
+    old, new = releases.release("1.0.0", TWO), releases.release("2.0.0", ONE)
+    assert releases.abi(old, new) == 0
+    assert capsys.readouterr().out.endswith("libfoo 2.0.0 does not promise to replace 1.0.0\n")
+
+
+def test_other_soname(releases: Releases, capsys: pytest.CaptureFixture[str]) -> None:
+    old = releases.release("1.0.0", TWO)
+    new = releases.release("1.1.0", TWO, soname="libfoo__foo.so.2")
+    assert releases.abi(old, new) == 1
+    assert f"{wheels.NAME} is now libfoo__foo.so.2\n" in capsys.readouterr().out
+
+
+def test_symbol_version_lost(releases: Releases, capsys: pytest.CaptureFixture[str]) -> None:
+    made = []
+    for version, name in (("1.0.0", "FOO_1"), ("1.1.0", "FOO_2")):
+        script = releases.folder / f"{name}.map"
+        script.write_text(f"{name} {{ global: foo_*; local: *; }};\n", encoding="utf-8")
+        made.append(releases.release(version, TWO, f"-Wl,--version-script={script}"))
+    assert releases.abi(*made) == 1
+    assert "no longer exports foo_one@FOO_1\n" in capsys.readouterr().out
+
+
+POINT = """
+struct point {{ int x; {more} int y; }};
+int foo_x(struct point *p) {{ return p->x; }}
+"""
+
+
+@pytest.mark.parametrize("debug", [True, False])
+def test_types(releases: Releases, capsys: pytest.CaptureFixture[str], debug: bool) -> None:
+    if shutil.which("abidiff") is None:
+        pytest.skip("takes abidiff (Debian: abigail-tools)")
+    options = ["-g"] if debug else ["-g0"]
+    old = releases.release("1.0.0", POINT.format(more=""), *options)
+    new = releases.release("1.1.0", POINT.format(more="long z;"), *options)
+    assert releases.abi(old, new) == debug
+    out = capsys.readouterr().out
+    if debug:
+        assert "type size changed from 64 to 192 (in bits)" in out
+    else:
+        assert "types were not compared: both wheels need debug information" in out
+
+
+def test_without_abidiff_it_says_so(
+    releases: Releases, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    old, new = releases.release("1.0.0", TWO), releases.release("1.1.0", TWO)
+    monkeypatch.setenv("PATH", str(releases.folder))
+    assert releases.abi(old, new) == 0
+    assert "types were not compared: no abidiff (Debian: abigail-tools)" in capsys.readouterr().out
+
+
+def test_on_windows_and_macos(
+    releases: Releases,
+    foreign_binaries: foreign.Foreign,
+    elf: wheels.Elf,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    old = elf.provider(tmp_path / "old", foreign_binaries.windows, file="foo-1.dll")
+    new = elf.provider(tmp_path / "new", foreign_binaries.windows, file="foo-2.dll")
+    assert releases.abi(old, old) == 0
+    assert releases.abi(old, new) == 1
+    assert "foo-1.dll is now foo-2.dll\n" in capsys.readouterr().out
+
+
+def other_platform(releases: Releases) -> tuple[Path, Path, str]:
+    library = wheels.for_another_processor(releases.elf.library())
+    new = releases.elf.provider(releases.folder / "new", library)
+    return releases.release("1.0.0", TWO), new, "choose two for one platform"
+
+
+def no_provider(releases: Releases) -> tuple[Path, Path, str]:
+    old = releases.elf.consumer(releases.folder)
+    return old, releases.release("1.0.0", TWO), "is no provider: it has no _native_libs.py"
+
+
+def absent(releases: Releases) -> tuple[Path, Path, str]:
+    new = releases.release("1.0.0", TWO)
+    return releases.folder / new.name, new, "No such file"
+
+
+@pytest.mark.parametrize("make", [other_platform, no_provider, absent], ids=lambda f: f.__name__)
+def test_what_cannot_be_compared_is_one_line(
+    make: object, releases: Releases, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert callable(make)
+    old, new, message = make(releases)
+    assert releases.abi(old, new) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("native-lib: ")
+    assert message in line
+
+
+def test_missing_extra_is_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "lief", None)
+    assert main(["abi", "old.whl", "new.whl"]) == 2
+    assert "abi needs lief" in capsys.readouterr().err
