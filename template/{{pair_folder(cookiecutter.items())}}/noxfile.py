@@ -1,22 +1,93 @@
-"""Tasks for the pair; `nox --list` names them."""
+"""Tasks for the pair; `nox --list` names them, and the workflows call nothing else."""
 
+import json
+import os
 import shutil
+import time
+import zipfile
+from email.parser import BytesHeaderParser
 from pathlib import Path
 
 import nox
 
+# Folders, and the distributions in them.
 PROVIDER = "{{ cookiecutter.provider_name }}"
 CONSUMER = "{{ cookiecutter.extension_name }}"
+ROLES = {"provider": PROVIDER, "consumer": CONSUMER}
+# What the pair is tested on: the consumer's oldest Python, the newest, and those without the GIL.
+PYTHONS = ["{{ cookiecutter.python_min }}", "3.15", "3.14t", "3.15t"]
+# Where wheels are built, each on a machine of its kind, and what a release must have.
+PLATFORMS = {
+    "manylinux-x86_64": ("ubuntu-24.04", "manylinux*_x86_64"),
+    "manylinux-aarch64": ("ubuntu-24.04-arm", "manylinux*_aarch64"),
+    "musllinux-x86_64": ("ubuntu-24.04", "musllinux*_x86_64"),
+    "musllinux-aarch64": ("ubuntu-24.04-arm", "musllinux*_aarch64"),
+    "macos-x86_64": ("macos-15-intel", "macosx*_x86_64"),
+    "macos-arm64": ("macos-15", "macosx*_arm64"),
+    "windows-amd64": ("windows-2025", "win_amd64"),
+    "windows-arm64": ("windows-11-arm", "win_arm64"),
+}
+NATIVE_LIB = "native-lib-loader[tools]>=0.1"
 DIST = Path("dist")
-CONSTRAINTS = DIST / "constraints.txt"
+# How long a consumer's release waits for the provider's: a run of the workflow, and some more.
+PATIENCE = 90 * 60
 
 nox.options.sessions = ["tests"]
 
 
-def wheel_of(distribution: str) -> Path:
-    """Return the wheel that `build` made."""
-    (wheel,) = DIST.glob(f"{distribution.replace('-', '_')}-*.whl")
-    return wheel.resolve()
+def files(distribution: str, pattern: str) -> list[Path]:
+    """Return a distribution's files in dist/, for example its `*.whl`."""
+    found = DIST.glob(f"{distribution.replace('-', '_')}-{pattern}")
+    return sorted(path.resolve() for path in found)
+
+
+def only(session: nox.Session, distribution: str, pattern: str) -> Path:
+    """Return the one such file in dist/."""
+    found = files(distribution, pattern)
+    if len(found) != 1:
+        session.error(f"dist/ has {len(found)} files {distribution} {pattern}, not one")
+    return found[0]
+
+
+def constrained_to(wheel: Path, folder: str) -> str:
+    """Return the URL, from a folder of the build's, of constraints that admit this wheel only.
+
+    An index may have another distribution of that name and version. All are URLs because pip would
+    split a path with spaces in it.
+    """
+    url = wheel.as_uri().replace("file://", f"file://{folder}", 1)
+    constraints = DIST.resolve() / "constraints.txt"
+    constraints.write_text(f"{PROVIDER} @ {url}\n", encoding="utf-8")
+    return constraints.as_uri().replace("file://", f"file://{folder}", 1)
+
+
+def version(session: nox.Session, role: str) -> str:
+    """Return the version that the sources of a role have."""
+{%- if cookiecutter.library_source == "upstream" %}
+    if role == "provider":
+        fetch(session)
+        facts = session.run("python", f"{PROVIDER}/fetch_source.py", "--facts", silent=True)
+        return str(json.loads(str(facts))["version"])
+{%- endif %}
+    project = nox.project.load_toml(Path(ROLES[role], "pyproject.toml"))["project"]
+    return str(project["version"])
+{%- if cookiecutter.library_source == "upstream" %}
+
+
+def fetch(session: nox.Session) -> None:
+    """Get upstream's sources, if they are not there."""
+    if not Path(PROVIDER, "upstream").exists():
+        session.run("python", f"{PROVIDER}/fetch_source.py")
+{%- endif %}
+
+
+def install_and_test(session: nox.Session) -> None:
+    """Install both wheels from dist/ alone, and run both projects' tests."""
+    session.install("pytest")
+    # Also where the environment is an old one (nox -r) and the version the same.
+    install = ["--no-index", "--find-links", str(DIST), "--only-binary", ":all:"]
+    session.install(*install, "--force-reinstall", PROVIDER, CONSUMER)
+    session.run("pytest", "--rootdir=.", f"{PROVIDER}/tests", f"{CONSUMER}/tests")
 
 
 @nox.session
@@ -25,22 +96,187 @@ def build(session: nox.Session) -> None:
     session.install("build")
     shutil.rmtree(DIST, ignore_errors=True)
 {%- if cookiecutter.library_source == "upstream" %}
-    if not Path(PROVIDER, "upstream").exists():
-        session.run("python", f"{PROVIDER}/fetch_source.py")
+    fetch(session)
 {%- endif %}
     command = ["python", "-m", "build", "--wheel", "--outdir", str(DIST)]
     session.run(*command, PROVIDER)
-    # This very wheel: an index may have another distribution of that name and version. The file's
-    # name is a URL because pip would split a path with spaces in it.
-    CONSTRAINTS.write_text(f"{PROVIDER} @ {wheel_of(PROVIDER).as_uri()}\n", encoding="utf-8")
-    session.run(*command, CONSUMER, env={"PIP_CONSTRAINT": CONSTRAINTS.resolve().as_uri()})
+    constraints = constrained_to(only(session, PROVIDER, "*.whl"), "")
+    session.run(*command, CONSUMER, env={"PIP_CONSTRAINT": constraints})
 
 
 @nox.session(requires=["build"])
 def tests(session: nox.Session) -> None:
-    """Install both wheels in a fresh environment and run both projects' tests."""
-    session.install("pytest")
-    # Also where the environment is an old one (nox -r) and the version the same.
-    wheels = [str(wheel_of(PROVIDER)), str(wheel_of(CONSUMER))]
-    session.install("--force-reinstall", "--no-deps", *wheels)
-    session.run("pytest", "--rootdir=.", f"{PROVIDER}/tests", f"{CONSUMER}/tests", *session.posargs)
+    """Build both wheels, install them in a fresh environment, and run both projects' tests."""
+    install_and_test(session)
+
+
+@nox.session
+def plan(session: nox.Session) -> None:
+    """Say what the workflows are to build, test and release; they read it as outputs."""
+    versions = {role: version(session, role) for role in ROLES}
+    tag = os.environ["GITHUB_REF_NAME"] if os.environ.get("GITHUB_REF_TYPE") == "tag" else ""
+    releases = {f"{ROLES[role]}-v{versions[role]}": role for role in ROLES}
+    if tag and tag not in releases:
+        session.error(f"the tag {tag} releases nothing; the sources are {', '.join(releases)}")
+    machines = [{"name": name, "runner": runner} for name, (runner, _) in PLATFORMS.items()]
+    # musllinux is tested on Alpine, in a job of its own.
+    pairs = [m | {"python": p} for m in machines if "musl" not in m["name"] for p in PYTHONS]
+    outputs = {
+        **{f"{role}-folder": folder for role, folder in ROLES.items()},
+        **{f"{role}-files": f"{name.replace('-', '_')}-*" for role, name in ROLES.items()},
+        **{f"{role}-version": number for role, number in versions.items()},
+        "release": releases.get(tag, "none"),
+        "platforms": json.dumps(machines),
+        "pairs": json.dumps(pairs),
+        "pythons": json.dumps(PYTHONS),
+        "newest": PYTHONS[1],
+    }
+    lines = "".join(f"{name}={value}\n" for name, value in outputs.items())
+    print(lines, end="")
+    if "GITHUB_OUTPUT" in os.environ:
+        with Path(os.environ["GITHUB_OUTPUT"]).open("a", encoding="utf-8") as file:
+            file.write(lines)
+
+
+@nox.session
+def sdists(session: nox.Session) -> None:
+    """Build both sdists into dist/."""
+    session.install("build")
+{%- if cookiecutter.library_source == "upstream" %}
+    fetch(session)
+{%- endif %}
+    command = ["python", "-m", "build", "--sdist", "--outdir", str(DIST)]
+    session.run(*command, PROVIDER)
+    # The consumer's build asks for the provider, whatever it is to make.
+    folder = Path(session.create_tmp()).resolve()
+    session.run("python", "-m", "build", "--wheel", "--outdir", str(folder), PROVIDER)
+    constraints = constrained_to(next(folder.glob("*.whl")), "")
+    session.run(*command, CONSUMER, env={"PIP_CONSTRAINT": constraints})
+
+
+@nox.session
+def wheels(session: nox.Session) -> None:
+    """Build, repair and test wheels with cibuildwheel: -- ROLE PLATFORM.
+
+    From the sdist in dist/ into dist/; a consumer's against the provider's wheel that is there.
+    """
+    role, platform, *more = [*session.posargs, "", ""]
+    if role not in ROLES or platform not in PLATFORMS:
+        session.error(f"nox -s wheels -- {'|'.join(ROLES)} {'|'.join(PLATFORMS)}")
+    # A machine of Linux builds for two C libraries, and a consumer's build needs one provider.
+    other = {"manylinux": "musllinux", "musllinux": "manylinux"}.get(platform.partition("-")[0])
+    env = {"CIBW_SKIP": f"{skipped(role)} *-{other}*"} if other else {}
+    if role == "consumer":
+        # In its container, cibuildwheel has this machine's files below /host.
+        folder = "/host" if other else ""
+        constraints = constrained_to(only(session, PROVIDER, "*.whl"), folder)
+        # `build` reads PIP_CONSTRAINT, and so does the pip that installs what is tested.
+        env["CIBW_ENVIRONMENT"] = f"PIP_CONSTRAINT={constraints}"
+        env["CIBW_BUILD_FRONTEND"] = "build"
+    session.install("cibuildwheel>=4,<5")
+    sdist = only(session, ROLES[role], "*.tar.gz")
+    session.run("cibuildwheel", str(sdist), "--output-dir", str(DIST), *filter(None, more), env=env)
+
+
+def skipped(role: str) -> str:
+    """Return what cibuildwheel is to skip; CIBW_SKIP replaces what pyproject.toml says."""
+    project = nox.project.load_toml(Path(ROLES[role], "pyproject.toml"))
+    said = project.get("tool", {}).get("cibuildwheel", {}).get("skip", "")
+    return os.environ.get("CIBW_SKIP") or (said if isinstance(said, str) else " ".join(said))
+
+
+@nox.session
+def pair(session: nox.Session) -> None:
+    """Test the wheels in dist/ as users install them, on the Python that runs nox."""
+    install_and_test(session)
+
+
+@nox.session
+def check(session: nox.Session) -> None:
+    """Look for what is wrong with the files in dist/, without running them."""
+    session.install(NATIVE_LIB, "twine", "abi3audit")
+    found = [str(file) for role in ROLES.values() for file in files(role, "*")]
+    style = "github" if "GITHUB_ACTIONS" in os.environ else "table"
+    session.run("native-lib", "check", "--format", style, *found)
+    session.run("twine", "check", "--strict", *found)
+    stable = [file for file in found if "-abi3-" in file]
+    if stable:
+        session.run("abi3audit", "--strict", *stable)
+
+
+@nox.session(venv_backend="none")
+def complete(session: nox.Session) -> None:
+    """Look whether dist/ has a wheel of both for every platform."""
+    missing = [
+        f"{distribution} for {name}"
+        for distribution in ROLES.values()
+        for name, (_, tag) in PLATFORMS.items()
+        if not files(distribution, f"*{tag}.whl")
+    ]
+    if missing:
+        session.error(f"no wheel of {', '.join(missing)} in dist/ (PLATFORMS in noxfile.py)")
+
+
+@nox.session
+def abi(session: nox.Session) -> None:
+    """Compare the provider in dist/ with its last release, within what that one promised."""
+    session.install("pip", NATIVE_LIB)
+    here = ["--no-index", "--find-links", str(DIST)]
+    new = download(session, "new", PROVIDER, "--only-binary", ":all:", *here)
+    earlier = f"{PROVIDER}<{version(session, 'provider')}"
+    old = download(session, "old", earlier, "--only-binary", ":all:")
+    if new is None:
+        session.error(f"dist/ has no wheel of {PROVIDER} for this machine")
+    if old is None:
+        session.log(f"there is no release {earlier}: nothing to compare")
+        return
+    session.run("native-lib", "abi", str(old), str(new))
+    released = f"{PROVIDER}=={old.name.split('-')[1]}"
+    sdist = download(session, "sdist", released, "--no-binary", PROVIDER)
+    if sdist is None or not shutil.which("abidiff"):
+        session.log("types were not compared: this takes abidiff, and the last release's sdist")
+        return
+    # Types are told by debug information, which wheels are not released with.
+    settings = ["-Cinstall.strip=false", "-Ccmake.build-type=RelWithDebInfo"]
+    debug: list[Path] = []
+    for source in (sdist, only(session, PROVIDER, "*.tar.gz")):
+        folder = source.parent / "debug" / source.name
+        command = ["python", "-m", "pip", "wheel", "--no-deps", "-w", str(folder)]
+        session.run(*command, *settings, str(source))
+        debug += folder.glob("*.whl")
+    session.run("native-lib", "abi", *map(str, debug))
+
+
+@nox.session
+def published(session: nox.Session) -> None:
+    """Wait until the index has a provider for the consumer in dist/ (-- now: do not wait)."""
+    session.install("pip")
+    until = time.monotonic() + (0 if "now" in session.posargs else PATIENCE)
+    for requirement in {requirement_of(wheel) for wheel in files(CONSUMER, "*.whl")} - {""}:
+        while download(session, "published", requirement, "--only-binary", ":all:") is None:
+            if time.monotonic() >= until:
+                session.error(f"the index has no {requirement}: release {PROVIDER} first")
+            time.sleep(60)
+
+
+def requirement_of(wheel: Path) -> str:
+    """Return what a consumer's wheel requires of the provider; empty if it takes the system's."""
+    with zipfile.ZipFile(wheel) as archive:
+        (metadata,) = (name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
+        lines = BytesHeaderParser().parsebytes(archive.read(metadata)).get_all("Requires-Dist", [])
+    found = [line for line in lines if line.startswith(PROVIDER)]
+    return str(found[0]) if found else ""
+
+
+def download(session: nox.Session, folder: str, what: str, *options: str) -> Path | None:
+    """Have pip get a wheel or an sdist into a temporary folder; return None if there is none."""
+    target = Path(session.create_tmp(), folder)
+    shutil.rmtree(target, ignore_errors=True)
+    command = ["python", "-m", "pip", "download", "--retries", "3", "--no-cache-dir", "--no-deps"]
+    command += ["--dest", str(target)]
+    said = str(session.run(*command, *options, what, silent=True, success_codes=[0, 1]))
+    found = list(target.glob("*-*"))
+    # An index that does not answer is none that lacks it.
+    if not found and ("No matching distribution" not in said or "Retrying" in said):
+        session.error(said)
+    return found[0] if found else None

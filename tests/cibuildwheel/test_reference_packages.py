@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import zipfile
 from typing import TYPE_CHECKING, Callable
 
@@ -14,34 +12,20 @@ import pytest
 from native_lib.check.run import check
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
 PACKAGES = lab.ROOT / "reference-packages"
 
 
-def container() -> dict[str, str]:
-    """Return the environment in which cibuildwheel has a container, or skip."""
-    if sys.platform != "linux":
-        pytest.skip("cibuildwheel needs no container there, and would install Pythons of its own")
-    try:
-        found = build_wheels.stand_in()
-    except subprocess.CalledProcessError as error:
-        pytest.skip(f"no container for cibuildwheel: {error}")
-    if (
-        not found
-        and subprocess.run(["docker", "info"], capture_output=True, check=False).returncode
-    ):
-        pytest.skip("no container for cibuildwheel: neither a stand-in nor docker")
-    return found
-
-
 @pytest.fixture(scope="session")
 def repaired(
-    reference: lab.Reference, once: Callable[[str, Callable[[Path], list[Path]]], list[Path]]
+    reference: lab.Reference,
+    container: Mapping[str, str],
+    once: Callable[[str, Callable[[Path], list[Path]]], list[Path]],
 ) -> dict[str, Path]:
     """The wheels by distribution, as `nox -s wheels` makes them."""
-    variables = container()
-    built = once("repaired", lambda folder: build_wheels.build(folder, extra=variables))
+    built = once("repaired", lambda folder: build_wheels.build(folder, extra=dict(container)))
     return {wheel.name.split("-")[0]: wheel for wheel in built}
 
 

@@ -73,7 +73,7 @@ def test_every_way_in_gives_the_same(tmp_path: Path, url: str) -> None:
     made = cookiecutter(tmp_path, lab.ROOT, "--no-input")
     assert made.name == "foo-wheels"
     assert {path.name for path in made.iterdir()} == {
-        *("libfoo", "foo-ext", "README.md", "noxfile.py", "LICENSE", ".gitignore")
+        *("libfoo", "foo-ext", "README.md", "noxfile.py", "LICENSE", ".gitignore", ".github")
     }
     expected = tree(made)
     for arguments in (

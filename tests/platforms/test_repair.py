@@ -18,10 +18,11 @@ from native_lib.check.run import check
 from packaging.utils import parse_wheel_filename
 from platforms import binary, cross
 
-# cibuildwheel's own commands, where the template's provider keeps them.
+# cibuildwheel's own commands (since 4.0), where the template's provider keeps them.
 DEFAULTS = {
     "Linux": "auditwheel repair -w {dest_dir} {wheel}",
     "Darwin": "delocate-wheel --require-archs {delocate_archs} -w {dest_dir} -v {wheel}",
+    "Windows": "delvewheel repair -w {dest_dir} -v {wheel}",
 }
 SECTIONS = {"Linux": "linux", "Darwin": "macos", "Windows": "windows"}
 EXCLUSIONS = {

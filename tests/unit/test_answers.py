@@ -35,6 +35,7 @@ DEFAULTS = {
     "author": "Your Name",
     "email": "you@example.org",
     "license": "BSD-3-Clause",
+    "ci": "github",
 }
 UNDERSCORES = "write single underscores"
 LETTERS = "write lower-case letters, digits and single"

@@ -1,0 +1,221 @@
+"""Each step of the workflows on what it is there to stop, and what it then says."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import sys
+import zipfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Callable
+
+import lab
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+HERE = "manylinux-x86_64"
+NOWHERE = {"PIP_INDEX_URL": "http://127.0.0.1:9/simple"}
+
+
+@pytest.fixture(scope="session")
+def loader_wheel(once: Callable[[str, Callable[[Path], Path]], Path]) -> Path:
+    return once("loader_wheel", lambda folder: lab.build(lab.ROOT / "loader", folder))
+
+
+class Workshop:
+    """A generated pair, its dist/ as a job has it, and nox."""
+
+    def __init__(self, pair: lab.Pair, folder: Path, links: list[Path]) -> None:
+        self.folder = folder
+        self.dist = folder / "dist"
+        self.links = links
+        ignored = shutil.ignore_patterns("dist", ".nox")
+        shutil.copytree(pair.folder, folder, ignore=ignored)
+        self.dist.mkdir()
+
+    def put(self, wheel: Path, tag: str = "") -> Path:
+        """Copy a wheel to dist/, under another platform's tag if one is given."""
+        name = re.sub(r"-linux_\w+\.whl$", f"-{tag}.whl", wheel.name) if tag else wheel.name
+        return Path(shutil.copy(wheel, self.dist / name))
+
+    def nox(
+        self, *arguments: str, fails: bool = False, env: Mapping[str, str] | None = None
+    ) -> str:
+        links = {"PIP_FIND_LINKS": " ".join(str(folder) for folder in self.links)}
+        return lab.run(
+            *(sys.executable, "-m", "nox", "-s", *arguments),
+            cwd=self.folder,
+            env={**links, **(env or {})},
+            fails=fails,
+        )
+
+
+@pytest.fixture
+def workshop(pair: lab.Pair, loader_wheel: Path, tmp_path: Path) -> Workshop:
+    return Workshop(pair, tmp_path / "pair", [loader_wheel.parent])
+
+
+# plan ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("tag", "release"),
+    [("libfoo-v1.0.0", "provider"), ("foo-ext-v1.0.0", "consumer"), ("", "none")],
+)
+def test_tag_says_what_is_released(workshop: Workshop, tag: str, release: str) -> None:
+    output = workshop.folder / "output"
+    env = {"GITHUB_REF_TYPE": "tag" if tag else "branch", "GITHUB_REF_NAME": tag or "main"}
+    said = workshop.nox("plan", env={**env, "GITHUB_OUTPUT": str(output)})
+    assert f"release={release}\n" in said
+    lines = dict(line.split("=", 1) for line in output.read_text("utf-8").splitlines())
+    assert lines["release"] == release
+    assert lines["provider-version"] == lines["consumer-version"] == "1.0.0"
+    assert (lines["provider-folder"], lines["consumer-folder"]) == ("libfoo", "foo-ext")
+
+
+def test_tag_of_another_version(workshop: Workshop) -> None:
+    env = {"GITHUB_REF_TYPE": "tag", "GITHUB_REF_NAME": "libfoo-v1.4.0"}
+    said = workshop.nox("plan", env=env, fails=True)
+    assert (
+        "the tag libfoo-v1.4.0 releases nothing; the sources are libfoo-v1.0.0, foo-ext-v1.0.0"
+        in said
+    )
+
+
+# wheels -------------------------------------------------------------------------------------------
+
+
+def test_wheels_of_a_consumer_without_its_provider(workshop: Workshop) -> None:
+    said = workshop.nox("wheels", "--", "consumer", HERE, fails=True)
+    assert "dist/ has 0 files libfoo *.whl, not one" in said
+
+
+@pytest.mark.parametrize("arguments", [[], ["provider"], ["provider", "amiga"], ["all", HERE]])
+def test_wheels_of_what(workshop: Workshop, arguments: list[str]) -> None:
+    said = workshop.nox("wheels", "--", *arguments, fails=True)
+    assert "nox -s wheels -- provider|consumer manylinux-x86_64|" in said
+
+
+# complete and check -------------------------------------------------------------------------------
+
+TAGS = (
+    *("manylinux_2_17_x86_64", "manylinux_2_17_aarch64"),
+    *("musllinux_1_2_x86_64", "musllinux_1_2_aarch64"),
+    *("macosx_11_0_x86_64", "macosx_11_0_arm64", "win_amd64", "win_arm64"),
+)
+
+
+def test_wheel_missing_for_one_platform(workshop: Workshop, pair: lab.Pair) -> None:
+    for tag in TAGS:
+        workshop.put(pair.provider, tag)
+        workshop.put(pair.consumer, tag)
+    workshop.nox("complete")
+    next(workshop.dist.glob("libfoo-*win_arm64.whl")).unlink()
+    said = workshop.nox("complete", fails=True)
+    assert "no wheel of libfoo for windows-arm64 in dist/ (PLATFORMS in noxfile.py)" in said
+
+
+def test_check(workshop: Workshop, pair: lab.Pair) -> None:
+    provider, consumer = workshop.put(pair.provider), workshop.put(pair.consumer)
+    assert "2 files checked: 0 errors, 0 warnings, 0 notes" in workshop.nox("check")
+    # What a repair without the exclusion makes.
+    with zipfile.ZipFile(provider) as archive:
+        library = archive.read("libfoo/lib/libfoo__foo.so.1")
+    with zipfile.ZipFile(consumer, "a") as archive:
+        archive.writestr("foo_ext.libs/libfoo__foo-1a2b3c4d.so.1", library)
+    said = workshop.nox("check", "-r", env={"GITHUB_ACTIONS": "true"}, fails=True)
+    assert "::error title=library-copied::" in said
+    assert "has a copy of libfoo__foo.so.1, which libfoo provides" in said
+
+
+# abi ----------------------------------------------------------------------------------------------
+
+SQUARE = "double foo_square(double value)"
+
+
+def release(workshop: Workshop, folder: Path, version: str, edit: dict[str, str]) -> None:
+    """Build a provider's wheel and sdist of a version, with its C sources changed."""
+    project = workshop.folder / "libfoo"
+    settings = project / "pyproject.toml"
+    text = re.sub(
+        r'^version = ".*"', f'version = "{version}"', settings.read_text(), flags=re.MULTILINE
+    )
+    settings.write_text(text, encoding="utf-8")
+    for old, new in edit.items():
+        found = [p for p in project.rglob("*.[ch]") if old in p.read_text("utf-8")]
+        assert found
+        for path in found:
+            path.write_text(path.read_text("utf-8").replace(old, new), encoding="utf-8")
+    for kind in ("sdist", "wheel"):
+        shutil.copy(
+            lab.build(project, folder.with_name(f"{folder.name}-{kind}"), kind=kind), folder
+        )
+
+
+@pytest.fixture
+def index(workshop: Workshop) -> Path:
+    """A folder that stands in for what the index has: libfoo 1.0.0."""
+    folder = workshop.folder / "index"
+    folder.mkdir()
+    release(workshop, folder, "1.0.0", {})
+    workshop.links.append(folder)
+    return folder
+
+
+def test_abi_without_an_earlier_release(workshop: Workshop, pair: lab.Pair) -> None:
+    workshop.put(pair.provider)
+    said = workshop.nox("abi")
+    assert "there is no release libfoo<1.0.0: nothing to compare" in said
+
+
+def test_abi_when_the_index_does_not_answer(workshop: Workshop, pair: lab.Pair) -> None:
+    """A release is not to pass because nobody could look."""
+    workshop.put(pair.provider)
+    workshop.nox("abi")
+    said = workshop.nox("abi", "-R", env=NOWHERE, fails=True)
+    assert "nothing to compare" not in said
+    assert "127.0.0.1" in said
+
+
+def test_abi_kept(workshop: Workshop, index: Path) -> None:
+    release(workshop, workshop.dist, "1.1.0", {})
+    assert "libfoo 1.1.0 has all that 1.0.0 has" in workshop.nox("abi")
+
+
+def test_abi_that_lost_a_function(workshop: Workshop, index: Path) -> None:
+    release(workshop, workshop.dist, "1.1.0", {"foo_square": "foo_squared"})
+    said = workshop.nox("abi", fails=True)
+    assert "libfoo__foo.so.1 no longer exports foo_square" in said
+    assert "libfoo 1.1.0 cannot replace 1.0.0" in said
+
+
+def test_abi_of_types(workshop: Workshop, index: Path) -> None:
+    if shutil.which("abidiff") is None:
+        pytest.skip("takes abidiff (Debian: abigail-tools)")
+    release(workshop, workshop.dist, "1.1.0", {SQUARE: SQUARE.replace("(double", "(float")})
+    said = workshop.nox("abi", fails=True)
+    assert "parameter 1 of type 'double' changed" in said
+    assert "libfoo 1.1.0 cannot replace 1.0.0" in said
+
+
+# published ----------------------------------------------------------------------------------------
+
+
+def test_provider_is_not_published(workshop: Workshop, pair: lab.Pair) -> None:
+    workshop.put(pair.consumer)
+    said = workshop.nox("published", "--", "now", fails=True)
+    assert "the index has no libfoo<2,>=1.0.0: release libfoo first" in said
+
+
+def test_provider_is_published(workshop: Workshop, pair: lab.Pair, index: Path) -> None:
+    workshop.put(pair.consumer)
+    assert "successful" in workshop.nox("published", "--", "now")
+
+
+def test_published_when_the_index_does_not_answer(workshop: Workshop, pair: lab.Pair) -> None:
+    workshop.put(pair.consumer)
+    workshop.nox("published", "--", "now", fails=True)
+    said = workshop.nox("published", "-R", "--", "now", env=NOWHERE, fails=True)
+    assert "release libfoo first" not in said

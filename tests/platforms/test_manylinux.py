@@ -1,0 +1,80 @@
+"""Built for the oldest glibc that is supported, all wheels reach manylinux_2_17, and need no newer one.
+
+cibuildwheel's image has a newer glibc: there a function may bind to a newer version of itself, as `pow`
+does of 2.29, and the tag is what the symbols then allow.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Callable
+
+import lab
+import nox
+import pytest
+from native_lib.check.read_wheel import read_wheel
+from packaging.utils import parse_wheel_filename
+from packaging.version import Version
+from platforms import cross
+
+TARGET = cross.TARGETS["linux-x86_64"]
+REFERENCE = lab.ROOT / "reference-packages"
+OLDEST = Version("2.17")
+
+
+@pytest.fixture(scope="session")
+def repaired(
+    built: Callable[[str, str], Path],
+    once: Callable[[str, Callable[[Path], dict[str, Path]]], dict[str, Path]],
+) -> dict[str, Path]:
+    """The pair's and the reference packages' wheels, repaired by their own commands."""
+    pair, reference = built("linux-x86_64", "c"), built("linux-x86_64", "reference")
+
+    def make(folder: Path) -> dict[str, Path]:
+        made = cross.Cross(TARGET, reference.parent)
+        facts = nox.project.load_toml(REFERENCE / "minipng" / "pyproject.toml")["project"]
+        made.build_extension(REFERENCE / "minipng", facts["version"], "3.11")
+        projects = {
+            "libfoo": (pair.parent / "foo-wheels" / "libfoo", pair),
+            "foo_ext": (pair.parent / "foo-wheels" / "foo-ext", pair),
+            "native_zlib": (REFERENCE / "zlib", reference),
+            "native_libpng": (REFERENCE / "libpng", reference),
+            "minipng": (REFERENCE / "minipng", reference),
+        }
+        for project, site in projects.values():
+            wheel = cross.pack(project, site, "linux_x86_64", folder / "dist")
+            settings = nox.project.load_toml(project / "pyproject.toml")["tool"]["cibuildwheel"]
+            default = "auditwheel repair -w {dest_dir} {wheel}"
+            command = settings.get("linux", {}).get("repair-wheel-command", default)
+            path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+            line = command.format(dest_dir=folder / "repaired", wheel=wheel)
+            lab.run("sh", "-c", line, env={"PATH": path}, cwd=folder)
+        return {w.name.partition("-")[0]: w for w in (folder / "repaired").iterdir()}
+
+    return once("manylinux", make)
+
+
+NAMES = ("libfoo", "foo_ext", "native_zlib", "native_libpng", "minipng")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_tag(repaired: dict[str, Path], name: str) -> None:
+    platforms = [tag.platform for tag in parse_wheel_filename(repaired[name].name)[3]]
+    found = [platform.split("_")[1:3] for platform in platforms if "manylinux_" in platform]
+    assert found
+    assert all(Version(".".join(number)) <= OLDEST for number in found), platforms
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_symbol_is_newer(repaired: dict[str, Path], name: str) -> None:
+    binaries = read_wheel(repaired[name]).binaries
+    needed = {
+        Version(symbol.version.removeprefix("GLIBC_"))
+        for binary in binaries
+        for symbol in binary.imports
+        if symbol.version.startswith("GLIBC_")
+    }
+    assert needed
+    assert max(needed) <= OLDEST
