@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import tarfile
 import zipfile
+from dataclasses import replace
 from typing import TYPE_CHECKING, Callable
 
 import foreign
@@ -12,7 +13,9 @@ import lab
 import lief
 import pytest
 import wheels
+from native_lib.check.binary import Export
 from native_lib.check.read_wheel import read_wheel
+from native_lib.check.rule import WheelSet
 from native_lib.check.rules import RULES
 from native_lib.check.run import check
 
@@ -158,6 +161,12 @@ def _(elf: wheels.Elf, folder: Path, broken: bool) -> None:
         f"prefix={prefix}\nLibs: ${{prefix}}/lib/libfoo__foo.so.1\nURL: https://example.org/a/b\n"
     )
     elf.provider(folder, more={"libfoo/lib/pkgconfig/foo.pc": text})
+
+
+def test_where_vendors_install_is_no_build_folder(elf: wheels.Elf, tmp_path: Path) -> None:
+    text = 'set(ROCM_PATH "/opt/rocm")\nset(CUDA "/usr/local/cuda/lib64")\n'
+    elf.provider(tmp_path, more={"libfoo/lib/cmake/foo/fooConfig.cmake": text})
+    assert findings(check([tmp_path], read_wheel), "build-folder") == []
 
 
 # Platform -----------------------------------------------------------------------------------------
@@ -346,6 +355,18 @@ def test_a_folder_of_the_machine_where_dyld_looks(
     (found,) = findings(report, "rpath-absolute")
     assert "LC_RPATH /build/lib" in found
     assert findings(report, "rpath-idle") == []
+
+
+@pytest.mark.parametrize(("name", "found"), [("macos_extension", 1), ("windows_extension", 0)])
+def test_exports_of_an_extension_module_on_windows_are_nobodys(
+    foreign_binaries: foreign.Foreign, tmp_path: Path, name: str, found: int
+) -> None:
+    files = {"foo_ext/_ext.so": getattr(foreign_binaries, name)}
+    wheel = read_wheel(wheels.make_wheel(tmp_path, "foo-ext", files))
+    exports = frozenset({Export("PyInit__ext"), Export("more")})
+    binary = replace(wheel.binaries[0], exports=exports)
+    (rule,) = (rule for rule in RULES if rule.id == "extension-exports")
+    assert len(list(rule.find(WheelSet((replace(wheel, binaries=(binary,)),))))) == found
 
 
 @pytest.mark.parametrize("broken", [True, False])

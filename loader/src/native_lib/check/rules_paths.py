@@ -20,7 +20,11 @@ _ORIGIN = re.compile(r"^(?:\$ORIGIN|\$\{ORIGIN\}|@loader_path|@executable_path|@
 _ABSOLUTE = re.compile(
     r"(?<![\w.$}{/:>*-])(?:/(?!/)[\w.+@~-]+/[^\s\"';)>]+|[A-Za-z]:[/\\][^\s\"';)]+)"
 )
-_SYSTEMS = ("/usr/include", "/usr/lib", "/System/", "/lib/", "/lib64/")
+_SYSTEMS = (
+    *("/usr/include", "/usr/lib", "/System/", "/lib/", "/lib64/"),
+    # Where vendors' installers put what others look for.
+    *("/opt/rocm", "/opt/intel", "/usr/local/cuda"),
+)
 
 
 def rpath_absolute(wheels: WheelSet) -> Iterator[Finding]:

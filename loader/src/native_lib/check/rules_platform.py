@@ -76,7 +76,8 @@ def symbols_interposed(wheels: WheelSet) -> Iterator[Finding]:
 def extension_exports(wheels: WheelSet) -> Iterator[Finding]:
     for wheel in wheels.wheels:
         for binary in wheel.binaries:
-            if not binary.is_extension_module:
+            # On Windows an export answers for nobody who did not name the file.
+            if not binary.is_extension_module or binary.format == "PE":
                 continue
             more = sorted(
                 e.name for e in binary.own_exports if not (e.is_weak or e.name.startswith("PyInit"))
