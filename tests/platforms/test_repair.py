@@ -201,6 +201,21 @@ def test_without_the_exclusion_a_copy_goes_in(repair: Repair, tmp_path: Path) ->
     assert "library-copied" in {rule.id for rule, _ in report.findings}
 
 
+def test_arguments_of_native_lib_excludes_do_the_same(repair: Repair, tmp_path: Path) -> None:
+    """From the manifest of what is installed; delocate compares parts of paths, the others names."""
+    tool = {"Linux": "auditwheel", "Darwin": "delocate", "Windows": "delvewheel"}
+    installed = unpacked(repair.repaired("libfoo"), tmp_path / "site")
+    said = lab.run(
+        *(sys.executable, "-m", "native_lib", "excludes", "libfoo"),
+        *("--tool", tool[repair.target.system]),
+        env={"PYTHONPATH": f"{lab.ROOT / 'loader' / 'src'}{os.pathsep}{installed}"},
+    )
+    command = repair.command("foo-ext").replace(EXCLUSIONS[repair.target.system], said.strip())
+    repair.run(command, "foo-ext", tmp_path)
+    (wheel,) = tmp_path.glob("*.whl")
+    assert libraries(wheel) == []
+
+
 def test_without_exclusion_and_library_the_tool_refuses(repair: Repair, tmp_path: Path) -> None:
     command = repair.command("foo-ext").replace(EXCLUSIONS[repair.target.system], "")
     if repair.target.system == "Darwin":
