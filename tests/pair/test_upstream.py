@@ -137,3 +137,19 @@ def test_folders_with_spaces_and_letters(upstream_pair: lab.Pair, tmp_path: Path
     wheel = lab.build(project, tmp_path / "dist")
     env = lab.new_environment(tmp_path / "env", wheel, upstream_pair.consumer)
     assert env.run("import foo_ext; print(foo_ext.version())").strip() == "1.0.0"
+
+
+def test_nox_tells_upstreams_version_and_builds_sdists(
+    upstream_pair: lab.Pair, tmp_path: Path
+) -> None:
+    ignored = shutil.ignore_patterns("dist", ".nox")
+    folder = shutil.copytree(upstream_pair.folder, tmp_path / "pair", ignore=ignored)
+    nox = (sys.executable, "-m", "nox", "-s")
+    tag = {"GITHUB_REF_TYPE": "tag", "GITHUB_REF_NAME": "libfoo-v1.0.0"}
+    said = lab.run(*nox, "plan", cwd=folder, env=tag)
+    assert "provider-version=1.0.0\n" in said
+    assert "release=provider\n" in said
+    lab.run(*nox, "sdists", cwd=folder)
+    with tarfile.open(folder / "dist" / "libfoo-1.0.0.tar.gz") as archive:
+        assert "libfoo-1.0.0/upstream/include/foo.h" in archive.getnames()
+    assert (folder / "dist" / "foo_ext-1.0.0.tar.gz").is_file()
