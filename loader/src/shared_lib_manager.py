@@ -478,7 +478,7 @@ def _not_found(
         else:
             # glibc and musl begin with the file that they stumbled over, and end with who needed it.
             stumbled = str(error).partition(" (")[0]
-            ours = path in stumbled or bool(library.anchor) and library.anchor in stumbled
+            ours = path in stumbled or (library.anchor != "" and library.anchor in stumbled)
             is_whole = sys.platform == "linux" and not ours
     except FileNotFoundError:
         state = "no such file"

@@ -8,33 +8,37 @@ import stat
 import struct
 import zipfile
 import zlib
-from email.parser import BytesHeaderParser
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
-from packaging.version import InvalidVersion, Version
 
 from native_lib.check.binary import Binary, CorruptBinaryError
 from native_lib.check.bombs import MAX_FILE, MAX_FILES, MAX_RATIO, MAX_TOTAL
 from native_lib.check.read import is_binary, read_binary
-from native_lib.check.wheel import Library, Manifest, Required, UnusableError, Wheel
-from native_lib.literals import LiteralsError, read_literals
+from native_lib.check.records import (
+    MANIFEST,
+    REQUIRES,
+    VENDORED,
+    manifest_of,
+    requirements_of,
+    requires_of,
+)
+from native_lib.check.wheel import UnusableError, Wheel
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from packaging.requirements import Requirement
     from packaging.tags import Tag
+    from packaging.version import Version
 
     Read = Callable[[str, bytes], tuple[Binary, ...]]
 
 SMALL = 32 << 20
 MAX_TEXT = 16 << 20
 
-_MANIFEST, _REQUIRES = "_native_libs.py", "_native_requires.py"
-VENDORED = ("_shared_lib_manager.py", "_shared_lib_consumer.py")
 _NO_BINARIES = (".py", ".pyi", ".h", ".hpp", ".txt", ".md", ".json", ".html", ".js", ".css", ".csv")
 
 
@@ -115,8 +119,12 @@ class _Contents:
             symlinks=tuple(n for n, m in self.members.items() if stat.S_ISLNK(_mode(m))),
             binaries=tuple(binaries),
             digests=digests,
-            manifests=tuple(self._manifest(name) for name in self._named(_MANIFEST)),
-            requires=tuple(r for name in self._named(_REQUIRES) for r in self._requires(name)),
+            manifests=tuple(manifest_of(n, self._text(n)) for n in self._named(MANIFEST)),
+            requires=tuple(
+                required
+                for n in self._named(REQUIRES)
+                for required in requires_of(n, self._text(n))
+            ),
             texts={name: self._text(name).decode("utf-8", "replace") for name in texts},
             vendored={name: self._text(name) for name in vendored},
         )
@@ -133,57 +141,7 @@ class _Contents:
         names = [n for n in self.members if re.fullmatch(r"[^/]+\.dist-info/METADATA", n)]
         if len(names) != 1:
             raise UnusableError(f"not a wheel: {len(names)} files *.dist-info/METADATA in it")
-        lines = BytesHeaderParser().parsebytes(self._text(names[0])).get_all("Requires-Dist", [])
-        try:
-            requirements = [Requirement(str(line)) for line in lines]
-        except InvalidRequirement as error:
-            raise UnusableError(f"Requires-Dist cannot be read: {error}") from error
-        return tuple(r for r in requirements if not r.marker or "extra" not in str(r.marker))
-
-    def _literals(self, path: str) -> dict[str, Any]:
-        try:
-            return read_literals(self._text(path))
-        except LiteralsError as error:
-            raise UnusableError(f"{path} {error}") from error
-
-    def _manifest(self, path: str) -> Manifest:
-        values = self._literals(path)
-        folder = PurePosixPath(path).parent
-        try:
-            libraries = tuple(
-                Library(
-                    name=str(name),
-                    file=str(folder / library["file"]),
-                    runtime_name=str(library["runtime_name"]),
-                    anchor=str(folder / library["anchor"]) if library["anchor"] else "",
-                )
-                for name, library in values["LIBRARIES"].items()
-            )
-            return Manifest(
-                path=path,
-                distribution=str(values["DISTRIBUTION"]),
-                version=Version(values["VERSION"]),
-                compatibility=str(values["COMPATIBILITY"]),
-                libraries=libraries,
-            )
-        except (KeyError, TypeError, AttributeError, InvalidVersion) as error:
-            raise UnusableError(f"{path} lacks what a manifest has: {error}") from error
-
-    def _requires(self, path: str) -> tuple[Required, ...]:
-        values = self._literals(path)
-        try:
-            return tuple(
-                Required(
-                    path=path,
-                    distribution=str(entry["distribution"]),
-                    version=Version(entry["version"]),
-                    compatibility=str(entry["compatibility"]),
-                    libraries=tuple(entry["libraries"]),
-                )
-                for entry in values["REQUIRES"]
-            )
-        except (KeyError, TypeError, InvalidVersion) as error:
-            raise UnusableError(f"{path} lacks what a requirement has: {error}") from error
+        return requirements_of(self._text(names[0]))
 
 
 def _mode(member: zipfile.ZipInfo) -> int:

@@ -33,6 +33,7 @@ class Library:
     file: str
     runtime_name: str
     anchor: str
+    probe_symbol: str = ""  # one that it exports; empty where none is looked for
 
 
 @dataclass(frozen=True)

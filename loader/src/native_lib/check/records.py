@@ -1,0 +1,94 @@
+"""Read what the build wrote down: manifests, records of what is required, and metadata."""
+
+from __future__ import annotations
+
+from email.parser import BytesHeaderParser
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.version import InvalidVersion, Version
+
+from native_lib.check.wheel import Library, Manifest, Required, UnusableError
+from native_lib.literals import LiteralsError, read_literals
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+MANIFEST, REQUIRES = "_native_libs.py", "_native_requires.py"
+VENDORED = ("_shared_lib_manager.py", "_shared_lib_consumer.py")
+
+
+def manifest_of(path: str, source: bytes) -> Manifest:
+    """Read a provider's manifest.
+
+    Args:
+        path: its path in the wheel or below site-packages, with slashes.
+        source: what is in it.
+
+    Raises:
+        UnusableError: it is no manifest.
+    """
+    values = _literals(path, source)
+    folder = PurePosixPath(path).parent
+    try:
+        libraries = tuple(
+            Library(
+                name=str(name),
+                file=str(folder / library["file"]),
+                runtime_name=str(library["runtime_name"]),
+                anchor=str(folder / library["anchor"]) if library["anchor"] else "",
+                probe_symbol=str(library.get("probe_symbol", "")),
+            )
+            for name, library in values["LIBRARIES"].items()
+        )
+        return Manifest(
+            path=path,
+            distribution=str(values["DISTRIBUTION"]),
+            version=Version(values["VERSION"]),
+            compatibility=str(values["COMPATIBILITY"]),
+            libraries=libraries,
+        )
+    except (KeyError, TypeError, AttributeError, InvalidVersion) as error:
+        raise UnusableError(f"{path} lacks what a manifest has: {error}") from error
+
+
+def requires_of(path: str, source: bytes) -> Iterator[Required]:
+    """Read a consumer's record of the providers that it was built against.
+
+    Raises:
+        UnusableError: it is no such record.
+    """
+    values = _literals(path, source)
+    try:
+        for entry in values["REQUIRES"]:
+            yield Required(
+                path=path,
+                distribution=str(entry["distribution"]),
+                version=Version(entry["version"]),
+                compatibility=str(entry["compatibility"]),
+                libraries=tuple(entry["libraries"]),
+            )
+    except (KeyError, TypeError, InvalidVersion) as error:
+        raise UnusableError(f"{path} lacks what a requirement has: {error}") from error
+
+
+def requirements_of(metadata: bytes) -> tuple[Requirement, ...]:
+    """Read Requires-Dist, without the lines of extras.
+
+    Raises:
+        UnusableError: a line is no requirement.
+    """
+    lines = BytesHeaderParser().parsebytes(metadata).get_all("Requires-Dist", [])
+    try:
+        requirements = [Requirement(str(line)) for line in lines]
+    except InvalidRequirement as error:
+        raise UnusableError(f"Requires-Dist cannot be read: {error}") from error
+    return tuple(r for r in requirements if not r.marker or "extra" not in str(r.marker))
+
+
+def _literals(path: str, source: bytes) -> dict[str, Any]:
+    try:
+        return read_literals(source)
+    except LiteralsError as error:
+        raise UnusableError(f"{path} {error}") from error
