@@ -43,6 +43,16 @@ def make_wheel(
     return wheel
 
 
+def unpack(wheel: Path, folder: Path) -> None:
+    """Unpack a wheel as an installer does, with a record of its files."""
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(folder)
+        names = archive.namelist()
+    (info,) = {name.partition("/")[0] for name in names if ".dist-info/" in name}
+    record = "".join(f"{name},,\n" for name in names)
+    (folder / info / "RECORD").write_text(record, encoding="utf-8")
+
+
 def manifest(
     file: str = f"lib/{NAME}",
     runtime_name: str = NAME,

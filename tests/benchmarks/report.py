@@ -22,10 +22,18 @@ class Effort:
     consumers: tuple[int, ...] = (1, 10, 50)
     checks: int = 5
     wheels: int = 8
+    distributions: int = 300
 
 
 QUICK = Effort(
-    rounds=2, providers=3, processes=1, first_uses=1, consumers=(1, 2), checks=1, wheels=2
+    rounds=2,
+    providers=3,
+    processes=1,
+    first_uses=1,
+    consumers=(1, 2),
+    checks=1,
+    wheels=2,
+    distributions=4,
 )
 
 

@@ -20,6 +20,7 @@ import lab
 from benchmarks import (
     check_speed,
     codecs,
+    environment_of_many,
     first_use,
     import_cost,
     interpreters,
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 
 MEASUREMENTS = (
     *("import-cost", "modules", "many-providers", "first-use", "sharing", "codecs"),
-    "check-speed",
+    *("check-speed", "doctor"),
 )
 
 
@@ -90,6 +91,8 @@ def measure(
         yield "codecs", codecs.measure(folder / "codecs", effort, reference)
     if "check-speed" in names and sys.platform == "linux":  # auditwheel
         yield "check-speed", check_speed.measure(effort)
+    if "doctor" in names and sys.platform == "linux":  # it compiles ELF files
+        yield "doctor", environment_of_many.measure(folder / "doctor", effort)
 
 
 def _bounds_table(bounds: Sequence[Bound]) -> Table:

@@ -12,6 +12,7 @@ import others
 import pytest
 from benchmarks import (
     check_speed,
+    environment_of_many,
     first_use,
     import_cost,
     interpreters,
@@ -80,6 +81,11 @@ def test_check_speed() -> None:
     ]
     (bound,) = found.bounds
     assert bound.measured > 0
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="its libraries are ELF files")
+def test_doctor(tmp_path: Path) -> None:
+    check_shape(environment_of_many.measure(tmp_path, report.QUICK), ["4"], bounds=1)
 
 
 def test_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

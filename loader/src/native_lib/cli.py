@@ -86,6 +86,29 @@ def _parser() -> argparse.ArgumentParser:
     command.set_defaults(run=_check)
 
     command = commands.add_parser(
+        "doctor",
+        help="say what is wrong with the providers and consumers that are installed here",
+        description="Look at the environment of this Python: which providers there are, who needs "
+        "them, what answers each need, and what would go wrong. Nothing is imported, unless MODULE "
+        "or --load asks for it.",
+    )
+    command.add_argument(
+        "modules", nargs="*", metavar="MODULE", help="import it, and say why if that fails"
+    )
+    command.add_argument(
+        "--load",
+        action="store_true",
+        help="have every provider open its libraries, each in a process",
+    )
+    command.add_argument(
+        "--format",
+        choices=("tree", "json", "svg"),
+        default="tree",
+        help="a tree for people, JSON, or a picture of who shares what (default: tree)",
+    )
+    command.set_defaults(run=_doctor)
+
+    command = commands.add_parser(
         "abi",
         help="say what a provider's new release takes from consumers of an earlier one",
         description="Compare a provider's new wheel with an earlier release's, within what that one "
@@ -129,6 +152,14 @@ def _check(options: argparse.Namespace) -> int:
     from native_lib.check.run import run
 
     return run(options.paths, options.format)
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    if not _has_tools("doctor"):
+        return 2
+    from native_lib.doctor.run import run
+
+    return run(options.modules, options.format, load=options.load)
 
 
 def _abi(options: argparse.Namespace) -> int:

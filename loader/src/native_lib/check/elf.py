@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from native_lib.check.binary import Binary, CorruptBinaryError, Export, Import, require, text
 
 if TYPE_CHECKING:
+    import mmap
     from collections.abc import Iterator
 
 # By machine, whether it is 64 bits wide, and whether it is little-endian.
@@ -43,6 +44,18 @@ def read(path: str, content: bytes) -> tuple[Binary, ...]:
     """Read an ELF file; see `read_binary`."""
     try:
         return _read(path, _File(content))
+    except (struct.error, OverflowError) as error:
+        raise CorruptBinaryError("its tables lead out of the file") from error
+
+
+def needed_of(content: bytes | mmap.mmap) -> tuple[str, ...]:
+    """Return what an ELF file needs, and look at nothing else in it.
+
+    Raises:
+        CorruptBinaryError: its tables lead out of the file.
+    """
+    try:
+        return _File(content).texts(_NEEDED)
     except (struct.error, OverflowError) as error:
         raise CorruptBinaryError("its tables lead out of the file") from error
 
@@ -115,7 +128,7 @@ class _Segment:
 class _File:
     """The structures of an ELF file; `struct.error` where they lead out of it."""
 
-    def __init__(self, content: bytes) -> None:
+    def __init__(self, content: bytes | mmap.mmap) -> None:
         self.content = content
         require(content[4:5] in (b"\1", b"\2") and content[5:6] in (b"\1", b"\2"), "damaged header")
         self.is_64, self.is_little = content[4] == 2, content[5] == 1

@@ -1,0 +1,1 @@
+"""Say what is wrong with the providers and consumers of an environment; nothing of theirs is run."""

@@ -1,0 +1,266 @@
+"""Why an import fails, from what the operating system's loader says, in each loader's words."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from native_lib.check.links import leaf_of, private_distribution
+from native_lib.check.rule import ERROR
+from native_lib.doctor.findings import Problem
+
+if TYPE_CHECKING:
+    from native_lib.doctor.installed import Environment
+
+# Runs in a process of its own: an import may print, hang, or end it.
+_TRY = """
+import importlib, json, sys
+said = None
+try:
+    importlib.import_module(sys.argv[1])
+except BaseException as error:
+    said = [type(error).__name__, str(error), getattr(error, "name", None)]
+print("\\n" + json.dumps(said))
+"""
+_SECONDS = 120
+
+MISSING, SYMBOL, VERSION, MACHINE, DAMAGED, TLS, SIGNATURE = (
+    *("missing", "symbol", "version", "machine", "damaged", "static TLS", "signature"),
+)
+# Each loader's wording, the first that is found: glibc, musl, dyld, Windows.
+WORDINGS = (
+    (
+        VERSION,
+        r"(?P<file>\S+): version `(?P<version>[^']+)' not found \(required by (?P<by>[^)]+)\)",
+    ),
+    (SYMBOL, r"(?P<by>\S+): undefined symbol: (?P<symbol>[^\s,]+)(?:, version (?P<version>\S+))?"),
+    (SYMBOL, r"symbol (?P<symbol>\S+), version (?P<version>\S+) not defined in file (?P<name>\S+)"),
+    (SYMBOL, r"Error relocating (?P<by>[^:]+): (?P<symbol>\S+): symbol not found"),
+    (SYMBOL, r"[Ss]ymbol not found(?: in flat namespace)?:? \(?'?_?(?P<symbol>[\w$.]+)"),
+    (SYMBOL, r"The specified procedure could not be found|WinError 127"),
+    (MACHINE, r"(?P<file>\S+): wrong ELF class: \w+"),
+    (MACHINE, r"incompatible architecture \(have '(?P<have>[^']+)', need '(?P<need>[^']+)'"),
+    (MACHINE, r"not a valid Win32 application|WinError 193"),
+    (SIGNATURE, r"code signature[^'\n]*(?:in|not valid)[^'\n]*"),
+    (DAMAGED, r"(?P<file>\S+): (?:invalid ELF header|file too short|Exec format error)"),
+    (DAMAGED, r"ELF load command[^\n]*|not a mach-o file|slice is not valid mach-o"),
+    (TLS, r"(?P<file>\S+): cannot allocate memory in static TLS block"),
+    (MISSING, r"(?P<name>[^\s:]+): cannot open shared object file: No such file or directory"),
+    (
+        MISSING,
+        r"Error loading shared library (?P<name>[^:]+): No such file[^(\n]*\(needed by (?P<by>[^)]+)\)",
+    ),
+    (
+        MISSING,
+        r"Library not loaded: (?P<name>\S+)(?:\s+Referenced from: (?:<[^>]*> )?(?P<by>\S+))?",
+    ),
+    (MISSING, r"DLL load failed while importing (?P<by>\w+)|WinError 126"),
+)
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """How an import ended.
+
+    Attributes:
+        module: what was imported.
+        error: the exception's type; empty if there was none.
+        message: its text, or how the process ended.
+    """
+
+    module: str
+    error: str = ""
+    message: str = ""
+
+
+def try_import(module: str) -> Attempt:
+    """Import a module in another process."""
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", _TRY, module],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=_SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return Attempt(module, "Timeout", f"not done after {_SECONDS} seconds")
+    lines = done.stdout.rstrip().splitlines()
+    try:
+        said = json.loads(lines[-1])
+    except (IndexError, ValueError):
+        return Attempt(module, "Ended", f"the process ended with {done.returncode}: {done.stderr}")
+    return Attempt(module) if said is None else Attempt(module, said[0], said[1])
+
+
+def explain(attempt: Attempt, environment: Environment) -> Problem:
+    """Say why an import failed.
+
+    Args:
+        attempt: one that failed.
+        environment: in which it did.
+    """
+    text = attempt.message
+    if re.search(r"^ *mend: ", text, re.MULTILINE):
+        # The vendored loader's own error knows more than anybody: it was there.
+        first, _, rest = text.partition("\n")
+        mend = re.search(r"^ *mend: *(.*)$", rest, re.MULTILINE)
+        assert mend is not None
+        facts = " ".join(line.strip() for line in rest.splitlines() if "mend:" not in line)
+        return _problem(attempt, f"{first} {facts}".strip(), mend[1])
+    if attempt.error == "ModuleNotFoundError":
+        return _problem(attempt, text, "python -m pip install what provides it")
+    for kind, wording in WORDINGS:
+        found = re.search(wording, text)
+        if found:
+            words = {key: value for key, value in found.groupdict().items() if value}
+            return _problem(attempt, *_EXPLAINED[kind](words, environment, text))
+    return _problem(
+        attempt, f"{attempt.error}: {text.strip()}", "not an error of a library's loading"
+    )
+
+
+def _problem(attempt: Attempt, message: str, mend: str) -> Problem:
+    line = " ".join(message.split())
+    return Problem(ERROR, "import-failed", attempt.module, f"import {attempt.module}: {line}", mend)
+
+
+def _missing(words: dict[str, str], environment: Environment, text: str) -> tuple[str, str]:
+    name = leaf_of(words.get("name", ""))
+    by = words.get("by", "an extension module")
+    if not name:
+        return (
+            f"a DLL that {by} needs was not found (Windows does not say which one)",
+            (
+                "native-lib doctor without a module lists what each file needs; the DLL that nobody "
+                "answers to is the one"
+            ),
+        )
+    for provider in environment.providers:
+        for manifest in provider.manifests:
+            for library in manifest.libraries:
+                if leaf_of(library.runtime_name) == name:
+                    file = environment.root_of(provider.distribution) / library.file
+                    if not file.exists():
+                        return (
+                            f"{by} needs {name}, and {file} of {provider.distribution} is gone",
+                            (
+                                "python -m pip install --force-reinstall --no-deps "
+                                f'"{provider.distribution}=={provider.version}"'
+                            ),
+                        )
+                    return (
+                        (
+                            f"{by} needs {name}. {provider.distribution} {provider.version} ships it "
+                            f"({file}), and nobody opened it first: the importing package does not call "
+                            "the loader, or calls it after the extension module"
+                        ),
+                        (
+                            f"import {manifest.path.split('/')[0]} and call its loader.load() first; "
+                            "tell the package's authors: native-lib vendor"
+                        ),
+                    )
+    distribution = private_distribution(name)
+    if distribution:
+        return (
+            f"{by} needs {name} of {distribution}, which is not installed",
+            f"python -m pip install {distribution}",
+        )
+    return (
+        f"{by} needs {name}, which no provider here ships and the system does not have",
+        "install the system's package that has it, or a wheel that brings it",
+    )
+
+
+def _symbol(words: dict[str, str], environment: Environment, text: str) -> tuple[str, str]:
+    by = words.get("by", "an extension module")
+    named = words.get("symbol", "a function (Windows does not say which one)")
+    if "version" in words:
+        named += f", version {words['version']}"
+    owner = _owner(by, environment)
+    return (
+        (
+            f"{by} calls {named}, and the library that serves it has no such function: it is older or "
+            "newer than the one that it was built against, or another copy serves"
+        ),
+        (
+            f"python -m pip install --upgrade --force-reinstall {owner or 'both packages'}; native-lib "
+            "doctor without a module says who serves whom"
+        ),
+    )
+
+
+def _version(words: dict[str, str], environment: Environment, text: str) -> tuple[str, str]:
+    needed = f"{words['by']} needs version {words['version']}, and {words['file']} does not have it"
+    if words["version"].startswith(("GLIBC_", "GLIBCXX_", "CXXABI_")):
+        owner = _owner(words["by"], environment) or "the package"
+        return (
+            f"{needed}: it was built for a newer system than this one",
+            f"python -m pip install --only-binary :all: --force-reinstall {owner}",
+        )
+    return (
+        f"{needed}: another copy of the library was loaded first",
+        "find out who loads that file, and load the provider before: native-lib doctor",
+    )
+
+
+def _machine(words: dict[str, str], environment: Environment, text: str) -> tuple[str, str]:
+    told = f" (have {words['have']}, need {words['need']})" if "have" in words else ""
+    return (
+        f"a library is for another machine than this Python{told}: {text.strip()}",
+        "python -m pip install --force-reinstall --no-cache-dir what it belongs to, with this Python",
+    )
+
+
+def _damaged(words: dict[str, str], environment: Environment, text: str) -> tuple[str, str]:
+    file = words.get("file", "a library")
+    owner = _owner(file, environment) or "what it belongs to"
+    return (
+        f"{file} is damaged: {text.strip()}",
+        f"python -m pip install --force-reinstall --no-cache-dir {owner}",
+    )
+
+
+def _tls(words: dict[str, str], environment: Environment, text: str) -> tuple[str, str]:
+    return (
+        f"{words['file']} wants memory that glibc hands out at the start only: {text.strip()}",
+        (
+            "import it before other large libraries, or set GLIBC_TUNABLES="
+            "glibc.rtld.optional_static_tls=4096"
+        ),
+    )
+
+
+def _signature(words: dict[str, str], environment: Environment, text: str) -> tuple[str, str]:
+    return (
+        f"macOS does not accept a library's signature: {text.strip()}",
+        (
+            "python -m pip install --force-reinstall --no-cache-dir what it belongs to; its authors "
+            "sign it after every change: codesign --force --sign -"
+        ),
+    )
+
+
+def _owner(file: str, environment: Environment) -> str:
+    """Return the distribution that a file is of, as far as its path tells."""
+    for each in environment.distributions.values():
+        if any(str(each.root / path) == file for path in each.binaries):
+            return each.name
+    return ""
+
+
+_EXPLAINED = {
+    MISSING: _missing,
+    SYMBOL: _symbol,
+    VERSION: _version,
+    MACHINE: _machine,
+    DAMAGED: _damaged,
+    TLS: _tls,
+    SIGNATURE: _signature,
+}

@@ -1,0 +1,239 @@
+"""Read what is installed: the providers, whoever needs them, and nothing else in depth."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import mmap
+import re
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from packaging.tags import parse_tag
+from packaging.utils import canonicalize_name
+from packaging.version import InvalidVersion, Version
+
+from native_lib.check.binary import Binary, CorruptBinaryError
+from native_lib.check.elf import needed_of
+from native_lib.check.read import is_binary, read_binary
+from native_lib.check.records import (
+    MANIFEST,
+    REQUIRES,
+    VENDORED,
+    manifest_of,
+    requirements_of,
+    requires_of,
+)
+from native_lib.check.wheel import UnusableError, Wheel
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+_BINARY = re.compile(r"\.(?:so|dylib|dll|pyd)(?:[.\d]*)?$", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Installed:
+    """A distribution, as its metadata tells it.
+
+    Attributes:
+        name: normalised.
+        version: as text, for there are versions that are none.
+        info: its folder of metadata.
+        root: what the paths of its files are relative to.
+        files: with slashes; those outside of the root are left out.
+        is_editable: whether its sources are elsewhere.
+    """
+
+    name: str
+    version: str
+    info: Path
+    root: Path
+    files: tuple[str, ...]
+    is_editable: bool
+
+    @property
+    def binaries(self) -> tuple[str, ...]:
+        """Paths of what looks like a library or an extension module."""
+        return tuple(file for file in self.files if _BINARY.search(file))
+
+    def named(self, *leaves: str) -> tuple[str, ...]:
+        """Return the paths of files with one of these names."""
+        return tuple(file for file in self.files if file.rpartition("/")[2] in leaves)
+
+
+@dataclass(frozen=True)
+class Environment:
+    """What is installed, and what of it has to do with providers.
+
+    Attributes:
+        distributions: all, by name, each as the first folder of the path has it.
+        shadowed: others of the same names, which Python never sees.
+        wheels: providers and consumers, as the rules of `native-lib check` look at them. Paths of
+            their files are relative to `root_of`.
+        root_of: where a wheel's files are, by distribution.
+        unreadable: file and reason.
+    """
+
+    distributions: Mapping[str, Installed]
+    shadowed: tuple[Installed, ...]
+    wheels: tuple[Wheel, ...]
+    unreadable: tuple[tuple[Path, str], ...]
+
+    def root_of(self, distribution: str) -> Path:
+        """Return the folder that a distribution's paths are relative to."""
+        return self.distributions[distribution].root
+
+    @property
+    def providers(self) -> tuple[Wheel, ...]:
+        """Those that ship libraries."""
+        return tuple(wheel for wheel in self.wheels if wheel.manifests)
+
+    def consumers(self, provider: Wheel) -> tuple[Wheel, ...]:
+        """Return those that need a provider: by record, metadata, or what their binaries say."""
+        names = {library.runtime_name for m in provider.manifests for library in m.libraries}
+        return tuple(
+            wheel
+            for wheel in self.wheels
+            if wheel.distribution != provider.distribution
+            and (
+                provider.distribution in {canonicalize_name(r.distribution) for r in wheel.requires}
+                or wheel.requirement(provider.distribution) is not None
+                or any(names.intersection(binary.needed) for binary in wheel.binaries)
+            )
+        )
+
+
+def read_environment(paths: Sequence[str] | None = None) -> Environment:
+    """Read what is installed.
+
+    Args:
+        paths: folders, in the order of sys.path; by default sys.path itself.
+    """
+    first: dict[str, Installed] = {}
+    shadowed: list[Installed] = []
+    folders = list(sys.path if paths is None else paths)
+    for distribution in importlib.metadata.distributions(path=folders):
+        found = _installed(distribution)
+        if found is None:
+            continue
+        if found.name not in first:
+            first[found.name] = found
+        elif first[found.name].info != found.info:
+            shadowed.append(found)
+    unreadable: list[tuple[Path, str]] = []
+    providers = {name: each for name, each in first.items() if each.named(MANIFEST)}
+    wheels = list(_wheels(providers.values(), unreadable))
+    names = {library.runtime_name for w in wheels for m in w.manifests for library in m.libraries}
+    rest = [each for name, each in first.items() if name not in providers]
+    consumers = [each for each in rest if _is_consumer(each, providers.keys(), names)]
+    wheels += _wheels(consumers, unreadable)
+    return Environment(first, tuple(shadowed), tuple(wheels), tuple(unreadable))
+
+
+def _installed(distribution: importlib.metadata.Distribution) -> Installed | None:
+    info = getattr(distribution, "_path", None)
+    try:
+        name, version = distribution.metadata["Name"], distribution.metadata["Version"]
+    except (OSError, KeyError, TypeError):
+        return None
+    if not isinstance(info, Path) or not name:
+        return None
+    record = distribution.read_text("RECORD") or ""
+    # The first of three fields, quoted if there is a comma in it.
+    lines = (line.rsplit(",", 2)[0].strip('"') for line in record.splitlines())
+    files = tuple(line for line in lines if line and not line.startswith(("/", "..")))
+    return Installed(
+        name=canonicalize_name(name),
+        version=str(version),
+        info=info,
+        root=info.parent,
+        files=files,
+        is_editable=_is_editable(distribution.read_text("direct_url.json")),
+    )
+
+
+def _is_editable(direct_url: str | None) -> bool:
+    try:
+        return bool(json.loads(direct_url or "{}").get("dir_info", {}).get("editable"))
+    except (ValueError, AttributeError):
+        return False
+
+
+def _is_consumer(each: Installed, providers: Iterable[str], runtime_names: set[str]) -> bool:
+    if each.named(REQUIRES):
+        return True
+    metadata = _bytes(each.info / "METADATA")
+    required = re.findall(rb"^Requires-Dist: *([\w.-]+)", metadata, re.MULTILINE)
+    if not {canonicalize_name(name.decode("utf-8", "replace")) for name in required}.isdisjoint(
+        providers
+    ):
+        return True
+    # Only what stands in the dynamic section is read: an environment has thousands of files.
+    return any(
+        runtime_names.intersection(_needed(each.root / file))
+        for file in each.binaries
+        if runtime_names
+    )
+
+
+def _needed(file: Path) -> tuple[str, ...]:
+    """Return what an ELF file needs. Of others the metadata has to tell: lief takes too long."""
+    try:
+        with file.open("rb") as opened:
+            if opened.read(4) != b"\x7fELF":
+                return ()
+            with mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ) as content:
+                return needed_of(content)
+    except (OSError, ValueError, CorruptBinaryError):
+        return ()
+
+
+def _wheels(found: Iterable[Installed], unreadable: list[tuple[Path, str]]) -> Iterator[Wheel]:
+    for each in found:
+        try:
+            yield _wheel(each, unreadable)
+        except (UnusableError, InvalidVersion) as error:
+            unreadable.append((each.info, str(error)))
+
+
+def _wheel(each: Installed, unreadable: list[tuple[Path, str]]) -> Wheel:
+    binaries: list[Binary] = []
+    for file in each.binaries:
+        content = _bytes(each.root / file)
+        if not content:
+            continue  # the findings tell that a manifest's file is not there
+        try:
+            if is_binary(content[:8]):
+                binaries += read_binary(file, content)
+        except CorruptBinaryError as error:
+            unreadable.append((each.root / file, str(error)))
+    tags = re.findall(rb"^Tag: *(\S+)", _bytes(each.info / "WHEEL"), re.MULTILINE)
+    return Wheel(
+        path=each.info,
+        distribution=each.name,
+        version=Version(each.version),
+        tags=frozenset(tag for line in tags for tag in parse_tag(line.decode())),
+        requirements=requirements_of(_bytes(each.info / "METADATA")),
+        files=each.files,
+        symlinks=(),
+        binaries=tuple(binaries),
+        digests={},
+        manifests=tuple(manifest_of(f, _bytes(each.root / f)) for f in each.named(MANIFEST)),
+        requires=tuple(
+            required
+            for f in each.named(REQUIRES)
+            for required in requires_of(f, _bytes(each.root / f))
+        ),
+        texts={},
+        vendored={f: _bytes(each.root / f) for f in each.named(*VENDORED)},
+    )
+
+
+def _bytes(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError:
+        return b""

@@ -1,0 +1,38 @@
+"""What is in a process already, before a provider's loader opens anything."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+
+def loaded_files() -> tuple[str, ...]:
+    """Return the libraries that this process has, as far as the system tells."""
+    if sys.platform == "linux":
+        try:
+            lines = Path("/proc/self/maps").read_text(errors="surrogateescape").splitlines()
+        except OSError:
+            return ()
+        paths = (
+            fields[5].strip()
+            for fields in (line.split(None, 5) for line in lines)
+            if len(fields) > 5
+        )
+        return tuple(dict.fromkeys(path for path in paths if path.startswith("/")))
+    if sys.platform == "darwin":
+        import ctypes
+
+        system = ctypes.CDLL(None)
+        system._dyld_get_image_name.restype = ctypes.c_char_p
+        images = (system._dyld_get_image_name(n) for n in range(system._dyld_image_count()))
+        return tuple(name.decode(errors="surrogateescape") for name in images if name)
+    return ()
+
+
+def has_symbol(name: str) -> bool:
+    """Tell whether the global scope of this process has a symbol; ELF only has such a scope."""
+    if sys.platform != "linux":
+        return False
+    import ctypes
+
+    return hasattr(ctypes.CDLL(None), name)

@@ -1,0 +1,429 @@
+"""`native-lib doctor`: what is wrong in an environment, and what an import's error means."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+from xml.etree import ElementTree
+
+import lab
+import pytest
+import wheels
+from native_lib.doctor.diagnose import Attempt, explain
+from native_lib.doctor.installed import Environment, read_environment
+from native_lib.doctor.picture import picture
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SOURCES = lab.ROOT / "loader" / "src"
+
+
+class Site:
+    """A folder that wheels are unpacked into, as an installer does, and the command over it."""
+
+    def __init__(self, elf: wheels.Elf, folder: Path) -> None:
+        self.elf = elf
+        self.work = folder / "work"
+        self.folder = folder / "site"
+        self.folder.mkdir()
+        self.library = self.folder / "libfoo" / "lib" / wheels.NAME
+        self.extension = self.folder / "foo_ext" / "_ext.abi3.so"
+
+    def install(self, wheel: Path) -> None:
+        wheels.unpack(wheel, self.folder)
+
+    def provider(self, **how: str) -> None:
+        self.install(self.elf.provider(self.work, **how))  # type: ignore[arg-type]
+
+    def consumer(self, **how: str) -> None:
+        self.install(self.elf.consumer(self.work, **how))  # type: ignore[arg-type]
+
+    def doctor(self, *arguments: str, path: str = "", **env: str) -> tuple[int, str]:
+        """Run the command with nothing else on the path but what it needs itself."""
+        paths = f"{path}{self.folder}:{SOURCES}"
+        done = subprocess.run(
+            [sys.executable, "-m", "native_lib", "doctor", *arguments],
+            env=lab.environment({"PYTHONPATH": paths, **env}),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.stderr == ""
+        return done.returncode, done.stdout
+
+    def problems(self, *arguments: str, path: str = "", **env: str) -> list[tuple[str, str, str]]:
+        status, out = self.doctor(*arguments, "--format", "json", path=path, **env)
+        found = json.loads(out)["problems"]
+        assert status == any(problem["severity"] == "error" for problem in found)
+        return [
+            (problem["id"], problem["distribution"], f"{problem['message']} | {problem['mend']}")
+            for problem in found
+            if problem["distribution"] in ("libfoo", "foo-ext", "libfoo2", "other", "foo_ext")
+        ]
+
+
+@pytest.fixture
+def site(elf: wheels.Elf, tmp_path: Path) -> Site:
+    return Site(elf, tmp_path)
+
+
+@pytest.fixture
+def pair(site: Site) -> Site:
+    site.provider()
+    site.consumer()
+    return site
+
+
+# What there is ------------------------------------------------------------------------------------
+
+
+def test_tree(pair: Site) -> None:
+    status, out = pair.doctor()
+    assert status == 0
+    assert "libfoo 1.0.0: provider\n" in out
+    assert f"foo: {pair.library}\n" in out
+    assert "used by foo-ext 1.0.0\n" in out
+    assert f"foo_ext/_ext.abi3.so needs {wheels.NAME}: {pair.library}\n" in out
+    assert out.endswith("nothing is broken\n")
+
+
+def test_json(pair: Site) -> None:
+    _, out = pair.doctor("--format", "json")
+    found = json.loads(out)
+    (provider,) = (each for each in found["providers"] if each["distribution"] == "libfoo")
+    assert provider["consumers"] == ["foo-ext"]
+    assert provider["libraries"] == [
+        {"name": "foo", "runtime_name": wheels.NAME, "file": str(pair.library)}
+    ]
+    (need,) = (each for each in found["needs"] if each["name"] == wheels.NAME)
+    assert (need["consumer"], need["by"], need["answer"]) == (
+        *("foo-ext", "provider"),
+        str(pair.library),
+    )
+
+
+def test_nothing_is_imported(pair: Site) -> None:
+    for package in ("libfoo", "foo_ext"):
+        (pair.folder / package / "__init__.py").write_text("raise SystemExit('imported')", "utf-8")
+    assert pair.doctor()[0] == 0
+
+
+def test_no_provider(site: Site) -> None:
+    wheels.unpack(wheels.make_wheel(site.work, "other", {"other.py": ""}), site.folder)
+    status, out = site.doctor()
+    assert status == 0
+    assert "libfoo" not in out
+
+
+def test_consumer_that_left_no_record_is_found_by_what_it_needs(site: Site) -> None:
+    site.provider()
+    site.consumer(bound="", record=False)  # type: ignore[arg-type]
+    assert f"_ext.abi3.so needs {wheels.NAME}: {site.library}" in site.doctor()[1]
+
+
+def test_picture(pair: Site) -> None:
+    _, out = pair.doctor("--format", "svg")
+    root = ElementTree.fromstring(out)
+    texts = [element.text or "" for element in root.iter() if element.tag.endswith("}text")]
+    assert "libfoo 1.0.0" in texts
+    assert "foo-ext 1.0.0" in texts
+    assert len([element for element in root.iter() if element.tag.endswith("}path")]) >= 1
+
+
+def test_picture_of_a_chain_has_no_box_on_another() -> None:
+    versions = dict.fromkeys(("a", "b", "c", "d<&>"), "1")
+    lines = [("b", "a"), ("c", "b"), ("c", "a"), ("d<&>", "a")]
+    root = ElementTree.fromstring(picture(versions, {"a": ["x"], "b": ["y"]}, lines, ["c"]))
+    boxes = [e for e in root.iter() if e.tag.endswith("}rect") and e.get("class") != "page"]
+    places = {(box.get("x"), box.get("y")) for box in boxes}
+    assert len(places) == len(boxes) == 4
+    assert len([e for e in root.iter() if "broken" in (e.get("class") or "")]) == 3
+
+
+# What is wrong ------------------------------------------------------------------------------------
+
+
+def only(found: list[tuple[str, str, str]]) -> tuple[str, str, str]:
+    (one,) = found
+    return one
+
+
+def test_provider_is_missing(site: Site) -> None:
+    site.consumer()
+    kind, of, said = only(site.problems())
+    assert (kind, of) == ("provider-missing", "foo-ext")
+    assert said == (
+        "requires libfoo<2,>=1.0.0, and libfoo is not installed"
+        ' | python -m pip install "libfoo<2,>=1.0.0"'
+    )
+
+
+@pytest.mark.parametrize("version", ["0.9.0", "2.0.0"])
+def test_version_outside_of_the_bound(site: Site, version: str) -> None:
+    site.provider(version=version)
+    site.consumer()
+    kind, of, said = only(site.problems())
+    assert (kind, of) == ("provider-version", "foo-ext")
+    assert f"built against libfoo 1.0.0 (SameMajorVersion), and {version} is installed" in said
+    assert said.endswith('| python -m pip install "libfoo<2,>=1.0.0"')
+
+
+def test_version_that_fits(site: Site) -> None:
+    site.provider(version="1.7.2")
+    site.consumer()
+    assert site.problems() == []
+
+
+def test_library_is_missing(pair: Site) -> None:
+    pair.library.unlink()
+    kind, of, said = only(pair.problems())
+    assert (kind, of) == ("library-missing", "libfoo")
+    assert said.startswith(f"{pair.library} is not there | python -m pip install --force-reinstall")
+
+
+def test_library_is_cut_off(pair: Site) -> None:
+    pair.library.write_bytes(pair.library.read_bytes()[:500])
+    kind, of, said = only(pair.problems())
+    assert (kind, of) == ("unreadable", "libfoo")
+    assert f"{pair.library} cannot be read: " in said
+    assert '"libfoo==1.0.0"' in said
+
+
+def test_library_of_another_machine(pair: Site) -> None:
+    pair.library.write_bytes(wheels.for_another_processor(pair.library.read_bytes()))
+    found = pair.problems()
+    assert ("architecture", "libfoo") in {each[:2] for each in found}
+    (said,) = (each[2] for each in found if each[0] == "architecture")
+    assert "this Python for ELF" in said
+
+
+def test_symbol_that_the_provider_lost(site: Site) -> None:
+    site.consumer()
+    site.install(site.elf.provider(site.work, site.elf.library(source="int foo_two;")))
+    kind, of, said = only(site.problems())
+    assert (kind, of) == ("symbol-missing", "foo-ext")
+    assert "needs foo_one" in said
+
+
+def test_two_providers_of_one_name(pair: Site) -> None:
+    again = wheels.make_wheel(
+        pair.work,
+        "libfoo2",
+        {
+            "libfoo2/_native_libs.py": wheels.manifest(distribution="libfoo2"),
+            f"libfoo2/lib/{wheels.NAME}": pair.library.read_bytes(),
+        },
+    )
+    pair.install(again)
+    (said,) = (each[2] for each in pair.problems() if each[0] == "name-twice")
+    assert said.startswith(f"libfoo and libfoo2 both ship {wheels.NAME}: ")
+
+
+def test_copy_in_a_consumer(site: Site) -> None:
+    site.provider()
+    copy = site.library.read_bytes()
+    site.consumer(more={"foo_ext.libs/libfoo__foo-1a2b3c4d.so.1": copy})  # type: ignore[arg-type]
+    kind, of, said = only(site.problems())
+    assert (kind, of) == ("library-copied", "foo-ext")
+    assert "has a copy of libfoo__foo.so.1" in said
+
+
+def test_copy_in_a_package_that_does_not_use_the_provider(pair: Site) -> None:
+    files: dict[str, bytes | str] = {"other.libs/libfoo-1a2b3c4d.so.1": pair.library.read_bytes()}
+    pair.install(wheels.make_wheel(pair.work, "other", files))
+    kind, of, said = only(pair.problems())
+    assert (kind, of) == ("bundled-copy", "other")
+    assert "other.libs/libfoo-1a2b3c4d.so.1 looks like a copy of foo, which libfoo ships" in said
+
+
+def test_loader_that_drifted(site: Site) -> None:
+    site.install(site.elf.provider(site.work, more={"libfoo/_shared_lib_manager.py": "older = 1"}))
+    kind, of, said = only(site.problems())
+    assert (kind, of) == ("loader-differs", "libfoo")
+    assert "pip install --upgrade libfoo" in said
+
+
+def test_two_versions_on_the_path(pair: Site, tmp_path: Path) -> None:
+    hidden = tmp_path / "hidden"
+    hidden.mkdir()
+    wheels.unpack(pair.elf.provider(pair.work / "old", version="0.5"), hidden)
+    found = pair.problems(PYTHONPATH=f"{pair.folder}:{hidden}:{SOURCES}")
+    kind, of, said = only(found)
+    assert (kind, of) == ("shadowed", "libfoo")
+    assert f"0.5 in {hidden} is never seen: 1.0.0 in {pair.folder} comes first" in said
+
+
+def test_editable_install(pair: Site) -> None:
+    info = pair.folder / "libfoo-1.0.0.dist-info"
+    (info / "direct_url.json").write_text('{"url": "file:///x", "dir_info": {"editable": true}}')
+    kind, of, said = only(pair.problems())
+    assert (kind, of) == ("editable", "libfoo")
+    assert "after a change in C or CMake, install it again" in said
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc, and ELF's global scope")
+def test_name_and_symbols_that_are_taken(pair: Site, tmp_path: Path) -> None:
+    manifest = pair.folder / "libfoo" / "_native_libs.py"
+    text = manifest.read_text("utf-8").replace("'probe_symbol': ''", "'probe_symbol': 'foo_one'")
+    manifest.write_text(text, encoding="utf-8")
+    assert pair.problems() == []
+    taken = shutil.copy(pair.library, tmp_path / wheels.NAME)
+    found = {each[0]: each[2] for each in pair.problems(LD_PRELOAD=str(taken))}
+    assert f"{taken} is in this interpreter already" in found["name-taken"]
+    assert "foo_one is in this interpreter's global scope already" in found["symbol-taken"]
+
+
+def test_damaged_metadata_is_told_and_the_rest_is_shown(pair: Site) -> None:
+    (pair.folder / "libfoo" / "_native_libs.py").write_text("LIBRARIES = call()")
+    (other,) = (each for each in pair.problems() if each[0] == "unreadable")
+    assert "is not made of literals" in other[2]
+
+
+# Imports that fail --------------------------------------------------------------------------------
+
+
+def test_module_that_imports(pair: Site) -> None:
+    assert pair.doctor("json")[0] == 0
+
+
+def test_module_that_is_not_there(pair: Site) -> None:
+    status, out = pair.doctor("no_such_module")
+    assert status == 1
+    assert "import no_such_module: No module named 'no_such_module'" in out
+
+
+def test_consumer_that_opens_nothing_first(pair: Site) -> None:
+    """glibc's own words, from a real import."""
+    pair.folder.joinpath("foo_ext", "__init__.py").write_text("from . import _ext\n")
+    status, out = pair.doctor("foo_ext")
+    assert status == 1
+    assert (
+        f"needs {wheels.NAME}. libfoo 1.0.0 ships it ({pair.library}), and nobody opened it" in out
+    )
+    assert "import libfoo and call its loader.load() first" in out
+
+
+def test_process_that_ends(pair: Site) -> None:
+    pair.folder.joinpath("foo_ext", "__init__.py").write_text("import os; os.abort()\n")
+    status, out = pair.doctor("foo_ext")
+    assert status == 1
+    assert "the process ended with -6" in out
+
+
+NOT_FOUND = "needs {name} of libbar, which is not installed | python -m pip install libbar"
+WORDS = {
+    "glibc, missing": (
+        "libbar__bar.so.1: cannot open shared object file: No such file or directory",
+        NOT_FOUND.format(name="libbar__bar.so.1"),
+    ),
+    "musl, missing": (
+        "Error loading shared library libbar__bar.so.1: No such file or directory (needed by /a/_ext.so)",
+        "/a/_ext.so " + NOT_FOUND.format(name="libbar__bar.so.1"),
+    ),
+    "dyld, missing": (
+        (
+            "dlopen(/a/_ext.so, 0x0002): Library not loaded: @rpath/libbar__bar.1.dylib\n"
+            "  Referenced from: <4C4C44> /a/_ext.so\n  Reason: tried: '/usr/lib/libbar__bar.1.dylib'"
+        ),
+        "/a/_ext.so " + NOT_FOUND.format(name="libbar__bar.1.dylib"),
+    ),
+    "Windows, missing": (
+        "DLL load failed while importing _ext: The specified module could not be found.",
+        "a DLL that _ext needs was not found (Windows does not say which one)",
+    ),
+    "system's, missing": (
+        "libGL.so.1: cannot open shared object file: No such file or directory",
+        "needs libGL.so.1, which no provider here ships and the system does not have",
+    ),
+    "glibc, symbol": (
+        "/a/_ext.so: undefined symbol: foo_cube, version FOO_2",
+        "/a/_ext.so calls foo_cube, version FOO_2, and the library that serves it has no such",
+    ),
+    "glibc before 2.30, symbol": (
+        (
+            "/a/_ext.so: symbol foo_cube, version FOO_2 not defined in file libfoo.so.1 with link time "
+            "reference"
+        ),
+        "calls foo_cube, version FOO_2",
+    ),
+    "musl, symbol": (
+        "Error relocating /a/_ext.so: foo_cube: symbol not found",
+        "/a/_ext.so calls foo_cube, and",
+    ),
+    "dyld, symbol": (
+        "dlopen(/a/_ext.so, 0x0002): Symbol not found: _foo_cube\n  Referenced from: /a/_ext.so",
+        "calls foo_cube, and",
+    ),
+    "dyld, flat symbol": (
+        "dlopen(/a/_ext.so, 0x0002): symbol not found in flat namespace '_foo_cube'",
+        "calls foo_cube, and",
+    ),
+    "Windows, symbol": (
+        "DLL load failed while importing _ext: The specified procedure could not be found.",
+        "calls a function (Windows does not say which one)",
+    ),
+    "glibc is older": (
+        "/lib/libc.so.6: version `GLIBC_2.38' not found (required by /a/_ext.so)",
+        (
+            "/a/_ext.so needs version GLIBC_2.38, and /lib/libc.so.6 does not have it: it was built for a "
+            "newer system than this one"
+        ),
+    ),
+    "another copy's version": (
+        "/b/libfoo.so.1: version `FOO_1.1' not found (required by /a/_ext.so)",
+        "another copy of the library was loaded first",
+    ),
+    "glibc, machine": ("/a/_ext.so: wrong ELF class: ELFCLASS32", "for another machine than this"),
+    "dyld, machine": (
+        (
+            "tried: '/a/_ext.so' (mach-o file, but is an incompatible architecture (have 'x86_64', need "
+            "'arm64'))"
+        ),
+        "for another machine than this Python (have x86_64, need arm64)",
+    ),
+    "Windows, machine": (
+        "DLL load failed while importing _ext: %1 is not a valid Win32 application.",
+        "for another machine than this",
+    ),
+    "glibc, damaged": ("/a/libfoo.so.1: invalid ELF header", "/a/libfoo.so.1 is damaged"),
+    "glibc, cut off": ("/a/libfoo.so.1: file too short", "/a/libfoo.so.1 is damaged"),
+    "musl, damaged": (
+        "Error loading shared library /a/libfoo.so.1: Exec format error",
+        "/a/libfoo.so.1 is damaged",
+    ),
+    "dyld, signature": (
+        "(code signature in <4C4C> '/a/libfoo.1.dylib' not valid for use in process)",
+        "macOS does not accept a library's signature",
+    ),
+    "glibc, static TLS": (
+        "/a/libfoo.so.1: cannot allocate memory in static TLS block",
+        "wants memory that glibc hands out at the start only",
+    ),
+    "none of these": ("division by zero", "ImportError: division by zero"),
+}
+
+
+@pytest.fixture(scope="module")
+def empty(tmp_path_factory: pytest.TempPathFactory) -> Environment:
+    return read_environment([str(tmp_path_factory.mktemp("empty"))])
+
+
+@pytest.mark.parametrize("case", WORDS)
+def test_every_loaders_words(case: str, empty: Environment) -> None:
+    said, expected = WORDS[case]
+    problem = explain(Attempt("foo_ext", "ImportError", said), empty)
+    assert expected in f"{problem.message} | {problem.mend}"
+    assert problem.mend
+
+
+def test_our_own_errors_are_passed_on(empty: Environment) -> None:
+    text = "libfoo cannot load its library 'foo'.\n  file:   /a (no such file)\n  mend:   do this"
+    problem = explain(Attempt("foo_ext", "LibraryNotFoundError", text), empty)
+    assert problem.message == (
+        "import foo_ext: libfoo cannot load its library 'foo'. file: /a (no such file)"
+    )
+    assert problem.mend == "do this"
