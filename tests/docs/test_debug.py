@@ -1,0 +1,47 @@
+"""docs/how-to/debug-an-import.md: every command, in an environment that is broken as the page says."""
+
+from __future__ import annotations
+
+import platform
+import re
+import shutil
+import sys
+from typing import TYPE_CHECKING
+
+import lab
+import pages
+import pytest
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+pytestmark = [
+    pytest.mark.skipif(sys.platform != "linux", reason="the page shows Linux"),
+    pytest.mark.skipif(platform.machine() != "x86_64", reason="the page shows x86_64"),
+]
+
+PAGE = (pages.HOW_TO / "debug-an-import.md").read_text("utf-8")
+PARTS = [
+    "2. Ask what was loaded",
+    *re.findall(r"^### (.*)$", pages.section(PAGE, "3. Cases"), re.MULTILINE),
+]
+
+
+@pytest.mark.skipif(not shutil.which("readelf"), reason="takes binutils")
+@pytest.mark.parametrize("part", PARTS)
+def test_every_command_prints_what_is_shown(
+    installed: lab.Environment, tmp_path: Path, part: str
+) -> None:
+    (how,) = (step.command for step in pages.steps(PAGE.partition("\n## ")[0]))
+    python = installed.python
+    printed = lab.run("sh", "-c", f'{how}; echo "$SITE"', env={"PATH": f"{python.parent}:/bin"})
+    assert printed.strip() == str(installed.site_packages)
+    uninstall = f"{lab.tool('uv')} pip uninstall --quiet --python {python} libfoo"
+    count = pages.play(
+        pages.section(PAGE, part),
+        tmp_path,
+        python.parent,
+        env={"SITE": str(installed.site_packages)},
+        replace={"python -m pip uninstall --quiet --yes libfoo": uninstall},
+    )
+    assert count > 1 or part == "The process is gone"
