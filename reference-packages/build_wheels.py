@@ -1,78 +1,73 @@
 """Build the reference packages' wheels with cibuildwheel, each against the wheels just built.
 
-    python build_wheels.py OUT
+    python build_wheels.py DIST [manylinux|musllinux]
 
-Native-zlib first, native-libpng against that very wheel, minipng against both. Whatever an index has
-under these names is kept out by constraints. Arguments after OUT go to cibuildwheel.
+From the sdists in DIST, into DIST: native-zlib first, native-libpng against that very wheel, minipng
+against both. Whatever an index has under these names is kept out by constraints. Linux has two C
+libraries, and so two wheels of each; the second argument says which to build. What follows goes to
+cibuildwheel.
 """
 
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parent
 # Each after those that it requires.
-PACKAGES = ("zlib", "libpng", "minipng")
-# cibuildwheel copies the current folder into the container, as this.
-IN_CONTAINER = "/project"
+DISTRIBUTIONS = ("native-zlib", "native-libpng", "minipng")
+LIBCS = ("manylinux", "musllinux")
+# Where cibuildwheel's container has this machine's files.
+IN_CONTAINER = "/host"
 
 
-def build(out: Path, *arguments: str, extra: dict[str, str] | None = None) -> list[Path]:
+def build(
+    dist: Path, libc: str = LIBCS[0], *arguments: str, extra: dict[str, str] | None = None
+) -> None:
     """Build all wheels.
 
     Args:
-        out: where they go.
+        dist: where the sdists are, and where the wheels go, repaired and tested by cibuildwheel.
+        libc: on Linux, the one to build for.
         arguments: for cibuildwheel.
         extra: what to add to its environment.
 
-    Returns:
-        The wheels, repaired and tested by cibuildwheel.
-
     Raises:
+        FileNotFoundError: there is no sdist, or there are several.
         subprocess.CalledProcessError: cibuildwheel failed.
     """
-    wheelhouse = ROOT / "wheelhouse"  # below the current folder, so that the container has it
-    shutil.rmtree(wheelhouse, ignore_errors=True)
-    wheelhouse.mkdir()
-    for package in PACKAGES:
-        subprocess.run(
-            [
-                sys.executable,
-                "-m",
-                "cibuildwheel",
-                "--output-dir",
-                "wheelhouse",
-                *arguments,
-                package,
-            ],
-            cwd=ROOT,
-            env={**os.environ, **(extra or {}), **_only(wheelhouse)},
-            check=True,
-        )
-    out.mkdir(parents=True, exist_ok=True)
-    return [Path(shutil.copy(wheel, out)) for wheel in sorted(wheelhouse.glob("*.whl"))]
-
-
-def _only(wheelhouse: Path) -> dict[str, str]:
-    """Return the environment in which builds and tests find these wheels, and no others of their name."""
-    # URLs: pip would split a path with spaces in it.
-    seen = wheelhouse.as_uri()
+    env = {**os.environ, **(extra or {})}
+    pattern = "*.whl"
     if sys.platform == "linux":
-        seen = f"file://{IN_CONTAINER}/{wheelhouse.name}"
-    lines = [
-        f"{wheel.name.split('-')[0].replace('_', '-')} @ {seen}/{wheel.name}\n"
-        for wheel in wheelhouse.glob("*.whl")
-    ]
-    (wheelhouse / "constraints.txt").write_text("".join(lines), encoding="utf-8")
+        (other,) = set(LIBCS) - {libc}
+        env["CIBW_SKIP"] = f"{env.get('CIBW_SKIP', '')} *-{other}*"
+        pattern = f"*{libc}*.whl"
+    built: list[Path] = []
+    for distribution in DISTRIBUTIONS:
+        name = distribution.replace("-", "_")
+        sdists = list(dist.glob(f"{name}-*.tar.gz"))
+        if len(sdists) != 1:
+            raise FileNotFoundError(f"{dist} has {len(sdists)} sdists of {distribution}, not one")
+        command = [sys.executable, "-m", "cibuildwheel", "--output-dir", str(dist)]
+        subprocess.run(
+            [*command, *arguments, str(sdists[0])], env={**env, **_only(built, dist)}, check=True
+        )
+        built += sorted(dist.glob(f"{name}-{pattern}"))
+
+
+def _only(wheels: list[Path], dist: Path) -> dict[str, str]:
+    """Return the environment in which builds and tests find these wheels, and no others of their name."""
+    folder = IN_CONTAINER if sys.platform == "linux" else ""
+    # URLs: pip would split a path with spaces in it.
+    urls = {wheel: wheel.as_uri().replace("file://", f"file://{folder}", 1) for wheel in wheels}
+    lines = [f"{wheel.name.split('-')[0]} @ {url}\n" for wheel, url in urls.items()]
+    constraints = dist / "constraints.txt"
+    constraints.write_text("".join(lines), encoding="utf-8")
+    seen = constraints.as_uri().replace("file://", f"file://{folder}", 1)
     # `build`, cibuildwheel's front end, reads PIP_CONSTRAINT, and so does the pip that tests.
-    return {
-        "CIBW_ENVIRONMENT": f"PIP_FIND_LINKS={seen} PIP_CONSTRAINT={seen}/constraints.txt",
-        "CIBW_BUILD_FRONTEND": "build",
-    }
+    return {"CIBW_ENVIRONMENT": f"PIP_CONSTRAINT={seen}", "CIBW_BUILD_FRONTEND": "build"}
 
 
 def stand_in() -> dict[str, str]:
@@ -103,7 +98,8 @@ if __name__ == "__main__":
     if len(sys.argv) < 2:
         sys.exit(__doc__)
     try:
-        made = build(Path(sys.argv[1]).resolve(), *sys.argv[2:], extra=stand_in())
+        build(Path(sys.argv[1]).resolve(), *sys.argv[2:], extra=stand_in())
+    except FileNotFoundError as error:
+        sys.exit(f"build_wheels.py: {error}")
     except subprocess.CalledProcessError as error:
         sys.exit(f"build_wheels.py: failed, as told above: {error.cmd[0]} … {error.cmd[-1]}")
-    print(*made, sep="\n")

@@ -10,6 +10,7 @@ import json
 import re
 import shutil
 import subprocess
+from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -80,24 +81,26 @@ class Run:
         for number, matrix in enumerate(_matrices(job, known)):
             here = {**known, "matrix": matrix}
             if _text(job["runs-on"], here) == RUNNER:
-                self._steps(name, job, here, self.folder / f"{name}-{number}")
+                self._steps(name, job, here, self.folder / f"{name}-{number}" / "work")
         self._results[name] = "success"
 
     def _condition(self, condition: str, known: Values) -> bool:
         if condition == "always()":
             return True
-        left, right = condition.split(" == ")
-        return bool(_value(left, known) == right.strip("'"))
+        left, operator, right = condition.split(" ")
+        is_equal = bool(_value(left, known) == right.strip("'"))
+        return {"==": is_equal, "!=": not is_equal}[operator]
 
     def _steps(self, name: str, job: Values, known: Values, workspace: Path) -> None:
         workspace.mkdir(parents=True)
-        outputs: dict[str, dict[str, str]] = {}
+        outputs: dict[str, Mapping[str, str]] = {}
         known = {**known, "steps": outputs, "results": self._results}
         for step in job["steps"]:
             what = step.get("run") or step["uses"].partition("@")[0]
             why_not = self.why_not(name, step)
             self.steps.append(Step(name, what, why_not))
             if why_not:
+                outputs[step.get("id", "")] = defaultdict(str)
                 continue
             options = {key: _text(value, known) for key, value in step.get("with", {}).items()}
             if "run" in step:
@@ -139,8 +142,12 @@ class Run:
         artifact.mkdir(parents=True)
         if not found:
             raise WorkflowError(f"nothing to upload: {options}")
+        # What stands before the first wildcard is not kept.
+        base = workspace / options["path"].partition("*")[0].rpartition("/")[0]
         for path in found:
-            shutil.copy(path, artifact)
+            target = artifact / path.relative_to(base)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(path, target)
 
     def _download(self, options: Values, workspace: Path) -> None:
         artifacts = self.folder / "artifacts"

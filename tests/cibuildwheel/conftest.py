@@ -8,11 +8,15 @@ from typing import TYPE_CHECKING, Callable
 
 import build_wheels
 import lab
+import our_workflows
 import pytest
+import upstream_sources
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
+
+    from our_workflows import Finished
 
 
 @pytest.fixture(scope="session")
@@ -34,3 +38,38 @@ def container() -> Mapping[str, str]:
 def loader_wheel(once: Callable[[str, Callable[[Path], Path]], Path]) -> Path:
     """The wheel of native-lib-loader, which no index has yet."""
     return once("loader_wheel", lambda folder: lab.build(lab.ROOT / "loader", folder))
+
+
+@pytest.fixture(scope="session")
+def checkout(once: Callable[[str, Callable[[Path], Path]], Path]) -> Path:
+    """This repository as a checkout gives it, with the lists of what is to be had here."""
+
+    return once("checkout", our_workflows.check_out)
+
+
+@pytest.fixture(scope="session")
+def finished_workflow(
+    checkout: Path,
+    container: Mapping[str, str],
+    once: Callable[[str, Callable[[Path], Finished]], Finished],
+) -> Callable[[str], Finished]:
+    """Return a function that runs one of our workflows, once for all tests."""
+
+    def get(name: str) -> Finished:
+        def make(folder: Path) -> Finished:
+            return our_workflows.run(name, checkout, folder, container)
+
+        return once(f"workflow-{name}", make)
+
+    return get
+
+
+@pytest.fixture(scope="session")
+def packages(finished_workflow: Callable[[str], Finished]) -> Finished:
+    """What packages.yml makes: the reference packages, from sdist to repaired wheels."""
+    try:
+        for name in upstream_sources.DEBIAN_SOURCES:
+            upstream_sources.provide(name)
+    except upstream_sources.SourcesError as error:
+        pytest.skip(f"not to be had: the sources of {error}")
+    return finished_workflow("packages")

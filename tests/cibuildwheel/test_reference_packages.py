@@ -3,30 +3,28 @@
 from __future__ import annotations
 
 import zipfile
-from typing import TYPE_CHECKING, Callable
+from typing import TYPE_CHECKING
 
-import build_wheels
 import elf
 import lab
 import pytest
 from native_lib.check.run import check
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
 
+    from our_workflows import Finished
+
 PACKAGES = lab.ROOT / "reference-packages"
+DISTRIBUTIONS = {"native-zlib": "zlib", "native-libpng": "libpng", "minipng": "minipng"}
 
 
 @pytest.fixture(scope="session")
-def repaired(
-    reference: lab.Reference,
-    container: Mapping[str, str],
-    once: Callable[[str, Callable[[Path], list[Path]]], list[Path]],
-) -> dict[str, Path]:
-    """The wheels by distribution, as `nox -s wheels` makes them."""
-    built = once("repaired", lambda folder: build_wheels.build(folder, extra=dict(container)))
-    return {wheel.name.split("-")[0]: wheel for wheel in built}
+def repaired(packages: Finished) -> dict[str, Path]:
+    """The wheels by distribution, as packages.yml makes them."""
+    artifacts = packages.artifacts()
+    wheels = (wheel for name in DISTRIBUTIONS for wheel in artifacts[f"{name}-manylinux-x86_64"])
+    return {wheel.name.split("-")[0]: wheel for wheel in wheels}
 
 
 def test_all_are_there_for_manylinux(repaired: dict[str, Path]) -> None:
@@ -60,11 +58,11 @@ def test_wheels_install_without_an_index_and_pass_their_tests(
     repaired: dict[str, Path], tmp_path: Path
 ) -> None:
     env = lab.new_environment(tmp_path / "env")
-    wheels = repaired["minipng"].parent
+    links = [f"--find-links={wheel.parent}" for wheel in repaired.values()]
     install = ("pip", "install", "--quiet", "--python", env.python)
-    lab.uv(*install, "--no-index", "--find-links", wheels, "minipng")
+    lab.uv(*install, "--no-index", *links, "minipng")
     lab.uv(*install, "pytest")
-    tests = [PACKAGES / name / "tests" for name in build_wheels.PACKAGES]
+    tests = [PACKAGES / name / "tests" for name in DISTRIBUTIONS.values()]
     options = ("-q", "-p", "no:cacheprovider", "--import-mode=importlib")
     lab.run(env.python, "-m", "pytest", *options, *tests)
     assert "shared: one libpng" in lab.run(env.python, "-m", "minipng", "--libraries")

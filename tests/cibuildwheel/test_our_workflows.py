@@ -1,0 +1,171 @@
+"""This repository's own workflows, run here as far as one machine can."""
+
+from __future__ import annotations
+
+import itertools
+import re
+import shutil
+import sys
+import zipfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Callable
+
+import lab
+import our_workflows
+import pytest
+import yaml
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from our_workflows import Finished
+
+# packages.yml is run by a fixture of its own, which other tests take wheels from.
+OTHERS = ("tests", "template", "docs", "upstream")
+
+
+def linux_jobs(name: str) -> Iterator[str]:
+    """The jobs of a workflow that have a machine of this kind, or may have."""
+    jobs = yaml.safe_load((our_workflows.FOLDER / f"{name}.yml").read_text("utf-8"))["jobs"]
+    for job, what in jobs.items():
+        if "ubuntu" in str(what) or "fromJSON" in str(what):
+            yield job
+
+
+def test_these_are_all() -> None:
+    files = {path.stem for path in our_workflows.FOLDER.iterdir()}
+    assert files == {"packages", *OTHERS}
+
+
+def check(finished: Finished, name: str, skipped: set[str]) -> set[str]:
+    """Check that each job was run, or skipped for its condition, and return why steps were not."""
+    assert {step.job for step in finished.steps} == set(linux_jobs(name)) - skipped
+    return {step.why_not for step in finished.steps if step.why_not} - {our_workflows.AGAIN}
+
+
+@pytest.mark.parametrize(
+    ("name", "left_out", "skipped"),
+    [
+        ("tests", ["bash .ci/run"], set()),
+        ("template", [], set()),
+        ("docs", ["nox -s tests -- "], set()),
+        # Nothing is newer where nobody looked.
+        ("upstream", ["nox -s newest_upstream", "nox -s wheels", "nox -s tests -- "], {"propose"}),
+    ],
+)
+def test_every_linux_job_is_run(
+    finished_workflow: Callable[[str], Finished], name: str, left_out: list[str], skipped: set[str]
+) -> None:
+    expected = {our_workflows.NOT_HERE[part] for part in left_out}
+    assert check(finished_workflow(name), name, skipped) == expected
+
+
+def test_every_linux_job_of_packages_is_run(packages: Finished) -> None:
+    # There is no tag.
+    left_out = check(packages, "packages", {"wait", "publish"})
+    assert left_out == {our_workflows.ALPINE}
+    done = {step.what for step in packages.steps if not step.why_not}
+    for session in ("plan", "sdists", "installed", "complete", "check", "abi"):
+        assert f"nox -s {session}" in done
+    assert 'nox -s wheels -- "$PLATFORM"' in done
+
+
+def test_artifacts_of_packages(packages: Finished) -> None:
+    """As the job that publishes takes them: one distribution's, by its name."""
+    found = {
+        name: [re.sub(r"-\d[\d.]*(post\d)?(?=[-.])", "", file.name) for file in files]
+        for name, files in packages.artifacts().items()
+    }
+    assert found["native-lib-loader-sdist"] == [
+        *("native_lib_loader-py3-none-any.whl", "native_lib_loader.tar.gz")
+    ]
+    for name in ("native-zlib", "native-libpng", "minipng"):
+        (sdist,), (wheel,) = found[f"{name}-sdist"], found[f"{name}-manylinux-x86_64"]
+        assert sdist == f"{name.replace('-', '_')}.tar.gz"
+        assert "-manylinux" in wheel
+    assert len(found) == 7
+
+
+# Each step on what it is there to stop ------------------------------------------------------------
+
+
+@pytest.fixture
+def workshop(checkout: Path, tmp_path: Path) -> Path:
+    """A checkout that a test may change."""
+    return Path(shutil.copytree(checkout, tmp_path / "checkout"))
+
+
+@pytest.fixture
+def nox(workshop: Path) -> Callable[..., str]:
+    """Run a session there, with the files in dist/ that are given as `dist`."""
+
+    def run(*arguments: str, dist: Iterable[Path] = (), fails: bool = False, **env: str) -> str:
+        shutil.rmtree(workshop / "dist", ignore_errors=True)
+        (workshop / "dist").mkdir()
+        for file in dist:
+            shutil.copy(file, workshop / "dist")
+        env = {"NOX_DEFAULT_VENV_BACKEND": "uv", "UV": lab.tool("uv"), **env}
+        command = (sys.executable, "-m", "nox", "-s", *arguments)
+        return lab.run(*command, cwd=workshop, env=env, fails=fails)
+
+    return run
+
+
+@pytest.mark.parametrize("name", ["native-lib-loader", "minipng"])
+def test_tag_says_what_is_released(nox: Callable[..., str], name: str) -> None:
+    env = {"GITHUB_REF_TYPE": "tag", "GITHUB_REF_NAME": f"{name}-v0.1.0"}
+    assert f"release={name}\n" in nox("plan", **env)
+
+
+def test_tag_of_another_version(nox: Callable[..., str]) -> None:
+    env = {"GITHUB_REF_TYPE": "tag", "GITHUB_REF_NAME": "minipng-v0.2.0"}
+    said = nox("plan", fails=True, **env)
+    assert "the tag minipng-v0.2.0 releases nothing; the sources are native-lib-loader-v" in said
+
+
+def test_branch_releases_nothing(nox: Callable[..., str]) -> None:
+    assert "release=none\n" in nox("plan", GITHUB_REF_TYPE="branch", GITHUB_REF_NAME="x-v1")
+
+
+def test_what_is_missing(packages: Finished, nox: Callable[..., str]) -> None:
+    artifacts = packages.artifacts()
+    del artifacts["native-zlib-sdist"], artifacts["native-libpng-manylinux-x86_64"]
+    said = nox("complete", dist=itertools.chain(*artifacts.values()), fails=True)
+    assert "dist/ lacks native-libpng for manylinux-x86_64, native-zlib as sdist\n" in said
+
+
+def test_abi(packages: Finished, nox: Callable[..., str], tmp_path: Path) -> None:
+    """A release that has lost a function; and an index that does not answer is no first release."""
+    artifacts = packages.artifacts()
+    dist = [artifacts[f"native-{name}-manylinux-x86_64"][0] for name in ("zlib", "libpng")]
+    links = str(tmp_path)
+    old = tmp_path / re.sub(r"-\d[^-]*", "-1.3.1", dist[0].name, count=1)
+    with zipfile.ZipFile(dist[0]) as wheel, zipfile.ZipFile(old, "w") as earlier:
+        for name in wheel.namelist():
+            content = wheel.read(name)
+            if name.endswith(".so.1"):
+                content = content.replace(b"z_crc32_combine64\0", b"z_crc32_combine63\0")
+            earlier.writestr(name.replace("-1.3.2", "-1.3.1"), content.replace(b"1.3.2", b"1.3.1"))
+    said = nox("abi", dist=dist, fails=True, PIP_FIND_LINKS=links)
+    assert "no longer exports z_crc32_combine63" in said
+    said = nox("abi", dist=dist, fails=True, PIP_INDEX_URL="http://127.0.0.1:9/simple")
+    assert "nothing to compare" not in said
+
+
+def test_what_is_required_is_not_published(packages: Finished, nox: Callable[..., str]) -> None:
+    artifacts = packages.artifacts()
+    (wheel,) = dist = artifacts["minipng-manylinux-x86_64"]
+    said = nox("published", "--", "minipng", "now", dist=dist, fails=True)
+    assert f"the index lacks what {wheel.name} requires, see above" in said
+    providers = (artifacts[f"native-{name}-manylinux-x86_64"][0] for name in ("zlib", "libpng"))
+    links = " ".join(str(wheel.parent) for wheel in providers)
+    nox("published", "--", "minipng", "now", dist=dist, PIP_FIND_LINKS=links)
+
+
+def test_unpinned_sources_are_not_released(workshop: Path, nox: Callable[..., str]) -> None:
+    """Debian's archive, in the place of upstream's, is for tests only."""
+    source = workshop / "reference-packages" / "zlib" / "source.toml"
+    text = source.read_text("utf-8").replace("https://github.com", "no-network://github.com")
+    source.write_text(text, encoding="utf-8")
+    said = nox("sdists", fails=True, GITHUB_REF_TYPE="tag")
+    assert "zlib-1.3.2.tar.gz cannot be downloaded" in said

@@ -1,0 +1,108 @@
+"""Run this repository's own workflows on this machine, as far as it can; workflows.py does the work."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import lab
+import workflows
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+FOLDER = lab.ROOT / ".github" / "workflows"
+# What noxfile.py's lists of platforms and Pythons become: what this machine and its container have.
+HERE = {
+    r"^PLATFORMS = \{\n[^}]*\}\n": (
+        'PLATFORMS = {"manylinux-x86_64": ("ubuntu-24.04", "manylinux*_x86_64")}\n'
+    ),
+    r"^PYTHONS = .*\n": 'PYTHONS = ["3.11", "3.13"]\n',
+}
+# The steps of our workflows that are not run here, by a part of what they run.
+NOT_HERE = {
+    "bash .ci/run": "it runs this test",
+    "nox -s tests -- ": "these tests are in the run that this test is in",
+    "nox -s newest_upstream": "asks upstream's servers; a unit test has one of its own",
+    "gh pr create": "opens a pull request",
+    "nox -s wheels": "the same as with a PLATFORM, which is run",
+}
+ALPINE = "takes Docker and an image of Python on Alpine"
+AGAIN = "the same with another Python, and here all take this one"
+
+
+class WhyNot:
+    """Says why a step of our workflows is not run here; nothing if it is."""
+
+    def __init__(self) -> None:
+        self._run: set[tuple[str, str]] = set()
+
+    def __call__(self, job: str, step: Mapping[str, Any]) -> str:
+        """Return the reason."""
+        if job == "alpine":
+            return ALPINE
+        what = step.get("run", "")
+        if "$PLATFORM" in what or not what:
+            return ""
+        if (job, what) in self._run:
+            return AGAIN
+        self._run.add((job, what))
+        return next((reason for part, reason in NOT_HERE.items() if part in what), "")
+
+
+@dataclass(frozen=True)
+class Finished:
+    """What running one of our workflows did."""
+
+    folder: Path
+    steps: tuple[workflows.Step, ...]
+
+    def artifacts(self) -> dict[str, list[Path]]:
+        """Return the uploaded files by their artifact's name."""
+        folders = (self.folder / "artifacts").iterdir()
+        return {path.name: sorted(path.iterdir()) for path in folders}
+
+
+def check_out(folder: Path) -> Path:
+    """Put into a folder what a checkout of this repository gives, with the lists of what is had here."""
+    listed = ("git", "ls-files", "-z", "--cached", "--others", "--exclude-standard")
+    for name in filter(None, lab.run(*listed, cwd=lab.ROOT).split("\0")):
+        if (lab.ROOT / name).is_file():  # or deleted, and that not committed
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(lab.ROOT / name, folder / name)
+    noxfile = folder / "noxfile.py"
+    text = noxfile.read_text("utf-8")
+    for pattern, here in HERE.items():
+        text, changed = re.subn(pattern, here, text, flags=re.MULTILINE)
+        assert changed == 1
+    noxfile.write_text(text, encoding="utf-8")
+    return folder
+
+
+def run(name: str, project: Path, folder: Path, environment: Mapping[str, str]) -> Finished:
+    """Run the Linux jobs of a workflow over a checkout.
+
+    Args:
+        name: packages for packages.yml.
+        project: the checkout.
+        folder: where to do it.
+        environment: what to add to each step's.
+
+    Raises:
+        workflows.WorkflowError: a step failed.
+    """
+    lab.run(sys.executable, "-m", "venv", folder / "python")
+    env = {
+        **environment,
+        "PATH": f"{folder / 'python' / 'bin'}:{lab.environment()['PATH']}",
+        # Seconds, where virtualenv and pip take minutes.
+        "NOX_DEFAULT_VENV_BACKEND": "uv",
+        "UV": lab.tool("uv"),
+    }
+    made = workflows.Run(project, folder / "run", env, WhyNot())
+    made.workflow(FOLDER / f"{name}.yml")
+    return Finished(folder / "run", tuple(made.steps))
