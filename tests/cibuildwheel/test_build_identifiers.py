@@ -1,0 +1,63 @@
+"""What cibuildwheel builds, for every platform: the list that is checked in.
+
+A release loses a wheel when a setting or a new cibuildwheel leaves it out, and nobody sees it; here it is
+seen.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import lab
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+LIST = Path(__file__).with_name("build_identifiers.txt")
+ARCHITECTURES = {"linux": "x86_64,aarch64", "macos": "x86_64,arm64", "windows": "AMD64,ARM64"}
+
+
+def version() -> str:
+    """Return cibuildwheel's version without the last number, which changes no identifier."""
+    found = importlib.metadata.version("cibuildwheel")
+    return ".".join(found.split(".")[:2])
+
+
+def sections(generated: Path) -> Iterator[tuple[str, str, Path]]:
+    """Return the name of each package with each platform, and the package's folder."""
+    reference = lab.ROOT / "reference-packages"
+    packages = {
+        **{name: generated / name for name in ("libfoo", "foo-ext")},
+        **{f"native-{name}": reference / name for name in ("zlib", "libpng")},
+        "minipng": reference / "minipng",
+    }
+    for name, folder in packages.items():
+        for platform in ARCHITECTURES:
+            yield name, platform, folder
+
+
+def section(what: tuple[str, str, Path]) -> str:
+    """Return the lines of a package for a platform."""
+    name, platform, folder = what
+    options = ("--platform", platform, "--archs", ARCHITECTURES[platform])
+    command = (lab.tool("cibuildwheel"), "--print-build-identifiers", *options, folder)
+    return f"\n[{name}, {platform}]\n{lab.run(*command)}"
+
+
+def test_build_identifiers(tmp_path: Path) -> None:
+    try:
+        installed = version()
+    except importlib.metadata.PackageNotFoundError:
+        pytest.skip("cibuildwheel is not installed: it takes Python 3.11")
+    first, _, _ = LIST.read_text("utf-8").partition("\n")
+    if first != f"# By cibuildwheel {installed}.":
+        pytest.skip(f"cibuildwheel {installed} is not the list's: {first}")
+    with ThreadPoolExecutor(2) as pool:
+        made = first + "\n" + "".join(pool.map(section, sections(lab.generate(tmp_path))))
+    new = tmp_path / LIST.name
+    new.write_text(made, encoding="utf-8")
+    assert made == LIST.read_text("utf-8"), f"if this is right: cp {new} {LIST}"
