@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import sys
 import zipfile
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -32,8 +33,8 @@ class View:
 
 
 def is_available() -> bool:
-    """Tell whether readelf is installed."""
-    return shutil.which("readelf") is not None
+    """Tell whether readelf is installed, on a machine whose files it reads."""
+    return sys.platform == "linux" and shutil.which("readelf") is not None
 
 
 def by_readelf(file: Path) -> View:
