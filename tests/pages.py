@@ -118,7 +118,7 @@ def play(
             folder = folder / step.command[3:]
             continue
         command = step.command
-        for old, new in {**words, **(replace or {})}.items():
+        for old, new in {**(replace or {}), **words}.items():
             parts = re.split(rf"(?<![\w./-]){re.escape(old)}", command)
             command = new.join(parts)
         # Some are shown to fail; what they print tells.
