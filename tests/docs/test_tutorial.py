@@ -3,45 +3,16 @@
 from __future__ import annotations
 
 import os
-import re
 import sys
 from pathlib import Path
-from typing import NamedTuple
 
 import lab
 import pytest
+from pages import is_as_shown, steps
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the page shows Linux")
 
 PAGE = lab.ROOT / "docs" / "how-to" / "wrap-a-library.md"
-
-
-class Step(NamedTuple):
-    """One thing that the reader does: save a file, or type a command and look at what it prints."""
-
-    file: str
-    command: str
-    shown: str
-
-
-def steps(markdown: str) -> list[Step]:
-    """Return the files (a path in code and a colon above a block) and the commands of a page."""
-    found = []
-    blocks = r"(?:^`([^`\n]+)`:\n\n)?^```(\w+)\n(.*?)^```$"
-    for file, language, text in re.findall(blocks, markdown, re.MULTILINE | re.DOTALL):
-        if file and language != "console":
-            found.append(Step(file, "", text))
-        elif language == "console":
-            for command, shown in re.findall(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", text, re.MULTILINE):
-                found.append(Step("", command, shown))
-    return found
-
-
-def is_as_shown(shown: str, printed: str) -> bool:
-    """Whether a command printed what a page shows: a line of … stands for any lines, … for any text."""
-    pattern = re.escape(shown).replace("\\…", "…")
-    pattern = re.sub(r"^…\\?\n", "(?:.*\\\\n)*?", pattern, flags=re.MULTILINE)
-    return re.fullmatch(pattern.replace("…", ".*?"), printed) is not None
 
 
 def test_every_command_prints_what_is_shown(tmp_path: Path) -> None:

@@ -1,0 +1,35 @@
+"""The experiments print what the pages show."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import lab
+import pytest
+from pages import is_as_shown, steps
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the pages show Linux")
+
+DOCS = lab.ROOT / "docs"
+SHOWN = {
+    step.command.split()[-1]: step.shown
+    for page in sorted((DOCS / "explanation").glob("*.md"))
+    for step in steps(page.read_text("utf-8"))
+    if step.command.startswith("python docs/experiments/")
+}
+
+
+@pytest.mark.parametrize("experiment", sorted(SHOWN))
+def test_experiment_prints_what_is_shown(experiment: str) -> None:
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    # Their folder has nothing that a build of the docs should meet.
+    env = {"PATH": path, "LC_ALL": "C.UTF-8", "PYTHONDONTWRITEBYTECODE": "1"}
+    printed = lab.run("python", experiment, cwd=lab.ROOT, env=env)
+    assert is_as_shown(SHOWN[experiment], printed), printed
+
+
+def test_every_experiment_is_shown() -> None:
+    there = {str(file.relative_to(lab.ROOT)) for file in (DOCS / "experiments").glob("*.py")}
+    assert there - {"docs/experiments/experiment.py"} == set(SHOWN)

@@ -1,0 +1,188 @@
+"""The recipes for opening a library when Python starts do so, and never keep Python from starting."""
+
+from __future__ import annotations
+
+import pkgutil
+import shutil
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import lab
+import pytest
+from pages import steps
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+pytestmark = pytest.mark.skipif(
+    not sys.platform.startswith("linux"), reason="asks Linux what is mapped"
+)
+
+PAGE = lab.ROOT / "docs" / "explanation" / "load-order.md"
+FILES = {step.file: step.shown for step in steps(PAGE.read_text("utf-8")) if step.file}
+MODULE, PTH, CUSTOM, START = (
+    "preload_libfoo.py",
+    "preload_libfoo.pth",
+    "sitecustomize.py",
+    "preload_libfoo.start",
+)
+HAS_START = sys.version_info >= (3, 15)
+RECIPES = {
+    "pth": (MODULE, PTH),
+    "sitecustomize": (MODULE, CUSTOM),
+    "pth-and-start": (MODULE, PTH, START),
+    **({"start": (MODULE, START)} if HAS_START else {}),
+}
+OPEN = f"{lab.MAPPED}\nprint(len(mapped('libfoo__foo.so.1')))"
+LIBRARY = "libfoo/lib/libfoo__foo.so.1"
+
+
+@pytest.fixture(scope="module", params=RECIPES)
+def started(
+    request: pytest.FixtureRequest, pair: lab.Pair, tmp_path_factory: pytest.TempPathFactory
+) -> lab.Environment:
+    """An environment with the pair and a recipe, for tests that break nothing."""
+    folder = tmp_path_factory.mktemp(request.param)
+    return put(lab.new_environment(folder, pair.provider, pair.consumer), *RECIPES[request.param])
+
+
+def put(env: lab.Environment, *names: str) -> lab.Environment:
+    for name in names:
+        (env.site_packages / name).write_text(FILES[name], encoding="utf-8")
+    return env
+
+
+def python(env: lab.Environment, *options: str, code: str = OPEN, **variables: str) -> list[str]:
+    return lab.run(env.python, *options, "-c", code, env=variables, cwd=env.folder).splitlines()
+
+
+def test_page_has_the_files() -> None:
+    assert set(FILES) == {MODULE, PTH, CUSTOM, START}
+
+
+def test_library_is_open_before_the_first_line(started: lab.Environment) -> None:
+    assert python(started) == ["1"]
+    assert python(started, code="import foo_ext; print(foo_ext.square(3))") == ["9.0"]
+    said = python(started, NATIVE_LIB_DEBUG="1")
+    assert said[0].startswith("native-lib: libfoo: foo is /")
+    assert said[1:] == ["1"]
+
+
+@pytest.mark.parametrize("flag", ["-I", "-E", "-s"])
+def test_flags_that_leave_site_packages(started: lab.Environment, flag: str) -> None:
+    assert python(started, flag) == ["1"]
+
+
+@pytest.mark.parametrize("flags", [("-S",), ("-I", "-S")])
+def test_flags_without_site(started: lab.Environment, flags: tuple[str, ...]) -> None:
+    assert python(started, *flags) == ["0"]
+
+
+def test_spawned_process(started: lab.Environment) -> None:
+    code = (
+        "import multiprocessing, preload_libfoo, runpy, sys\n"
+        f"open('worker.py', 'w').write({lab.MAPPED!r} + '\\ndef work():\\n"
+        '    print(len(mapped("libfoo__foo.so.1")), flush=True)\\n\')\n'
+        "sys.path.insert(0, ''); from worker import work\n"
+        "process = multiprocessing.get_context('spawn').Process(target=work)\n"
+        "process.start(); process.join()"
+    )
+    assert python(started, code=code) == ["1"]
+
+
+def absent(site: Path) -> None:
+    shutil.rmtree(site / "libfoo")
+
+
+def edit(name: str, content: str) -> Callable[[Path], None]:
+    def change(site: Path) -> None:
+        (site / name).write_text(content, encoding="utf-8")
+
+    return change
+
+
+def missing(site: Path) -> None:
+    (site / LIBRARY).unlink()
+
+
+def truncated(site: Path) -> None:
+    content = (site / LIBRARY).read_bytes()
+    (site / LIBRARY).write_bytes(content[: len(content) // 2])
+
+
+BROKEN = {
+    "absent": absent,
+    "library missing": missing,
+    "library truncated": truncated,
+    "library empty": edit(LIBRARY, ""),
+    "raises": edit("libfoo/__init__.py", "raise RuntimeError('one\\ntwo')\n"),
+    "syntax error": edit("libfoo/__init__.py", "no python\n"),
+    "exits": edit("libfoo/__init__.py", "import sys; sys.exit(3)\n"),
+    "another module": edit("libfoo/__init__.py", ""),
+    "manifest": edit("libfoo/_native_libs.py", "FORMAT = 1\n"),
+}
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_python_starts_whatever_the_provider_is(recipe: str, installed: lab.Environment) -> None:
+    put(installed, *RECIPES[recipe])
+    site = installed.site_packages
+    shutil.copytree(site / "libfoo", site.parent / "whole")
+    for name, damage in BROKEN.items():
+        shutil.rmtree(site / "libfoo", ignore_errors=True)
+        shutil.copytree(site.parent / "whole", site / "libfoo")
+        damage(site)
+        assert python(installed, code="print('starts')") == ["starts"], name
+        said = python(installed, code="print('starts')", NATIVE_LIB_DEBUG="1")
+        assert len(said) == 2, (name, said)
+        assert said[0].startswith("native-lib: libfoo was not opened at start: "), name
+        closed = ["sh", "-c", '"$0" -c "print(1)" 2>&-', str(installed.python)]
+        assert lab.run(*closed, env={"NATIVE_LIB_DEBUG": "1"}) == "1\n", name
+
+
+def test_module_of_a_pth_file_is_missing(installed: lab.Environment) -> None:
+    put(installed, PTH)
+    said = python(installed, code="print('starts')")
+    assert said[-1] == "starts"
+    assert any("No module named 'preload_libfoo'" in line for line in said)
+
+
+def test_start_file_names_what_is_called(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / MODULE).write_text(FILES[MODULE], encoding="utf-8")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (line,) = FILES[START].splitlines()
+    try:
+        assert pkgutil.resolve_name(line)() is None
+    finally:
+        sys.modules.pop("preload_libfoo", None)
+
+
+@pytest.mark.skipif(HAS_START, reason="Python 3.15 reads .start files")
+def test_start_file_alone_is_passed_over(installed: lab.Environment) -> None:
+    put(installed, MODULE, START)
+    assert python(installed) == ["0"]
+
+
+def test_plain_names_the_first_serves(plain_pair: lab.Pair, tmp_path: Path) -> None:
+    env = lab.new_environment(tmp_path / "env", plain_pair.provider, plain_pair.consumer)
+    other = lab.compile_library(
+        'const char *foo_version(void) { return "1.0.0"; }\n'
+        "double foo_square(double x) { return -x; }\n",
+        tmp_path / "libfoo.so.1",
+        soname="libfoo.so.1",
+    )
+    code = f"import ctypes; ctypes.CDLL({str(other)!r}); import foo_ext; print(foo_ext.square(3))"
+    assert python(env, code=code) == ["-3.0"]
+    put(env, MODULE, PTH)
+    assert python(env, code=code) == ["9.0"]
+
+
+def test_sitecustomize_of_debian_comes_first() -> None:
+    debian = Path("/usr/bin/python3")
+    theirs = list(Path("/usr/lib").glob("python3.*/sitecustomize.py"))
+    if not theirs or not debian.exists():
+        pytest.skip("takes Debian's Python")
+    said = lab.run(debian, "-c", "import sitecustomize; print(sitecustomize.__file__)").strip()
+    assert "/site-packages/" not in said
+    assert "/dist-packages/" not in said
