@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parent.parent
 # What this process was started with must not decide what a test sees.
 _OURS = re.compile(
-    r"NATIVE_LIB_|PREFER_|PYTHON|VIRTUAL_ENV|(DY)?LD_|PIP_(FIND|BUILD|CONSTRAINT)|UV_(FIND|BUILD)|SKBUILD|CMAKE_ARGS"
-    r"|SOURCE_DATE_EPOCH|CC$|CXX$|COV_"
+    r"NATIVE_LIB_|PREFER_|GITHUB_|PYTHON|VIRTUAL_ENV|(DY)?LD_|PIP_(FIND|BUILD|CONSTRAINT)"
+    r"|UV_(FIND|BUILD)|SKBUILD|CMAKE_ARGS|SOURCE_DATE_EPOCH|CC$|CXX$|COV_"
 )
 
 # Copies, not links: a test that damages an installed file must not damage uv's cache.

@@ -16,6 +16,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 FOLDER = lab.ROOT / ".github" / "workflows"
+# .gitignore's, and what git keeps for itself.
+NOT_COMMITTED = (
+    *(".git", ".venv", ".nox", ".*_cache", "__pycache__", "_build", "build", "dist"),
+    *("upstream", "upstream.part-*", "wheelhouse"),
+)
 # What noxfile.py's lists of platforms and Pythons become: what this machine and its container have.
 HERE = {
     r"^PLATFORMS = \{\n[^}]*\}\n": (
@@ -69,11 +74,8 @@ class Finished:
 
 def check_out(folder: Path) -> Path:
     """Put into a folder what a checkout of this repository gives, with the lists of what is had here."""
-    listed = ("git", "ls-files", "-z", "--cached", "--others", "--exclude-standard")
-    for name in filter(None, lab.run(*listed, cwd=lab.ROOT).split("\0")):
-        if (lab.ROOT / name).is_file():  # or deleted, and that not committed
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(lab.ROOT / name, folder / name)
+    ignored = shutil.ignore_patterns(*NOT_COMMITTED)
+    shutil.copytree(lab.ROOT, folder, dirs_exist_ok=True, ignore=ignored)
     noxfile = folder / "noxfile.py"
     text = noxfile.read_text("utf-8")
     for pattern, here in HERE.items():

@@ -31,7 +31,8 @@ def container() -> Mapping[str, str]:
     info = ["docker", "info"]
     if not found and subprocess.run(info, capture_output=True, check=False).returncode:
         pytest.skip("no container for cibuildwheel: neither a stand-in nor docker")
-    return found
+    # The real images have Pythons that the stand-in lacks; what is tested is the same with both.
+    return found or {"CIBW_SKIP": build_wheels.NOT_IN_THE_STAND_IN}
 
 
 @pytest.fixture(scope="session")
