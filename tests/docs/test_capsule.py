@@ -1,0 +1,63 @@
+"""docs/how-to/capsule.md: its two packages, built and run."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import lab
+import pages
+import pytest
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the page shows Linux")
+
+PAGE = (pages.HOW_TO / "capsule.md").read_text("utf-8")
+SHOW = """
+try:
+    import clicks._ext
+except Exception as error:
+    print(type(error).__name__, error, sep=": ")
+"""
+
+
+def build(project: Path, out: Path) -> Path:
+    # pyenv's Pythons hand a RUNPATH of their own on.
+    return lab.build(project, out, env={"LDSHARED": "cc -shared"})
+
+
+def edit(file: Path, old: str, new: str) -> None:
+    text = file.read_text("utf-8")
+    assert old in text
+    file.write_text(text.replace(old, new), encoding="utf-8")
+
+
+def test_pages_packages(tmp_path: Path) -> None:
+    pages.save(PAGE, tmp_path)
+    counter, clicks = (build(tmp_path / name, tmp_path / "dist") for name in ("counter", "clicks"))
+    env = lab.new_environment(tmp_path / "env", counter, clicks)
+    uninstall = f"{lab.tool('uv')} pip uninstall --quiet --python {env.python} counter"
+    count = pages.play(
+        PAGE,
+        tmp_path,
+        env.python.parent,
+        env={"SITE": str(env.site_packages)},
+        replace={"python -m pip uninstall --quiet --yes counter": uninstall},
+    )
+    assert count == 4
+
+    # A provider whose table broke: the consumer is told by the table's name.
+    api = tmp_path / "counter" / "_api.c"
+    edit(api, '"table_1"', '"table_2"')
+    env.install(build(tmp_path / "counter", tmp_path / "broken"))
+    (shown,) = (part for part in PAGE.split("`") if part.startswith("AttributeError: "))
+    assert env.run(SHOW) == f"{shown}\n"
+    assert env.run("import clicks; print(clicks.click())") == "-1\n"
+
+    # An older provider, whose table is shorter: by its size.
+    edit(api, '"table_2"', '"table_1"')
+    edit(api, "{sizeof(counter_api), add", "{sizeof(counter_api) - sizeof(void *), add")
+    env.install(build(tmp_path / "counter", tmp_path / "older"))
+    assert env.run(SHOW) == "ImportError: clicks needs a newer counter than the one installed\n"
