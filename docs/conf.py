@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pygments.lexer import RegexLexer, bygroups, using
-from pygments.lexers.shell import BashLexer
-from pygments.token import Generic
+from pygments.lexer import RegexLexer
+from pygments.token import Generic, Text
 
 if TYPE_CHECKING:
     from sphinx.application import Sphinx
@@ -32,10 +31,8 @@ class Console(RegexLexer):
     name = "Console"
     aliases = ("console",)
     tokens = {  # noqa: RUF012, as Pygments wants it
-        "root": [
-            (r"(\$ )((?:.*\\\n)*.*\n)", bygroups(Generic.Prompt, using(BashLexer))),
-            (r".*\n", Generic.Output),
-        ]
+        "root": [(r"\$ ", Generic.Prompt, "command"), (r".*\n", Generic.Output)],
+        "command": [(r".*\\\n", Text), (r".*\n", Text, "#pop")],
     }
 
 

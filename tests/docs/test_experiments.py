@@ -5,10 +5,15 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import lab
 import pytest
 from pages import is_as_shown, steps
+from platforms.wine import Wine, windows_path
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the pages show Linux")
 
@@ -17,8 +22,9 @@ SHOWN = {
     step.command.split()[-1]: step.shown
     for page in sorted((DOCS / "explanation").glob("*.md"))
     for step in steps(page.read_text("utf-8"))
-    if step.command.startswith("python docs/experiments/")
+    if step.command.startswith("python docs/experiments/") and step.command.endswith(".py")
 }
+WINDOWS = "docs/experiments/add_dll_directory.py"
 
 
 @pytest.mark.parametrize("experiment", sorted(SHOWN))
@@ -30,6 +36,21 @@ def test_experiment_prints_what_is_shown(experiment: str) -> None:
     assert is_as_shown(SHOWN[experiment], printed), printed
 
 
+def test_experiment_for_windows(
+    wine: Callable[[str], Wine], built: Callable[[str, str], Path]
+) -> None:
+    (shown,) = (
+        step.shown
+        for step in steps((DOCS / "explanation" / "alternatives.md").read_text("utf-8"))
+        if step.command == f"python {WINDOWS} SITE"
+    )
+    site = built("windows-x86_64", "c")
+    experiment, folder = windows_path(lab.ROOT / WINDOWS), windows_path(site)
+    code = f"sys.argv[1:] = [{folder!r}]; import runpy; runpy.run_path({experiment!r})"
+    printed = wine("3.13").run(code)
+    assert is_as_shown(shown, printed), printed
+
+
 def test_every_experiment_is_shown() -> None:
     there = {str(file.relative_to(lab.ROOT)) for file in (DOCS / "experiments").glob("*.py")}
-    assert there - {"docs/experiments/experiment.py"} == set(SHOWN)
+    assert there - {"docs/experiments/experiment.py", WINDOWS} == set(SHOWN)
