@@ -210,5 +210,6 @@ def _lines(headline: str, **facts: str) -> str:
 
 
 def _debug(message: str) -> None:
-    if _is_on(os.environ.get("NATIVE_LIB_DEBUG", "")):
+    # A process without stderr has None there, and print would take stdout.
+    if sys.stderr and _is_on(os.environ.get("NATIVE_LIB_DEBUG", "")):
         print(f"native-lib: {message}", file=sys.stderr)

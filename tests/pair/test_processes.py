@@ -32,6 +32,12 @@ def library(env: lab.Environment) -> str:
     return f"{env.site_packages}/libfoo/lib/libfoo__foo.so.1"
 
 
+def test_debug_lines_go_nowhere_without_stderr(env: lab.Environment) -> None:
+    """A service may close it; what is meant for it must not end up in stdout, which is data."""
+    command = f"{env.python} -c 'import foo_ext; print(foo_ext.square(3))' 2>&-"
+    assert lab.run("sh", "-c", command, env=DEBUG) == "9.0\n"
+
+
 # Threads ------------------------------------------------------------------------------------------
 
 AT_ONCE = """

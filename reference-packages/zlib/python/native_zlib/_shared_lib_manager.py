@@ -764,7 +764,8 @@ def _lines(headline: str, **facts: str) -> str:
 
 def _debug(message: str) -> None:
     value = os.environ.get("NATIVE_LIB_DEBUG")
-    if value and _is_on(value):
+    # A process without stderr has None there, and print would take stdout.
+    if sys.stderr and value and _is_on(value):
         print(f"native-lib: {message}", file=sys.stderr)
 
 
