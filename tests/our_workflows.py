@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import lab
+import wheels
 import workflows
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ HERE = {
 # The steps of our workflows that are not run here, by a part of what they run.
 NOT_HERE = {
     "bash .ci/run": "it runs this test",
+    "nox -s docs": "a test in this run builds them",
     "nox -s tests -- ": "these tests are in the run that this test is in",
     "nox -s newest_upstream": "asks upstream's servers; a unit test has one of its own",
     "gh pr create": "opens a pull request",
@@ -98,8 +100,16 @@ def run(name: str, project: Path, folder: Path, environment: Mapping[str, str]) 
         workflows.WorkflowError: a step failed.
     """
     lab.run(sys.executable, "-m", "venv", folder / "python")
+    # What an index may have, and no build or test may take: newer, and without a library.
+    decoys = folder / "decoys"
+    for decoy in ("native-zlib", "native-libpng"):
+        package = {f"{decoy.replace('-', '_')}/__init__.py": ""}
+        wheels.make_wheel(decoys, decoy, package, version="99.0", tag="py3-none-any")
     env = {
         **environment,
+        # In the container alone, which has this machine's files below /host.
+        "PIP_FIND_LINKS": f"file:///host{decoys}",
+        "CIBW_ENVIRONMENT_PASS_LINUX": "PIP_FIND_LINKS",
         "PATH": f"{folder / 'python' / 'bin'}:{lab.environment()['PATH']}",
         # Seconds, where virtualenv and pip take minutes.
         "NOX_DEFAULT_VENV_BACKEND": "uv",

@@ -48,7 +48,7 @@ def check(finished: Finished, name: str, skipped: set[str]) -> set[str]:
     [
         ("tests", ["bash .ci/run"], set()),
         ("template", [], set()),
-        ("docs", ["nox -s tests -- "], set()),
+        ("docs", ["nox -s docs", "nox -s tests -- "], set()),
         # Nothing is newer where nobody looked.
         ("upstream", ["nox -s newest_upstream", "nox -s wheels", "nox -s tests -- "], {"propose"}),
     ],

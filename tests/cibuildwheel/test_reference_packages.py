@@ -54,6 +54,22 @@ def test_repair_changed_no_name_and_added_no_copy(repaired: dict[str, Path]) -> 
     assert not any({"RPATH", "RUNPATH"} & dynamic.keys() for dynamic in facts.values())
 
 
+def test_each_was_built_against_the_wheels_of_this_run(repaired: dict[str, Path]) -> None:
+    """An index had newer ones, which our_workflows.py made."""
+    required = set()
+    for wheel in repaired.values():
+        with zipfile.ZipFile(wheel) as archive:
+            (name,) = (name for name in archive.namelist() if name.endswith("/METADATA"))
+            lines = archive.read(name).decode().splitlines()
+        required |= {line for line in lines if line.startswith("Requires-Dist: native-")}
+    versions = {name: wheel.name.split("-")[1] for name, wheel in repaired.items()}
+    zlib, libpng = versions["native_zlib"], versions["native_libpng"]
+    assert required == {
+        f"Requires-Dist: native-zlib<2,>={zlib}",
+        f"Requires-Dist: native-libpng<1.7,>={libpng}",
+    }
+
+
 def test_wheels_install_without_an_index_and_pass_their_tests(
     repaired: dict[str, Path], tmp_path: Path
 ) -> None:
