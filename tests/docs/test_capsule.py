@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import sysconfig
 from typing import TYPE_CHECKING
 
 import lab
@@ -28,12 +29,6 @@ def build(project: Path, out: Path) -> Path:
     return lab.build(project, out, env={"LDSHARED": "cc -shared"})
 
 
-def edit(file: Path, old: str, new: str) -> None:
-    text = file.read_text("utf-8")
-    assert old in text
-    file.write_text(text.replace(old, new), encoding="utf-8")
-
-
 def test_pages_packages(tmp_path: Path) -> None:
     pages.save(PAGE, tmp_path)
     counter, clicks = (build(tmp_path / name, tmp_path / "dist") for name in ("counter", "clicks"))
@@ -49,15 +44,18 @@ def test_pages_packages(tmp_path: Path) -> None:
     assert count == 4
 
     # A provider whose table broke: the consumer is told by the table's name.
-    api = tmp_path / "counter" / "_api.c"
-    edit(api, '"table_1"', '"table_2"')
-    env.install(build(tmp_path / "counter", tmp_path / "broken"))
+    env.install(counter)
+    source = (tmp_path / "counter" / "_api.c").read_text("utf-8")
+    (module,) = env.site_packages.glob("counter/_api.*")
+    options = [f"-I{sysconfig.get_path('include')}", f"-I{tmp_path}/counter"]
+    compiled = lab.compile_library(source.replace('"table_1"', '"table_2"'), module, *options)
     (shown,) = (part for part in PAGE.split("`") if part.startswith("AttributeError: "))
     assert env.run(SHOW) == f"{shown}\n"
     assert env.run("import clicks; print(clicks.click())") == "-1\n"
 
     # An older provider, whose table is shorter: by its size.
-    edit(api, '"table_2"', '"table_1"')
-    edit(api, "{sizeof(counter_api), add", "{sizeof(counter_api) - sizeof(void *), add")
-    env.install(build(tmp_path / "counter", tmp_path / "older"))
+    compiled.unlink()
+    shorter = source.replace("{sizeof(counter_api),", "{sizeof(counter_api) - sizeof(void *),")
+    assert shorter != source
+    lab.compile_library(shorter, module, *options)
     assert env.run(SHOW) == "ImportError: clicks needs a newer counter than the one installed\n"

@@ -66,8 +66,7 @@ def test_what_is_said_of_cruft(
     assert pages.play(pages.section(PAGE, begin), work, env=git, replace=config) >= 4
     pair = work / "dice-wheels"
     if begin != "Generate with cruft":
-        lab.run("git", "add", "--all", cwd=pair, env=git)
-        lab.run("git", "commit", "-qm", "cruft", cwd=pair, env=git)
+        return
 
     (noxfile,) = (template / "template").rglob("noxfile.py")
     noxfile.write_text(noxfile.read_text("utf-8") + "NEW = 1\n", encoding="utf-8")
