@@ -1,0 +1,90 @@
+"""A page's files and commands are taken as a reader takes them, and a wrong output is found."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pages
+import pytest
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+PAGE = """# Title
+
+## One
+
+`a/b.txt`:
+
+```text
+# not a heading
+first
+```
+
+```console
+$ cat a/b.txt \\
+    | grep first
+first
+$ cd a
+$ cat b.txt
+…
+first
+```
+
+### Below
+
+```text
+no file
+```
+
+## Two
+
+```console
+$ echo two
+three
+```
+"""
+
+
+def test_steps() -> None:
+    assert pages.steps(PAGE) == [
+        pages.Step("a/b.txt", "", "# not a heading\nfirst\n"),
+        pages.Step("", "cat a/b.txt \\\n    | grep first", "first\n"),
+        pages.Step("", "cd a", ""),
+        pages.Step("", "cat b.txt", "…\nfirst\n"),
+        pages.Step("", "echo two", "three\n"),
+    ]
+
+
+def test_section() -> None:
+    assert pages.section(PAGE, "One").endswith("no file\n```\n\n")
+    assert pages.section(PAGE, "Below") == "\n\n```text\nno file\n```\n\n"
+    with pytest.raises(AssertionError, match="Absent"):
+        pages.section(PAGE, "Absent")
+
+
+def test_block() -> None:
+    assert pages.block(PAGE, "text", "file") == "no file\n"
+    with pytest.raises(ValueError, match="too many"):
+        pages.block(PAGE, "text", "")
+
+
+def test_commands_are_run_where_the_page_is(tmp_path: Path) -> None:
+    assert pages.play(pages.section(PAGE, "One"), tmp_path) == 3
+    assert pages.save(PAGE, tmp_path) == ["a/b.txt"]
+
+
+def test_what_is_run_in_a_commands_place(tmp_path: Path) -> None:
+    two = pages.section(PAGE, "Two")
+    assert pages.play(two, tmp_path, replace={"echo two": "echo three"}) == 1
+    # Only whole words: this is another program's name.
+    other = "```console\n$ echo no-echo two\nno-echo two\n```\n"
+    assert pages.play(other, tmp_path, replace={"echo two": "echo four"}) == 1
+
+
+def test_another_output_is_found(tmp_path: Path) -> None:
+    with pytest.raises(AssertionError, match=r"\$ echo two\ntwo"):
+        pages.play(pages.section(PAGE, "Two"), tmp_path)
+    assert pages.is_as_shown("a\n…\nb …c\n", "a\nx\ny\nb 12c\n")
+    assert not pages.is_as_shown("a\n", "a\nb\n")
+    assert not pages.is_as_shown("…/x 5\n", "/y/x 6\n")
