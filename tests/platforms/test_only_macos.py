@@ -20,7 +20,9 @@ from platforms.apart import SHOW, SQUARE, Apart, unpack
 if TYPE_CHECKING:
     from typing import Callable
 
-pytestmark = pytest.mark.skipif(sys.platform != "darwin", reason="the rules of macOS's loader")
+# As a whole: a line for each would hide what else was skipped.
+if sys.platform != "darwin":
+    pytest.skip("the rules of macOS's loader, which no other machine has", allow_module_level=True)
 
 NAME = "@rpath/libfoo__foo.1.dylib"
 # Not what the pair's library answers, so that it shows which file did.

@@ -20,7 +20,9 @@ from platforms.apart import SHOW, SQUARE, Apart, unpack
 if TYPE_CHECKING:
     from typing import Callable
 
-pytestmark = pytest.mark.skipif(sys.platform != "win32", reason="the rules of Windows' loader")
+# As a whole: a line for each would hide what else was skipped.
+if sys.platform != "win32":
+    pytest.skip("the rules of Windows' loader, which no other machine has", allow_module_level=True)
 
 # The path of the loaded module that a name stands for, and what the calls below need.
 KERNEL = """
