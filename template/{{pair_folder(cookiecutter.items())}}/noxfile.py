@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import time
 import zipfile
@@ -28,7 +29,11 @@ PLATFORMS = {
     "windows-arm64": ("windows-11-arm", "win_arm64"),
 }
 NATIVE_LIB = "native-lib-loader[tools]>=0.1"
+# pytest, and what the consumer requires beside the provider.
+TEST_REQUIRES = ["pytest"]
 DIST = Path("dist")
+# What keeps pip to dist/, whatever the environment tells it.
+HERE = ["--isolated", "--no-index", "--find-links", str(DIST)]
 # How long a consumer's release waits for the provider's: a run of the workflow, and some more.
 PATIENCE = 90 * 60
 
@@ -67,7 +72,7 @@ def version(session: nox.Session, role: str) -> str:
     if role == "provider":
         fetch(session)
         facts = session.run("python", f"{PROVIDER}/fetch_source.py", "--facts", silent=True)
-        return str(json.loads(str(facts))["version"])
+        return str(json.loads(str(facts))["wheel_version"])
 {%- endif %}
     project = nox.project.load_toml(Path(ROLES[role], "pyproject.toml"))["project"]
     return str(project["version"])
@@ -83,10 +88,9 @@ def fetch(session: nox.Session) -> None:
 
 def install_and_test(session: nox.Session) -> None:
     """Install both wheels from dist/ alone, and run both projects' tests."""
-    session.install("pytest")
+    session.install(*TEST_REQUIRES)
     # Also where the environment is an old one (nox -r) and the version the same.
-    install = ["--no-index", "--find-links", str(DIST), "--only-binary", ":all:"]
-    session.install(*install, "--force-reinstall", PROVIDER, CONSUMER)
+    session.install(*HERE, "--only-binary", ":all:", "--force-reinstall", PROVIDER, CONSUMER)
     session.run("pytest", "--rootdir=.", f"{PROVIDER}/tests", f"{CONSUMER}/tests")
 
 
@@ -120,7 +124,13 @@ def plan(session: nox.Session) -> None:
         session.error(f"the tag {tag} releases nothing; the sources are {', '.join(releases)}")
     machines = [{"name": name, "runner": runner} for name, (runner, _) in PLATFORMS.items()]
     # musllinux is tested on Alpine, in a job of its own.
-    pairs = [m | {"python": p} for m in machines if "musl" not in m["name"] for p in PYTHONS]
+    pairs = [
+        {**machine, "python": python}
+        for machine in machines
+        for python in PYTHONS
+        # Windows on ARM has Pythons from 3.11 on.
+        if "musl" not in machine["name"] and (machine["name"], python) != ("windows-arm64", "3.10")
+    ]
     outputs = {
         **{f"{role}-folder": folder for role, folder in ROLES.items()},
         **{f"{role}-files": f"{name.replace('-', '_')}-*" for role, name in ROLES.items()},
@@ -142,6 +152,8 @@ def plan(session: nox.Session) -> None:
 def sdists(session: nox.Session) -> None:
     """Build both sdists into dist/."""
     session.install("build")
+    for old in [*files(PROVIDER, "*"), *files(CONSUMER, "*")]:
+        old.unlink()
 {%- if cookiecutter.library_source == "upstream" %}
     fetch(session)
 {%- endif %}
@@ -149,6 +161,7 @@ def sdists(session: nox.Session) -> None:
     session.run(*command, PROVIDER)
     # The consumer's build asks for the provider, whatever it is to make.
     folder = Path(session.create_tmp()).resolve()
+    shutil.rmtree(folder)
     session.run("python", "-m", "build", "--wheel", "--outdir", str(folder), PROVIDER)
     constraints = constrained_to(next(folder.glob("*.whl")), "")
     session.run(*command, CONSUMER, env={"PIP_CONSTRAINT": constraints})
@@ -169,7 +182,8 @@ def wheels(session: nox.Session) -> None:
     if role == "consumer":
         # In its container, cibuildwheel has this machine's files below /host.
         folder = "/host" if other else ""
-        constraints = constrained_to(only(session, PROVIDER, "*.whl"), folder)
+        wheel = only(session, PROVIDER, f"*{PLATFORMS[platform][1]}.whl")
+        constraints = constrained_to(wheel, folder)
         # `build` reads PIP_CONSTRAINT, and so does the pip that installs what is tested.
         env["CIBW_ENVIRONMENT"] = f"PIP_CONSTRAINT={constraints}"
         env["CIBW_BUILD_FRONTEND"] = "build"
@@ -199,7 +213,7 @@ def check(session: nox.Session) -> None:
     style = "github" if "GITHUB_ACTIONS" in os.environ else "table"
     session.run("native-lib", "check", "--format", style, *found)
     session.run("twine", "check", "--strict", *found)
-    stable = [file for file in found if "-abi3-" in file]
+    stable = [file for file in found if "-abi3-" in Path(file).name]
     if stable:
         session.run("abi3audit", "--strict", *stable)
 
@@ -221,42 +235,59 @@ def complete(session: nox.Session) -> None:
 def abi(session: nox.Session) -> None:
     """Compare the provider in dist/ with its last release, within what that one promised."""
     session.install("pip", NATIVE_LIB)
-    here = ["--no-index", "--find-links", str(DIST)]
-    new = download(session, "new", PROVIDER, "--only-binary", ":all:", *here)
-    earlier = f"{PROVIDER}<{version(session, 'provider')}"
-    old = download(session, "old", earlier, "--only-binary", ":all:")
+    sdist = only(session, PROVIDER, "*.tar.gz")
+    new = download(session, "new", PROVIDER, "--only-binary", ":all:", *HERE)
     if new is None:
         session.error(f"dist/ has no wheel of {PROVIDER} for this machine")
+    earlier = f"{PROVIDER}<{version(session, 'provider')}"
+    old = download(session, "old", earlier, "--only-binary", ":all:")
     if old is None:
         session.log(f"there is no release {earlier}: nothing to compare")
         return
-    session.run("native-lib", "abi", str(old), str(new))
-    released = f"{PROVIDER}=={old.name.split('-')[1]}"
-    sdist = download(session, "sdist", released, "--no-binary", PROVIDER)
-    if sdist is None or not shutil.which("abidiff"):
-        session.log("types were not compared: this takes abidiff, and the last release's sdist")
-        return
+    session.run("native-lib", "abi", "--no-types", str(old), str(new))
     # Types are told by debug information, which wheels are not released with.
+    released = f"{PROVIDER}=={old.name.split('-')[1]}"
+    source = download(session, "sdist", released, "--no-binary", PROVIDER)
+    debug = [build_for_debugging(session, each) for each in (source, sdist) if each]
+    if len(debug) == 2 and all(debug):
+        session.run("native-lib", "abi", *map(str, debug))
+    else:
+        session.log(f"types were not compared: {released} cannot be built from its sdist here")
+
+
+def build_for_debugging(session: nox.Session, sdist: Path) -> Path | None:
+    """Build a wheel with debug information; None if an old release does not build any more."""
+    folder = Path(session.create_tmp(), "debug", sdist.name)
+    shutil.rmtree(folder, ignore_errors=True)
     settings = ["-Cinstall.strip=false", "-Ccmake.build-type=RelWithDebInfo"]
-    debug: list[Path] = []
-    for source in (sdist, only(session, PROVIDER, "*.tar.gz")):
-        folder = source.parent / "debug" / source.name
-        command = ["python", "-m", "pip", "wheel", "--no-deps", "-w", str(folder)]
-        session.run(*command, *settings, str(source))
-        debug += folder.glob("*.whl")
-    session.run("native-lib", "abi", *map(str, debug))
+    command = ["python", "-m", "pip", "wheel", "--no-deps", "--wheel-dir", str(folder)]
+    session.run(*command, *settings, str(sdist), success_codes=[0, 1])
+    return next(folder.glob("*.whl"), None)
 
 
 @nox.session
 def published(session: nox.Session) -> None:
     """Wait until the index has a provider for the consumer in dist/ (-- now: do not wait)."""
-    session.install("pip")
+    session.install("pip", NATIVE_LIB)
+    consumer = download(session, "consumer", CONSUMER, "--only-binary", ":all:", *HERE)
+    if consumer is None:
+        session.error(f"dist/ has no wheel of {CONSUMER} for this machine")
+    requirement = requirement_of(consumer)
+    if not requirement:
+        session.log(f"{consumer.name} requires no {PROVIDER}")
+        return
     until = time.monotonic() + (0 if "now" in session.posargs else PATIENCE)
-    for requirement in {requirement_of(wheel) for wheel in files(CONSUMER, "*.whl")} - {""}:
-        while download(session, "published", requirement, "--only-binary", ":all:") is None:
-            if time.monotonic() >= until:
-                session.error(f"the index has no {requirement}: release {PROVIDER} first")
+    provider = None
+    while provider is None:
+        late = time.monotonic() >= until
+        # An index that does not answer may do so in a minute.
+        provider = download(session, "provider", requirement, "--only-binary", ":all:", must=late)
+        if provider is None and late:
+            session.error(f"the index has no {requirement}: release {PROVIDER} first")
+        if provider is None:
             time.sleep(60)
+    # Of that version, and with all that the consumer calls: this run's provider may have had more.
+    session.run("native-lib", "check", str(provider), str(consumer))
 
 
 def requirement_of(wheel: Path) -> str:
@@ -264,19 +295,23 @@ def requirement_of(wheel: Path) -> str:
     with zipfile.ZipFile(wheel) as archive:
         (metadata,) = (name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
         lines = BytesHeaderParser().parsebytes(archive.read(metadata)).get_all("Requires-Dist", [])
-    found = [line for line in lines if line.startswith(PROVIDER)]
-    return str(found[0]) if found else ""
+    name = re.compile(rf"{re.escape(PROVIDER)}(?![\w.-])")
+    return next((str(line) for line in lines if name.match(line)), "")
 
 
-def download(session: nox.Session, folder: str, what: str, *options: str) -> Path | None:
-    """Have pip get a wheel or an sdist into a temporary folder; return None if there is none."""
+def download(
+    session: nox.Session, folder: str, what: str, *options: str, must: bool = True
+) -> Path | None:
+    """Have pip get a wheel or an sdist into a temporary folder; return None if there is none.
+
+    An index that does not answer is none that lacks it: an error, if it must.
+    """
     target = Path(session.create_tmp(), folder)
     shutil.rmtree(target, ignore_errors=True)
     command = ["python", "-m", "pip", "download", "--retries", "3", "--no-cache-dir", "--no-deps"]
     command += ["--dest", str(target)]
     said = str(session.run(*command, *options, what, silent=True, success_codes=[0, 1]))
-    found = list(target.glob("*-*"))
-    # An index that does not answer is none that lacks it.
-    if not found and ("No matching distribution" not in said or "Retrying" in said):
+    found = next(target.glob("*-*"), None)
+    if found is None and must and ("No matching distribution" not in said or "Retrying" in said):
         session.error(said)
-    return found[0] if found else None
+    return found

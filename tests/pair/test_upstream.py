@@ -145,11 +145,13 @@ def test_nox_tells_upstreams_version_and_builds_sdists(
     ignored = shutil.ignore_patterns("dist", ".nox")
     folder = shutil.copytree(upstream_pair.folder, tmp_path / "pair", ignore=ignored)
     nox = (sys.executable, "-m", "nox", "-s")
-    tag = {"GITHUB_REF_TYPE": "tag", "GITHUB_REF_NAME": "libfoo-v1.0.0"}
+    source = folder / "libfoo" / "source.toml"
+    source.write_text(source.read_text("utf-8").replace("post = 0", "post = 1"), encoding="utf-8")
+    tag = {"GITHUB_REF_TYPE": "tag", "GITHUB_REF_NAME": "libfoo-v1.0.0.post1"}
     said = lab.run(*nox, "plan", cwd=folder, env=tag)
-    assert "provider-version=1.0.0\n" in said
+    assert "provider-version=1.0.0.post1\n" in said
     assert "release=provider\n" in said
     lab.run(*nox, "sdists", cwd=folder)
-    with tarfile.open(folder / "dist" / "libfoo-1.0.0.tar.gz") as archive:
-        assert "libfoo-1.0.0/upstream/include/foo.h" in archive.getnames()
+    with tarfile.open(folder / "dist" / "libfoo-1.0.0.post1.tar.gz") as archive:
+        assert "libfoo-1.0.0.post1/upstream/include/foo.h" in archive.getnames()
     assert (folder / "dist" / "foo_ext-1.0.0.tar.gz").is_file()

@@ -84,12 +84,40 @@ def test_tag_of_another_version(workshop: Workshop) -> None:
     )
 
 
+# sdists and pair ----------------------------------------------------------------------------------
+
+
+def test_a_second_release_at_home(workshop: Workshop) -> None:
+    workshop.nox("sdists")
+    settings = workshop.folder / "libfoo" / "pyproject.toml"
+    settings.write_text(settings.read_text("utf-8").replace('"1.0.0"', '"1.1.0"'), "utf-8")
+    workshop.nox("sdists", "-r")
+    assert sorted(path.name for path in workshop.dist.glob("*.tar.gz")) == [
+        *("foo_ext-1.0.0.tar.gz", "libfoo-1.1.0.tar.gz")
+    ]
+    constraints = (workshop.dist / "constraints.txt").read_text("utf-8")
+    assert "libfoo-1.1.0-" in constraints
+
+
+def test_pair_takes_the_wheels_of_dist_and_no_others(
+    workshop: Workshop, pair: lab.Pair, index: Path
+) -> None:
+    workshop.put(pair.provider)
+    workshop.put(pair.consumer)
+    release(workshop, index, "1.7.0", {})
+    said = workshop.nox("pair")
+    assert "passed" in said
+    python = workshop.folder / ".nox" / "pair" / "bin" / "python"
+    code = "import importlib.metadata; print(importlib.metadata.version('libfoo'))"
+    assert lab.run(python, "-c", code) == "1.0.0\n"
+
+
 # wheels -------------------------------------------------------------------------------------------
 
 
 def test_wheels_of_a_consumer_without_its_provider(workshop: Workshop) -> None:
     said = workshop.nox("wheels", "--", "consumer", HERE, fails=True)
-    assert "dist/ has 0 files libfoo *.whl, not one" in said
+    assert "dist/ has 0 files libfoo *manylinux*_x86_64.whl, not one" in said
 
 
 @pytest.mark.parametrize("arguments", [[], ["provider"], ["provider", "amiga"], ["all", HERE]])
@@ -149,6 +177,7 @@ def release(workshop: Workshop, folder: Path, version: str, edit: dict[str, str]
         for path in found:
             path.write_text(path.read_text("utf-8").replace(old, new), encoding="utf-8")
     for kind in ("sdist", "wheel"):
+        shutil.rmtree(folder.with_name(f"{folder.name}-{kind}"), ignore_errors=True)
         shutil.copy(
             lab.build(project, folder.with_name(f"{folder.name}-{kind}"), kind=kind), folder
         )
@@ -164,15 +193,15 @@ def index(workshop: Workshop) -> Path:
     return folder
 
 
-def test_abi_without_an_earlier_release(workshop: Workshop, pair: lab.Pair) -> None:
-    workshop.put(pair.provider)
+def test_abi_without_an_earlier_release(workshop: Workshop) -> None:
+    release(workshop, workshop.dist, "1.0.0", {})
     said = workshop.nox("abi")
     assert "there is no release libfoo<1.0.0: nothing to compare" in said
 
 
-def test_abi_when_the_index_does_not_answer(workshop: Workshop, pair: lab.Pair) -> None:
+def test_abi_when_the_index_does_not_answer(workshop: Workshop) -> None:
     """A release is not to pass because nobody could look."""
-    workshop.put(pair.provider)
+    release(workshop, workshop.dist, "1.0.0", {})
     workshop.nox("abi")
     said = workshop.nox("abi", "-R", env=NOWHERE, fails=True)
     assert "nothing to compare" not in said
@@ -191,6 +220,48 @@ def test_abi_that_lost_a_function(workshop: Workshop, index: Path) -> None:
     assert "libfoo 1.1.0 cannot replace 1.0.0" in said
 
 
+def test_abi_of_a_type_that_no_header_shows(workshop: Workshop, index: Path) -> None:
+    """A library may change what its users cannot see: a security fix often does."""
+    if shutil.which("abidiff") is None:
+        pytest.skip("takes abidiff (Debian: abigail-tools)")
+    square = "double foo_square(double value) {"
+    hidden = "struct hidden {{ double x; {more} }};\nstruct hidden *foo_hidden(struct hidden *h) {{ return h; }}\n"
+    source = workshop.folder / "libfoo" / "src" / "foo.c"
+    header = workshop.folder / "libfoo" / "include" / "foo" / "foo.h"
+    header.write_text(
+        header.read_text("utf-8").replace(
+            "FOO_EXPORT double",
+            "struct hidden;\nFOO_EXPORT struct hidden *foo_hidden(struct hidden *);\nFOO_EXPORT double",
+            1,
+        ),
+        encoding="utf-8",
+    )
+    plain = source.read_text("utf-8")
+    assert square in plain
+    for folder, version, more in ((index, "1.0.1", ""), (workshop.dist, "1.0.2", "long y;")):
+        text = plain.replace(square, hidden.format(more=more) + square)
+        source.write_text(text, encoding="utf-8")
+        release(workshop, folder, version, {})
+    said = workshop.nox("abi")
+    assert said.count("libfoo 1.0.2 has all that 1.0.1 has") == 2
+    assert "types were not compared" not in said
+
+
+def test_abi_where_the_last_release_does_not_build_any_more(
+    workshop: Workshop, index: Path
+) -> None:
+    (sdist,) = index.glob("libfoo-*.tar.gz")
+    folder = workshop.folder / "old"
+    folder.mkdir()
+    lab.run("tar", "-xzf", sdist, "-C", folder)
+    source = folder / "libfoo-1.0.0" / "src" / "foo.c"
+    source.write_text("#error old\n", encoding="utf-8")
+    lab.run("tar", "-czf", sdist, "-C", folder, "libfoo-1.0.0")
+    release(workshop, workshop.dist, "1.1.0", {})
+    said = workshop.nox("abi")
+    assert "types were not compared: libfoo==1.0.0 cannot be built from its sdist here" in said
+
+
 def test_abi_of_types(workshop: Workshop, index: Path) -> None:
     if shutil.which("abidiff") is None:
         pytest.skip("takes abidiff (Debian: abigail-tools)")
@@ -201,6 +272,19 @@ def test_abi_of_types(workshop: Workshop, index: Path) -> None:
 
 
 # published ----------------------------------------------------------------------------------------
+
+
+def test_provider_on_the_index_lacks_what_the_consumer_calls(
+    workshop: Workshop, pair: lab.Pair
+) -> None:
+    """Its sources have more than the release of the same version: this run's tests saw no fault."""
+    index = workshop.folder / "index"
+    index.mkdir()
+    release(workshop, index, "1.0.0", {"foo_square": "foo_squared"})
+    workshop.links.append(index)
+    workshop.put(pair.consumer)
+    said = workshop.nox("published", "--", "now", fails=True)
+    assert "needs foo_square, which libfoo__foo.so.1 of libfoo 1.0.0 does not export" in said
 
 
 def test_provider_is_not_published(workshop: Workshop, pair: lab.Pair) -> None:

@@ -68,6 +68,42 @@ def test_next_major_promises_nothing(
     assert capsys.readouterr().out.endswith("libfoo 2.0.0 does not promise to replace 1.0.0\n")
 
 
+def test_pre_release_of_the_next_major_promises_nothing(releases: Releases) -> None:
+    old, new = releases.release("1.4.2", TWO), releases.release("2.0.0rc1", ONE)
+    assert releases.abi(old, new) == 0
+
+
+def test_version_that_goes_back_promises_nothing(releases: Releases) -> None:
+    old, new = releases.release("1.4.2", TWO), releases.release("1.4.1", ONE)
+    assert releases.abi(old, new) == 0
+
+
+def test_weak_function_of_c_lost(releases: Releases, capsys: pytest.CaptureFixture[str]) -> None:
+    weak = TWO.replace("int foo_two", "__attribute__((weak)) int foo_two")
+    old, new = releases.release("1.0.0", weak), releases.release("1.1.0", ONE)
+    assert releases.abi(old, new) == 1
+    assert "no longer exports foo_two\n" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("name", "is_lost"), [("_ZN3foo3barEv", False), ("_ZTVN3foo3BarE", True)])
+def test_weak_symbols_of_cxx(
+    releases: Releases, capsys: pytest.CaptureFixture[str], name: str, is_lost: bool
+) -> None:
+    """Users have inline functions of their own; tables and type names may be the library's only."""
+    weak = TWO + f"__attribute__((weak)) int {name}(void) {{ return 0; }}\n"
+    old, new = releases.release("1.0.0", weak), releases.release("1.1.0", TWO)
+    assert releases.abi(old, new) == is_lost
+    assert (f"no longer exports {name}\n" in capsys.readouterr().out) == is_lost
+
+
+def test_symbol_versions_that_were_added_break_nobody(releases: Releases) -> None:
+    script = releases.folder / "foo.map"
+    script.write_text("FOO_1 { global: foo_*; local: *; };\n", encoding="utf-8")
+    old = releases.release("1.0.0", TWO)
+    new = releases.release("1.1.0", TWO, f"-Wl,--version-script={script}")
+    assert releases.abi(old, new) == 0
+
+
 def test_other_soname(releases: Releases, capsys: pytest.CaptureFixture[str]) -> None:
     old = releases.release("1.0.0", TWO)
     new = releases.release("1.1.0", TWO, soname="libfoo__foo.so.2")

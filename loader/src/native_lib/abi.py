@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
@@ -11,13 +12,15 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
+from packaging.version import Version
+
 from native_lib.check.compatibility import next_incompatible
 from native_lib.check.read_wheel import read_wheel
 from native_lib.check.report import printable
 from native_lib.check.wheel import UnusableError
 
 if TYPE_CHECKING:
-    from native_lib.check.binary import Binary
+    from native_lib.check.binary import Binary, Export
     from native_lib.check.wheel import Manifest, Wheel
 
 ABIDIFF = "abidiff"
@@ -49,12 +52,13 @@ class Comparison:
     notes: tuple[str, ...]
 
 
-def compare(old_path: Path, new_path: Path) -> Comparison:
+def compare(old_path: Path, new_path: Path, *, types: bool = True) -> Comparison:
     """Compare two wheels of a provider.
 
     Args:
         old_path: the wheel of an earlier release.
         new_path: the wheel to be released, for the same platform.
+        types: whether to compare types, too.
 
     Returns:
         What was found. Names and versions of exported symbols are compared on every platform; types
@@ -83,10 +87,12 @@ def compare(old_path: Path, new_path: Path) -> Comparison:
                 f"{new.path.name} for {successor.platform}: choose two for one platform"
             )
         lost += _names(binary, successor)
-        changes, why_not = _types(old, binary, new, successor)
-        lost += changes
-        notes += why_not
-    promised = before.version <= after.version < limit
+        if types:
+            changes, why_not = _types(old, binary, new, successor)
+            lost += changes
+            notes += why_not
+    # A pre-release of the next incompatible version promises as little as that one will.
+    promised = before.version <= after.version and Version(after.version.base_version) < limit
     return Comparison(old, new, promised, tuple(lost), tuple(notes))
 
 
@@ -103,15 +109,22 @@ def _names(old: Binary, new: Binary) -> list[str]:
         lost.append(f"{old.runtime_name} is now {new.runtime_name}")
     elif old.format == "PE" and old.leaf.lower() != new.leaf.lower():
         lost.append(f"{old.leaf} is now {new.leaf}")
-    there = {(export.name, export.version) for export in new.own_exports}
-    # A symbol without a version answers any: glibc's rule for libraries that have none.
-    versioned = new.has_versions
+    there = new.versions_by_name
     for export in sorted(old.own_exports, key=lambda export: (export.name, export.version)):
-        key = (export.name, export.version if versioned else "")
-        if key not in there and not export.is_weak:
+        versions = there.get(export.name)
+        # glibc's rules: what has no version answers any, and is answered by any.
+        kept = versions is not None and (
+            not export.version or export.version in versions or not new.has_versions
+        )
+        if not kept and not _is_emitted_by_users(export):
             named = "@".join(part for part in (export.name, export.version) if part)
             lost.append(f"{new.leaf} no longer exports {named}")
     return lost
+
+
+def _is_emitted_by_users(export: Export) -> bool:
+    """Tell whether every user has a copy: C++'s inline functions, not its tables and type names."""
+    return export.is_weak and re.match(r"_Z(?!T[VIST])", export.name) is not None
 
 
 def _types(
@@ -131,9 +144,14 @@ def _types(
         if not all(_DEBUG_INFORMATION in file.read_bytes() for file in files):
             why_not = "both wheels need debug information (CFLAGS=-g, install.strip=false)"
             return [], [f"{new.leaf}: types were not compared: {why_not}"]
-        # What is only added breaks nobody.
+        # What is only added breaks nobody, and no consumer knows a type that no header shows.
+        options = ["--no-added-syms", "--no-show-locs", "--drop-private-types"]
+        for number, file in enumerate(files, start=1):
+            headers = file.with_name("include")
+            if headers.is_dir():
+                options += [f"--headers-dir{number}", str(headers)]
         done = subprocess.run(
-            [program, "--no-added-syms", "--no-show-locs", *map(str, files)],
+            [program, *options, *map(str, files)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -149,17 +167,24 @@ def _types(
 
 
 def _extract(wheel: Wheel, binary: Binary, folder: Path) -> Path:
+    """Write a library into a folder, and beside it what its package has below include/."""
     folder.mkdir()
     file = folder / PurePosixPath(binary.path).name
+    headers = f"{PurePosixPath(binary.path).parents[1]}/include/"
     with zipfile.ZipFile(wheel.path) as archive:
         file.write_bytes(archive.read(binary.path))
+        for name in wheel.files:
+            if name.startswith(headers):
+                header = folder / "include" / name.removeprefix(headers)
+                header.parent.mkdir(parents=True, exist_ok=True)
+                header.write_bytes(archive.read(name))
     return file
 
 
-def run(old: Path, new: Path) -> int:
+def run(old: Path, new: Path, *, types: bool = True) -> int:
     """Compare, report, and return the exit status: 1 for a broken promise, 2 for unusable input."""
     try:
-        found = compare(old, new)
+        found = compare(old, new, types=types)
     except (AbiError, UnusableError) as error:
         print(f"native-lib: {printable(str(error))}", file=sys.stderr)
         return 2

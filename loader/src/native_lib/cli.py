@@ -117,6 +117,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     command.add_argument("old", type=Path, metavar="OLD", help="the earlier release's wheel")
     command.add_argument("new", type=Path, metavar="NEW", help="the wheel to be released")
+    command.add_argument(
+        "--no-types", action="store_true", help="compare names only, not types of what they name"
+    )
     command.set_defaults(run=_abi)
 
     command = commands.add_parser(
@@ -167,7 +170,7 @@ def _abi(options: argparse.Namespace) -> int:
         return 2
     from native_lib.abi import run
 
-    return run(options.old, options.new)
+    return run(options.old, options.new, types=not options.no_types)
 
 
 def _excludes(options: argparse.Namespace) -> int:

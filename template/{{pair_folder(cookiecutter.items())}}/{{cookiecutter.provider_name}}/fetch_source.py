@@ -382,7 +382,8 @@ def facts(root: Path) -> dict[str, Any]:
         root: the folder with source.toml and upstream/.
 
     Returns:
-        name, version, license, purl and archives, and component, which is all of that in CycloneDX.
+        name, version, license, purl and archives; wheel_version, which has the packaging's revision,
+        too; and component, which is what an SBOM says of all that, in CycloneDX.
 
     Raises:
         SourceError: upstream/ is not there, or is not what source.toml lists.
@@ -414,6 +415,7 @@ def facts(root: Path) -> dict[str, Any]:
     return {
         "name": source.name,
         "version": version,
+        "wheel_version": version + (f".post{source.post}" if source.post else ""),
         "license": source.license,
         "purl": purl,
         "archives": [asdict(archive) for archive in fetched],
@@ -477,15 +479,14 @@ def dynamic_metadata(settings: Mapping[str, Any], project: Mapping[str, Any]) ->
         project: the ``[project]`` table.
     """
     try:
-        upstream, post = facts(ROOT), read_source(ROOT).post
+        upstream = facts(ROOT)
     except SourceError as error:
         sys.exit(f"{ROOT.name}: {error}")
     licenses = dict.fromkeys((upstream["license"], settings.get("license", upstream["license"])))
     expression = " AND ".join(
         f"({name})" if " OR " in name and len(licenses) > 1 else name for name in licenses
     )
-    version = upstream["version"] + (f".post{post}" if post else "")
-    return {"version": version, "license": expression}
+    return {"version": upstream["wheel_version"], "license": expression}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
