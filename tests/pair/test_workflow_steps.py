@@ -95,8 +95,6 @@ def test_a_second_release_at_home(workshop: Workshop) -> None:
     assert sorted(path.name for path in workshop.dist.glob("*.tar.gz")) == [
         *("foo_ext-1.0.0.tar.gz", "libfoo-1.1.0.tar.gz")
     ]
-    constraints = (workshop.dist / "constraints.txt").read_text("utf-8")
-    assert "libfoo-1.1.0-" in constraints
 
 
 def test_pair_takes_the_wheels_of_dist_and_no_others(
