@@ -162,7 +162,7 @@ def test_provider_is_missing(site: Site) -> None:
     )
 
 
-@pytest.mark.parametrize("version", ["0.9.0", "2.0.0"])
+@pytest.mark.parametrize("version", ["0.9.0", "1.0.0rc1", "2.0.0", "2.0.0rc1"])
 def test_version_outside_of_the_bound(site: Site, version: str) -> None:
     site.provider(version=version)
     site.consumer()
@@ -172,8 +172,9 @@ def test_version_outside_of_the_bound(site: Site, version: str) -> None:
     assert said.endswith('| python -m pip install "libfoo<2,>=1.0.0"')
 
 
-def test_version_that_fits(site: Site) -> None:
-    site.provider(version="1.7.2")
+@pytest.mark.parametrize("version", ["1.7.2", "1.0.0.post3", "1.1.0rc1"])
+def test_version_that_fits(site: Site, version: str) -> None:
+    site.provider(version=version)
     site.consumer()
     assert site.problems() == []
 

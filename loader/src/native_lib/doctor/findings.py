@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from packaging.utils import canonicalize_name
+from packaging.version import Version
 
 from native_lib.check.binary import CorruptBinaryError
 from native_lib.check.compatibility import next_incompatible
@@ -22,8 +23,6 @@ from native_lib.doctor.resolve import NOBODY, Need
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from packaging.version import Version
 
     from native_lib.check.binary import Binary
     from native_lib.check.wheel import Library, Required, Wheel
@@ -160,8 +159,16 @@ def _wanted(wheel: Wheel, required: Required) -> str:
 
 
 def _fits(version: Version, required: Required) -> bool:
+    """Tell what the consumer's loader will: docs/reference/files.md has the rule."""
     limit = next_incompatible(required.version, required.compatibility)
-    return required.version.release <= version.release and version.release < limit.release
+    return _packaged(required.version) <= _packaged(version) and (
+        Version(version.base_version) < limit
+    )
+
+
+def _packaged(version: Version) -> Version:
+    """Return a version without what says how it was packaged."""
+    return Version(re.sub(r"\.post\d+|\+.*", "", str(version)))
 
 
 def _unanswered(environment: Environment, needs: tuple[Need, ...]) -> Iterator[Problem]:
