@@ -313,10 +313,10 @@ set_target_properties(foo::foo PROPERTIES IMPORTED_LOCATION {prefix}/lib/libfoo.
     return {"CMAKE_PREFIX_PATH": str(prefix)}
 
 
-def as_pkg_config(prefix: Path) -> dict[str, str]:
+def as_pkg_config(prefix: Path, name: str = "foo") -> dict[str, str]:
     if not shutil.which("pkg-config"):
         pytest.skip("pkg-config is not installed")
-    (prefix / "lib" / "pkgconfig" / "foo.pc").write_text(
+    (prefix / "lib" / "pkgconfig" / f"{name}.pc").write_text(
         f"Name: foo\nDescription: foo\nVersion: 3\nCflags: -I{prefix}/include\n"
         f"Libs: -L{prefix}/lib -lfoo\n",
         encoding="utf-8",
@@ -355,6 +355,20 @@ def test_system_library_that_was_asked_for(
     assert env.run(code, env=search) == "system False\n"
 
 
+def test_system_library_whose_names_are_others(
+    workshop: lab.Environment, pair: lab.Pair, system: Path, tmp_path: Path
+) -> None:
+    """pkg-config's begins with lib, as xxHash's does, and the consumer asks for another target."""
+    shutil.copytree(pair.folder / "foo-ext", tmp_path / "foo-ext")
+    lists = tmp_path / "foo-ext" / "CMakeLists.txt"
+    lists.write_text(lists.read_text("utf-8").replace("foo::foo", "foo::core"), encoding="utf-8")
+    renamed = lab.Pair(tmp_path, pair.provider, pair.consumer)
+    env = {"NATIVE_LIB_SYSTEM": "foo", **as_pkg_config(system, "libfoo")}
+    build_there(workshop, renamed, tmp_path / "out", env=env)
+    (wheel,) = (tmp_path / "out").glob("*.whl")
+    assert "libfoo.so.3" in dynamic_in_wheel(wheel)["NEEDED"]
+
+
 def test_system_library_that_is_not_there(
     workshop: lab.Environment, pair: lab.Pair, provider: Path, tmp_path: Path
 ) -> None:
@@ -362,6 +376,8 @@ def test_system_library_that_is_not_there(
         *(workshop, pair, tmp_path), provider=provider, fails=True, env={"NATIVE_LIB_SYSTEM": "foo"}
     )
     said = " ".join(said.split())
-    assert "NATIVE_LIB_SYSTEM asks for the system's foo, and neither CMake nor pkg-config" in said
+    assert (
+        "the system's foo, and neither CMake (foo) nor pkg-config (foo, libfoo) finds one" in said
+    )
     assert "unset NATIVE_LIB_SYSTEM to use the provider" in said
     assert said.count("CMake Error") == 1

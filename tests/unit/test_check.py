@@ -112,6 +112,7 @@ def test_missing_extra_is_named_in_one_line(
     (line,) = capsys.readouterr().err.splitlines()
     assert "check needs lief" in line
     assert "native-lib-loader[tools]" in line
+    assert "./loader[tools]" in line
 
 
 # Unusable input -----------------------------------------------------------------------------------
@@ -244,6 +245,18 @@ def test_unusable_input_is_one_line_and_the_others_are_checked(
     assert reason in line
     assert "rpath-absolute" in told.out
     assert "1 file checked" in told.out
+
+
+def test_file_that_is_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", str(tmp_path / "no-wheel")]) == 2
+    assert "no-wheel: cannot be read: No such file or directory" in capsys.readouterr().err
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["--version"])
+    assert ended.value.code in (0, None)
+    assert capsys.readouterr().out.startswith("native-lib ")
 
 
 def test_folder_without_wheels(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -417,6 +417,40 @@ def test_copy_under_a_mangled_name(elf: wheels.Elf, tmp_path: Path) -> None:
     assert name in found
 
 
+def test_copy_whose_provider_is_not_here(elf: wheels.Elf, tmp_path: Path) -> None:
+    """The private name says whose it is, whatever repair tools put into it."""
+    copy = elf.library()
+    elf.consumer(tmp_path, more={"foo_ext.libs/libfoo__foo-1a2b3c4d.so.1": copy})
+    (found,) = findings(check([tmp_path], read_wheel), "library-copied")
+    assert "has a copy of libfoo__foo.so.1, by its name a library of libfoo" in found
+
+
+def test_copy_in_another_wheel_does_not_answer_for_the_provider(
+    elf: wheels.Elf, tmp_path: Path
+) -> None:
+    elf.consumer(tmp_path)
+    files: dict[str, bytes | str] = {"other.libs/libfoo__foo-1a2b3c4d.so.1": elf.library()}
+    wheels.make_wheel(tmp_path, "other", files)
+    report = check([tmp_path], read_wheel)
+    assert findings(report, "requirement-missing") == []
+    assert len(findings(report, "provider-absent")) == 1
+    elf.provider(tmp_path)
+    assert findings(check([tmp_path], read_wheel), "provider-absent") == []
+
+
+def test_probe_symbol_that_is_not_exported(elf: wheels.Elf, tmp_path: Path) -> None:
+    text = wheels.manifest().replace("'probe_symbol': ''", "'probe_symbol': 'foo_version'")
+    elf.provider(tmp_path, more={"libfoo/_native_libs.py": text})
+    (found,) = findings(check([tmp_path], read_wheel), "manifest-differs")
+    assert "exports foo_version; it does not" in found
+
+
+def test_names_of_types_are_no_exports_to_speak_of(elf: wheels.Elf, tmp_path: Path) -> None:
+    source = wheels.EXTENSION + "int _ZTI3foo, _ZTS3foo;\n"
+    elf.consumer(tmp_path, elf.extension(source=source))
+    assert findings(check([tmp_path], read_wheel), "extension-exports") == []
+
+
 @pytest.mark.parametrize("version", ["FOO_1", "FOO_2"])
 def test_symbol_versions(elf: wheels.Elf, tmp_path: Path, version: str) -> None:
     elf.folder.mkdir()

@@ -179,6 +179,21 @@ def test_version_that_fits(site: Site, version: str) -> None:
     assert site.problems() == []
 
 
+def test_another_abi_is_installed(site: Site) -> None:
+    """One problem, told once, with the bound in its mend."""
+    other = "libfoo__foo.so.2"
+    library = site.elf.library(soname=other)
+    wheel = site.elf.provider(site.work, library, version="2.0.0", file=other, runtime_name=other)
+    site.install(wheel)
+    site.consumer()
+    site.folder.joinpath("foo_ext", "__init__.py").write_text("from . import _ext\n")
+    wanted = '| python -m pip install "libfoo<2,>=1.0.0"'
+    found = site.problems("foo_ext")
+    assert [each[0] for each in found] == ["import-failed", "provider-version"]
+    assert all(each[2].endswith(wanted) for each in found)
+    assert f"needs {wheels.NAME}, which libfoo 2.0.0 does not have" in found[0][2]
+
+
 def test_library_is_missing(pair: Site) -> None:
     pair.library.unlink()
     kind, of, said = only(pair.problems())
@@ -260,10 +275,14 @@ def test_two_versions_on_the_path(pair: Site, tmp_path: Path) -> None:
 
 def test_editable_install(pair: Site) -> None:
     info = pair.folder / "libfoo-1.0.0.dist-info"
-    (info / "direct_url.json").write_text('{"url": "file:///x", "dir_info": {"editable": true}}')
+    url = '{"url": "file:///src/lib%20foo", "dir_info": {"editable": true}}'
+    (info / "direct_url.json").write_text(url)
     kind, of, said = only(pair.problems())
     assert (kind, of) == ("editable", "libfoo")
     assert "after a change in C or CMake, install it again" in said
+    pair.library.unlink()
+    (said,) = (each[2] for each in pair.problems() if each[0] == "library-missing")
+    assert said.endswith('--force-reinstall --no-deps -e "/src/lib foo"')
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc, and ELF's global scope")
@@ -295,6 +314,12 @@ def test_module_that_is_not_there(pair: Site) -> None:
     status, out = pair.doctor("no_such_module")
     assert status == 1
     assert "import no_such_module: No module named 'no_such_module'" in out
+
+
+def test_module_that_is_called_like_its_distribution(pair: Site) -> None:
+    status, out = pair.doctor("foo-ext")
+    assert status == 1
+    assert "    the module is called foo_ext\n" in out
 
 
 def test_consumer_that_opens_nothing_first(pair: Site) -> None:

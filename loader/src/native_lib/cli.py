@@ -7,7 +7,7 @@ import importlib.util
 import shlex
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from native_lib.excludes import TOOLS, ExcludesError, excludes
 from native_lib.vendor import VendorError, drifted, vendor, vendored_files
@@ -38,6 +38,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="native-lib", description="Tools for wheels that share native libraries."
     )
+    parser.add_argument("--version", nargs=0, action=_Version, help="say which one this is")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     command = commands.add_parser(
         "vendor",
@@ -136,13 +137,27 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+class _Version(argparse.Action):
+    """Says the version; what it takes is imported only for that."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
+        import importlib.metadata
+
+        try:
+            version = importlib.metadata.version("native-lib-loader")
+        except importlib.metadata.PackageNotFoundError:
+            version = "not installed: run from its sources"
+        print(f"native-lib {version}")
+        parser.exit()
+
+
 def _has_tools(command: str) -> bool:
     """Tell whether the extra `tools` is installed; say what is missing if not."""
     for name in ("lief", "packaging", "rich"):
         if importlib.util.find_spec(name) is None:
             print(
-                f"native-lib: {command} needs {name}, of the extra `tools`: "
-                "python -m pip install 'native-lib-loader[tools]'",
+                f"native-lib: {command} needs {name}, of the extra `tools`: python -m pip install "
+                "'native-lib-loader[tools]', or './loader[tools]' in a clone of native-lib-template",
                 file=sys.stderr,
             )
             return False

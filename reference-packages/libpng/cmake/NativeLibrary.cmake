@@ -110,6 +110,11 @@ function(native_library_consumer target)
         if(folder)
             list(APPEND folders "${folder}=${package}")
         endif()
+        if(NOT TARGET ${library} AND TARGET PkgConfig::_native_${package})
+            # pkg-config knows no targets; what is asked for is what it found.
+            add_library(${library} INTERFACE IMPORTED)
+            target_link_libraries(${library} INTERFACE PkgConfig::_native_${package})
+        endif()
         if(NOT TARGET ${library})
             message(FATAL_ERROR "The package ${package} has no library ${library}")
         endif()
@@ -215,7 +220,8 @@ macro(_native_library_check_provider)
             message(
                 FATAL_ERROR
                 "native_library_provider: ${target} is a ${type}; write add_library(${target} SHARED ...), "
-                "or set(BUILD_SHARED_LIBS ON) before upstream's add_subdirectory()"
+                "or set(BUILD_SHARED_LIBS ON) before upstream's add_subdirectory(), or what upstream has "
+                "in its place"
             )
         endif()
     endforeach()
@@ -673,15 +679,17 @@ macro(_native_library_find_in_system package provider_folder)
     find_package(${package} QUIET)
     if(NOT ${package}_FOUND)
         find_package(PkgConfig QUIET)
+        string(TOLOWER "${package}" pc_name)
         if(PkgConfig_FOUND)
-            string(TOLOWER "${package}" pc_name)
-            pkg_check_modules(_native_${package} QUIET IMPORTED_TARGET ${pc_name})
+            # Some are called after the library's file.
+            pkg_search_module(_native_${package} QUIET IMPORTED_TARGET ${pc_name} lib${pc_name})
         endif()
         if(NOT TARGET PkgConfig::_native_${package})
             message(
                 FATAL_ERROR
-                "NATIVE_LIB_SYSTEM asks for the system's ${package}, and neither CMake nor pkg-config "
-                "finds one. Install it with its headers, or unset NATIVE_LIB_SYSTEM to use the provider."
+                "NATIVE_LIB_SYSTEM asks for the system's ${package}, and neither CMake (${package}) nor "
+                "pkg-config (${pc_name}, lib${pc_name}) finds one. Install it with its headers, or unset "
+                "NATIVE_LIB_SYSTEM to use the provider."
             )
         endif()
         if(NOT TARGET ${package}::${package})

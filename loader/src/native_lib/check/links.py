@@ -57,12 +57,16 @@ def _link(wheel: Wheel, binary: Binary, needed: str, wheels: tuple[Wheel, ...]) 
         return Link(wheel, binary, needed, SYSTEM)
     others = [other for other in wheels if other.distribution != wheel.distribution]
     found = [(o, b) for o in others for b in o.binaries if _answers(b, needed)]
+    distribution = private_distribution(needed)
+    if distribution:
+        # A private name says whose it is; another wheel's file of that name is a copy.
+        ours = [(o, b) for o, b in found if o.distribution == distribution]
+        found = ours or [(o, b) for o, b in found if o.manifests]
     fitting = tuple(_admitted(wheel, [(o, b) for o, b in found if b.fits(binary)]))
     if fitting:
         return Link(wheel, binary, needed, PROVIDER, fitting[0][0].distribution, fitting)
     if found:
         return Link(wheel, binary, needed, UNFIT, found[0][0].distribution)
-    distribution = private_distribution(needed)
     present = {other.distribution for other in others}
     if distribution and distribution in present:
         # Names differ between platforms: the set may have the provider for others only.

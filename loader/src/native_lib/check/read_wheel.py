@@ -55,6 +55,8 @@ def read_wheel(path: Path, read: Read = read_binary) -> Wheel:
     Raises:
         UnusableError: it is no wheel, or none that is safe to read.
     """
+    if not path.exists():
+        raise UnusableError("cannot be read: No such file or directory")
     try:
         distribution, version, _, tags = parse_wheel_filename(path.name)
     except InvalidWheelFilename as error:

@@ -70,12 +70,22 @@ def manifest_differs(wheels: WheelSet) -> Iterator[Finding]:
                     message = f"names {library.file}, which is no library in the wheel"
                     yield Finding(wheel.path.name, manifest.path, library.file, message)
                     continue
+                if _lacks_probe(library, binary):
+                    yield Finding(
+                        *(wheel.path.name, manifest.path, library.probe_symbol),
+                        f"says that {library.file} exports {library.probe_symbol}; it does not",
+                    )
                 true = binary.leaf if binary.format == "PE" else binary.runtime_name
                 if true and true != library.runtime_name:
                     yield Finding(
                         *(wheel.path.name, manifest.path, library.runtime_name),
                         f"says that {library.file} is {library.runtime_name}; it is {true}",
                     )
+
+
+def _lacks_probe(library: Library, binary: Binary) -> bool:
+    symbol = library.probe_symbol
+    return bool(symbol) and binary.format == "ELF" and symbol not in binary.versions_by_name
 
 
 def name_taken(wheels: WheelSet) -> Iterator[Finding]:

@@ -80,7 +80,10 @@ def extension_exports(wheels: WheelSet) -> Iterator[Finding]:
             if not binary.is_extension_module or binary.format == "PE":
                 continue
             more = sorted(
-                e.name for e in binary.own_exports if not (e.is_weak or e.name.startswith("PyInit"))
+                export.name
+                for export in binary.own_exports
+                # C++'s names of types are compared by address, so compilers show them.
+                if not (export.is_weak or export.name.startswith(("PyInit", "_ZTI", "_ZTS")))
             )
             if more:
                 message = f"exports more than its init function: {_some(more)}"

@@ -54,6 +54,17 @@ def library_copied(wheels: WheelSet) -> Iterator[Finding]:
                             f"has a copy of {library.runtime_name}, which "
                             f"{provider.distribution} provides",
                         )
+    present = {wheel.distribution for wheel in wheels.wheels}
+    for wheel in wheels.wheels:
+        for binary in wheel.binaries:
+            name = _MANGLED.sub("", binary.leaf)
+            owner = links.private_distribution(name)
+            # Where its provider is here, the names and symbols above have told it.
+            if name != binary.leaf and owner not in {"", wheel.distribution, *present}:
+                yield Finding(
+                    *(wheel.path.name, binary.path, name),
+                    f"has a copy of {name}, by its name a library of {owner}",
+                )
 
 
 def _is_consumer(wheel: Wheel, provider: Wheel, wheels: WheelSet) -> bool:

@@ -9,6 +9,8 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from packaging.utils import canonicalize_name
+
 from native_lib.check.links import leaf_of, private_distribution
 from native_lib.check.rule import ERROR
 from native_lib.doctor.findings import Problem
@@ -115,6 +117,9 @@ def explain(attempt: Attempt, environment: Environment) -> Problem:
         facts = " ".join(line.strip() for line in rest.splitlines() if "mend:" not in line)
         return _problem(attempt, f"{first} {facts}".strip(), mend[1])
     if attempt.error == "ModuleNotFoundError":
+        each = environment.distributions.get(canonicalize_name(attempt.module))
+        if each and attempt.module not in each.packages and each.packages:
+            return _problem(attempt, text, f"the module is called {', '.join(each.packages)}")
         return _problem(attempt, text, "python -m pip install what provides it")
     for kind, wording in WORDINGS:
         found = re.search(wording, text)
@@ -150,10 +155,7 @@ def _missing(words: dict[str, str], environment: Environment, text: str) -> tupl
                     if not file.exists():
                         return (
                             f"{by} needs {name}, and {file} of {provider.distribution} is gone",
-                            (
-                                "python -m pip install --force-reinstall --no-deps "
-                                f'"{provider.distribution}=={provider.version}"'
-                            ),
+                            environment.distributions[provider.distribution].again,
                         )
                     return (
                         (
@@ -167,6 +169,14 @@ def _missing(words: dict[str, str], environment: Environment, text: str) -> tupl
                         ),
                     )
     distribution = private_distribution(name)
+    if distribution in environment.distributions:
+        version = environment.distributions[distribution].version
+        wanted = _wanted_by_consumers(distribution, environment)
+        why = "it is another version than the one that was built against"
+        return (
+            f"{by} needs {name}, which {distribution} {version} does not have: {why}",
+            f'python -m pip install "{wanted or distribution}"',
+        )
     if distribution:
         return (
             f"{by} needs {name} of {distribution}, which is not installed",
@@ -176,6 +186,11 @@ def _missing(words: dict[str, str], environment: Environment, text: str) -> tupl
         f"{by} needs {name}, which no provider here ships and the system does not have",
         "install the system's package that has it, or a wheel that brings it",
     )
+
+
+def _wanted_by_consumers(distribution: str, environment: Environment) -> str:
+    wanted = (wheel.requirement(distribution) for wheel in environment.wheels)
+    return next((str(requirement) for requirement in wanted if requirement), "")
 
 
 def _symbol(words: dict[str, str], environment: Environment, text: str) -> tuple[str, str]:

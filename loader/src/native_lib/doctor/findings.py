@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from native_lib.doctor.installed import Environment, Installed
 
 # The rules of `native-lib check` that say something of what is installed.
-_REINSTALL = 'python -m pip install --force-reinstall --no-deps "{name}=={version}"'
+_REINSTALL = "{again}"
 _UPDATE = "python -m pip install --upgrade {name}, or tell its authors: native-lib vendor"
 _REBUILT = "python -m pip install --upgrade {name}, or tell its authors"
 _CHECKED = {
@@ -91,11 +91,11 @@ def _unreadable(environment: Environment) -> Iterator[Problem]:
         owner = next(
             (d for d in environment.distributions.values() if d.root in file.parents), None
         )
-        name, version = (owner.name, owner.version) if owner else ("", "")
+        name = owner.name if owner else ""
         for each in environment.distributions.values():
             if each.info == file or any(each.root / path == file for path in each.binaries):
-                name, version = each.name, each.version
-        mend = _REINSTALL.format(name=name, version=version)
+                name = each.name
+        mend = environment.distributions[name].again if name else "install it again"
         yield Problem(ERROR, "unreadable", name, f"{file} cannot be read: {reason}", mend)
 
 
@@ -103,7 +103,7 @@ def _missing_files(environment: Environment) -> Iterator[Problem]:
     for provider, library in _libraries(environment):
         file = environment.root_of(provider.distribution) / library.file
         if not file.is_file():
-            mend = _REINSTALL.format(name=provider.distribution, version=provider.version)
+            mend = environment.distributions[provider.distribution].again
             message = f"{file} is not there"
             yield Problem(ERROR, "library-missing", provider.distribution, message, mend)
 
@@ -178,11 +178,11 @@ def _unanswered(environment: Environment, needs: tuple[Need, ...]) -> Iterator[P
         told = not _is_whole(environment, need.distribution) and (
             need.distribution in environment.distributions or need.distribution in recorded
         )
-        if need.by != NOBODY or told:
+        if need.by != NOBODY or told or _is_of_another_version(environment, need):
             continue
         where = need.file.relative_to(environment.root_of(need.consumer)).as_posix()
         message = f"{where} needs {need.name}, and nothing here answers to it"
-        mend = f"python -m pip install {need.distribution or need.consumer} --force-reinstall"
+        mend = environment.distributions[need.consumer].again
         if need.distribution in environment.distributions:
             version = environment.distributions[need.distribution].version
             message = (
@@ -192,6 +192,16 @@ def _unanswered(environment: Environment, needs: tuple[Need, ...]) -> Iterator[P
             message = f"{where} needs {need.name} of {need.distribution}, which is not installed"
             mend = f"python -m pip install {need.distribution}"
         yield Problem(ERROR, "needed-unanswered", need.consumer, message, mend)
+
+
+def _is_of_another_version(environment: Environment, need: Need) -> bool:
+    """Tell whether the consumer's record says that it was built for another version."""
+    provider = next((p for p in environment.providers if p.distribution == need.distribution), None)
+    return provider is not None and any(
+        canonicalize_name(required.distribution) == need.distribution
+        and not _fits(provider.version, required)
+        for required in _wheel(environment, need).requires
+    )
 
 
 def _wheel(environment: Environment, need: Need) -> Wheel:
@@ -207,11 +217,8 @@ def _architectures(environment: Environment) -> Iterator[Problem]:
                 message = (
                     f"{binary.path} is for {binary.platform}, this Python for {python.platform}"
                 )
-                name, version = wheel.distribution, str(wheel.version)
-                yield Problem(
-                    *(ERROR, "architecture", wheel.distribution, message),
-                    _REINSTALL.format(name=name, version=version),
-                )
+                mend = environment.distributions[wheel.distribution].again
+                yield Problem(ERROR, "architecture", wheel.distribution, message, mend)
 
 
 def _interpreter() -> Binary | None:
@@ -234,7 +241,9 @@ def _checked(environment: Environment) -> Iterator[Problem]:
             if rule.id == "manifest-differs" and not _is_whole(environment, wheel.distribution):
                 continue
             where = f"{finding.file}: " if finding.file else ""
-            mend = _CHECKED[rule.id].format(name=wheel.distribution, version=wheel.version)
+            mend = _CHECKED[rule.id].format(
+                name=wheel.distribution, again=environment.distributions[wheel.distribution].again
+            )
             yield Problem(
                 rule.severity, rule.id, wheel.distribution, f"{where}{finding.message}", mend
             )

@@ -10,6 +10,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 from packaging.tags import parse_tag
 from packaging.utils import canonicalize_name
@@ -44,7 +46,7 @@ class Installed:
         info: its folder of metadata.
         root: what the paths of its files are relative to.
         files: with slashes; those outside of the root are left out.
-        is_editable: whether its sources are elsewhere.
+        sources: of an editable install, the folder of its sources; else empty.
     """
 
     name: str
@@ -52,12 +54,29 @@ class Installed:
     info: Path
     root: Path
     files: tuple[str, ...]
-    is_editable: bool
+    sources: str
 
     @property
     def binaries(self) -> tuple[str, ...]:
         """Paths of what looks like a library or an extension module."""
         return tuple(file for file in self.files if _BINARY.search(file))
+
+    @property
+    def is_editable(self) -> bool:
+        """Whether its sources are elsewhere."""
+        return bool(self.sources)
+
+    @property
+    def again(self) -> str:
+        """The command that installs it once more."""
+        what = f'"{self.name}=={self.version}"' if not self.sources else f'-e "{self.sources}"'
+        return f"python -m pip install --force-reinstall --no-deps {what}"
+
+    @property
+    def packages(self) -> tuple[str, ...]:
+        """What it is imported as."""
+        tops = (file.partition("/") for file in self.files if file.endswith("/__init__.py"))
+        return tuple(dict.fromkeys(top for top, _, rest in tops if "/" not in rest))
 
     def named(self, *leaves: str) -> tuple[str, ...]:
         """Return the paths of files with one of these names."""
@@ -151,15 +170,17 @@ def _installed(distribution: importlib.metadata.Distribution) -> Installed | Non
         info=info,
         root=info.parent,
         files=files,
-        is_editable=_is_editable(distribution.read_text("direct_url.json")),
+        sources=_editable_sources(distribution.read_text("direct_url.json")),
     )
 
 
-def _is_editable(direct_url: str | None) -> bool:
+def _editable_sources(direct_url: str | None) -> str:
     try:
-        return bool(json.loads(direct_url or "{}").get("dir_info", {}).get("editable"))
-    except (ValueError, AttributeError):
-        return False
+        told = json.loads(direct_url or "{}")
+        editable = told.get("dir_info", {}).get("editable")
+        return url2pathname(urlsplit(told["url"]).path) if editable else ""
+    except (ValueError, AttributeError, KeyError):
+        return ""
 
 
 def _is_consumer(each: Installed, providers: Iterable[str], runtime_names: set[str]) -> bool:
