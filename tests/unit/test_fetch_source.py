@@ -301,7 +301,12 @@ def test_archive_that_climbs_out_is_refused(tmp_path: Path, data: bytes) -> None
     assert not (root / "upstream").exists()
 
 
-@pytest.mark.parametrize("data", [GOOD[: len(GOOD) // 2], b"<html>Not found</html>", b""])
+# Names of their own: an archive has the time in it, and each process of a run makes one.
+@pytest.mark.parametrize(
+    "data",
+    [GOOD[: len(GOOD) // 2], b"<html>Not found</html>", b""],
+    ids=["half", "a page", "empty"],
+)
 def test_damaged_archive(tmp_path: Path, data: bytes) -> None:
     with pytest.raises(SourceError, match=r"foo\.tar\.gz cannot be unpacked"):
         fetched(tmp_path, data)
