@@ -78,8 +78,9 @@ def test_provider_that_wraps_upstream(tmp_path: Path) -> None:
     what = f"libfoo @ git+{URL}@main#subdirectory=libfoo"
     said = lab.run(*install.split(), what, env=settings, fails=True)
     told = pages.section(PAGE, "A provider that wraps upstream")
-    shown = pages.block(told, "text", "fetch_source.py").strip()
-    assert any(pages.is_as_shown(shown, line.strip()) for line in said.splitlines()), said
+    # uv breaks long lines, and where it does depends on what it takes for a terminal's width.
+    shown = " ".join(pages.block(told, "text", "fetch_source.py").split())
+    assert pages.is_as_shown(f"…{shown}…", " ".join(said.split())), said
     replace = {"pip install --quiet": install}
     pages.play(told, tmp_path, env.python.parent, env=settings, replace=replace)
     assert env.run("import libfoo; print(libfoo.loader.load()[0].origin)") == "wheel\n"
