@@ -83,7 +83,10 @@ def test_probe_symbol_that_is_no_function_of_the_library(provider: Path, tmp_pat
     lists = provider / "CMakeLists.txt"
     text = lists.read_text("utf-8").replace("PROBE_SYMBOL foo_version", "PROBE_SYMBOL foo_nope")
     lists.write_text(text, encoding="utf-8")
-    env = lab.new_environment(tmp_path / "env", lab.build(provider, tmp_path / "dist"))
+    wheel = lab.build(provider, tmp_path / "dist", is_right=False)
+    with pytest.raises(lab.CommandError, match="exports foo_nope; it does not"):
+        lab.check_wheels(wheel)
+    env = lab.new_environment(tmp_path / "env", wheel)
     lab.uv("pip", "install", "--quiet", "--python", env.python, "pytest")
     options = ("-q", "-p", "no:cacheprovider")
     said = lab.run(env.python, "-m", "pytest", *options, provider / "tests", fails=True)
