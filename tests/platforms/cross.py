@@ -116,6 +116,9 @@ extern void abort(void);
 __attribute__((used, retain)) static void (*volatile calls)(void) = abort;
 """
 
+# Stripped, as the build back end does with what it installs: Windows' debug records hold paths. And
+# everything, CMake's trial programs too: zig compiles a C++ library for what is stripped, which takes a
+# minute, and another for what is not.
 # zig's linker makes no MH_BUNDLE: a dylib stands in for it, with a name that tells no folder.
 COMPILER = """#!/bin/sh
 for word; do
@@ -125,7 +128,7 @@ for word; do
     *) set -- "$@" "$word" ;;
   esac
 done
-exec "{zig}" {command} -target {target} "$@"
+exec "{zig}" {command} -target {target} -s "$@"
 """
 
 
@@ -161,9 +164,8 @@ class Cross:
             # The target has the deployment version and brings its own headers.
             'set(CMAKE_OSX_DEPLOYMENT_TARGET "")',
             'set(CMAKE_OSX_SYSROOT "")',
-            # As the build back end does: it strips what it installs. Windows' debug records hold paths.
-            f'set(CMAKE_SHARED_LINKER_FLAGS_INIT "-s {self._libc()}")',
-            f'set(CMAKE_MODULE_LINKER_FLAGS_INIT "-s {self._libc()}")',
+            f'set(CMAKE_SHARED_LINKER_FLAGS_INIT "{self._libc()}")',
+            f'set(CMAKE_MODULE_LINKER_FLAGS_INIT "{self._libc()}")',
         ]
         for variable, command in (("C", "cc"), ("CXX", "c++")):
             text = COMPILER.format(zig=program, command=command, target=self.target.zig)
