@@ -6,14 +6,13 @@ import shutil
 import sys
 from typing import TYPE_CHECKING
 
+import foreign
 import pytest
 import wheels
 from native_lib.cli import main
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    import foreign
 
 TWO = wheels.LIBRARY
 ONE = "int foo_one(void) { return 1; }\n"
@@ -165,6 +164,25 @@ def test_on_windows_and_macos(
     assert "foo-1.dll is now foo-2.dll\n" in capsys.readouterr().out
 
 
+def test_universal_files_are_compared_slice_by_slice(
+    foreign_binaries: foreign.Foreign,
+    elf: wheels.Elf,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    both = wheels.universal(foreign_binaries.macos_x86_64, foreign_binaries.macos_arm64)
+    how = {"file": foreign.DYLIB, "runtime_name": f"@rpath/{foreign.DYLIB}"}
+    old = elf.provider(tmp_path / "old", both, file=how["file"], runtime_name=how["runtime_name"])
+    assert main(["abi", str(old), str(old)]) == 0
+    assert capsys.readouterr().out.endswith("libfoo 1.0.0 has all that 1.0.0 has\n")
+
+
+def two_manifests(releases: Releases) -> tuple[Path, Path, str]:
+    more: dict[str, bytes | str] = {"other/_native_libs.py": wheels.manifest()}
+    old = releases.elf.provider(releases.folder / "old", more=more)
+    return old, releases.release("1.0.0", TWO), "is no provider: it has 2 _native_libs.py"
+
+
 def other_platform(releases: Releases) -> tuple[Path, Path, str]:
     library = wheels.for_another_processor(releases.elf.library())
     new = releases.elf.provider(releases.folder / "new", library)
@@ -181,7 +199,9 @@ def absent(releases: Releases) -> tuple[Path, Path, str]:
     return releases.folder / new.name, new, "No such file"
 
 
-@pytest.mark.parametrize("make", [other_platform, no_provider, absent], ids=lambda f: f.__name__)
+@pytest.mark.parametrize(
+    "make", [other_platform, no_provider, two_manifests, absent], ids=lambda f: f.__name__
+)
 def test_what_cannot_be_compared_is_one_line(
     make: object, releases: Releases, capsys: pytest.CaptureFixture[str]
 ) -> None:

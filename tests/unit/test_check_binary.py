@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+import struct
 import sys
 import sysconfig
 from pathlib import Path
@@ -137,6 +138,18 @@ def test_names_without_end_do_not_fill_the_memory(elf: wheels.Elf) -> None:
     assert len(whole.exports) >= 2000
     with pytest.raises(CorruptBinaryError, match="names without end"):
         read_binary("lib", damaged)
+
+
+def test_dynamic_section_without_end(elf: wheels.Elf) -> None:
+    """Many segments that are one large section would be read again and again."""
+    content = bytearray(elf.library())
+    (at,) = struct.unpack_from("<Q", content, 32)
+    size, count = struct.unpack_from("<HH", content, 54)
+    headers = [at + n * size for n in range(count)]
+    (dynamic,) = (h for h in headers if struct.unpack_from("<I", content, h) == (2,))
+    struct.pack_into("<Q", content, dynamic + 32, 1 << 40)
+    with pytest.raises(CorruptBinaryError, match="dynamic section without end"):
+        read_binary("lib.so", bytes(content))
 
 
 def test_differences_from_readelf_are_found(elf: wheels.Elf) -> None:

@@ -423,6 +423,43 @@ def test_copy_whose_provider_is_not_here(elf: wheels.Elf, tmp_path: Path) -> Non
     elf.consumer(tmp_path, more={"foo_ext.libs/libfoo__foo-1a2b3c4d.so.1": copy})
     (found,) = findings(check([tmp_path], read_wheel), "library-copied")
     assert "has a copy of libfoo__foo.so.1, by its name a library of libfoo" in found
+    # With the provider beside it, it is told once, and no other way takes it back.
+    elf.provider(tmp_path)
+    (found,) = findings(check([tmp_path], read_wheel), "library-copied")
+    assert "has a copy of libfoo__foo.so.1, which libfoo provides" in found
+    elf.consumer(
+        tmp_path, bound="", record=False, more={"foo_ext.libs/libfoo__foo-1a2b3c4d.so.1": copy}
+    )
+    (found,) = findings(check([tmp_path], read_wheel), "library-copied")
+    assert "by its name a library of libfoo" in found
+
+
+def test_requirements_of_other_systems_do_not_count(elf: wheels.Elf, tmp_path: Path) -> None:
+    files: dict[str, bytes | str] = {
+        "foo_ext/_ext.abi3.so": elf.extension(),
+        "foo_ext/_native_requires.py": wheels.requires(),
+    }
+    lines = ["libfoo; sys_platform == 'win32'", "libfoo>=1.0.0,<2; sys_platform != 'win32'"]
+    wheels.make_wheel(tmp_path, "foo-ext", files, requires=lines)
+    assert findings(check([tmp_path], read_wheel), "requirement-bound") == []
+    wheels.make_wheel(tmp_path, "foo-ext", files, requires=[lines[0].replace("==", "!=")])
+    assert len(findings(check([tmp_path], read_wheel), "requirement-bound")) == 1
+
+
+def test_requirement_that_may_hold_counts(elf: wheels.Elf, tmp_path: Path) -> None:
+    """Of its Python a wheel's tags say too little."""
+    elf.consumer(tmp_path, bound="libfoo>=1.0.0,<2; python_version < '3'")
+    assert findings(check([tmp_path], read_wheel), "requirement-missing") == []
+
+
+def test_loader_that_differs_in_its_indentation(elf: wheels.Elf, tmp_path: Path) -> None:
+    text = (lab.ROOT / "loader" / "src" / "shared_lib_manager.py").read_text("utf-8")
+    changed = text.replace("        return", "    return", 1)
+    assert changed != text
+    elf.provider(tmp_path, more={"libfoo/_shared_lib_manager.py": changed})
+    assert len(findings(check([tmp_path], read_wheel), "loader-differs")) == 1
+    elf.provider(tmp_path, more={"libfoo/_shared_lib_manager.py": text.replace("\n", "\r\n")})
+    assert findings(check([tmp_path], read_wheel), "loader-differs") == []
 
 
 def test_copy_in_another_wheel_does_not_answer_for_the_provider(

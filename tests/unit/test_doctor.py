@@ -157,8 +157,8 @@ def test_provider_is_missing(site: Site) -> None:
     kind, of, said = only(site.problems())
     assert (kind, of) == ("provider-missing", "foo-ext")
     assert said == (
-        "requires libfoo<2,>=1.0.0, and libfoo is not installed"
-        ' | python -m pip install "libfoo<2,>=1.0.0"'
+        "requires libfoo>=1.0.0,<2, and libfoo is not installed"
+        ' | python -m pip install "libfoo>=1.0.0,<2"'
     )
 
 
@@ -169,7 +169,7 @@ def test_version_outside_of_the_bound(site: Site, version: str) -> None:
     kind, of, said = only(site.problems())
     assert (kind, of) == ("provider-version", "foo-ext")
     assert f"built against libfoo 1.0.0 (SameMajorVersion), and {version} is installed" in said
-    assert said.endswith('| python -m pip install "libfoo<2,>=1.0.0"')
+    assert said.endswith('| python -m pip install "libfoo>=1.0.0,<2"')
 
 
 @pytest.mark.parametrize("version", ["1.7.2", "1.0.0.post3", "1.1.0rc1"])
@@ -187,7 +187,7 @@ def test_another_abi_is_installed(site: Site) -> None:
     site.install(wheel)
     site.consumer()
     site.folder.joinpath("foo_ext", "__init__.py").write_text("from . import _ext\n")
-    wanted = '| python -m pip install "libfoo<2,>=1.0.0"'
+    wanted = '| python -m pip install "libfoo>=1.0.0,<2"'
     found = site.problems("foo_ext")
     assert [each[0] for each in found] == ["import-failed", "provider-version"]
     assert all(each[2].endswith(wanted) for each in found)
@@ -211,9 +211,8 @@ def test_library_is_cut_off(pair: Site) -> None:
 
 def test_library_of_another_machine(pair: Site) -> None:
     pair.library.write_bytes(wheels.for_another_processor(pair.library.read_bytes()))
-    found = pair.problems()
-    assert ("architecture", "libfoo") in {each[:2] for each in found}
-    (said,) = (each[2] for each in found if each[0] == "architecture")
+    kind, of, said = only(pair.problems())
+    assert (kind, of) == ("architecture", "libfoo")
     assert "this Python for ELF" in said
 
 
@@ -303,11 +302,110 @@ def test_damaged_metadata_is_told_and_the_rest_is_shown(pair: Site) -> None:
     assert "is not made of literals" in other[2]
 
 
+def test_manifest_that_is_gone_is_told_once(pair: Site) -> None:
+    manifest = pair.folder / "libfoo" / "_native_libs.py"
+    manifest.unlink()
+    kind, of, said = only(pair.problems())
+    assert (kind, of) == ("unreadable", "libfoo")
+    assert f"{manifest}: No such file or directory" in said
+
+
+def test_tag_that_is_none(pair: Site) -> None:
+    (pair.folder / "libfoo-1.0.0.dist-info" / "WHEEL").write_text("Tag: foo\n")
+    kind, of, _ = only(pair.problems())
+    assert (kind, of) == ("unreadable", "libfoo")
+
+
+def test_requirement_of_another_system_does_not_count(site: Site) -> None:
+    site.provider()
+    site.install(
+        site.elf.consumer(site.work, bound="libfoo>=7; sys_platform == 'other'", record=False)
+    )
+    assert site.problems() == []
+
+
+def test_requirement_without_a_record(site: Site) -> None:
+    site.provider()
+    site.install(site.elf.consumer(site.work, bound="libfoo>=7; os_name != 'other'", record=False))
+    kind, of, said = only(site.problems())
+    assert (kind, of) == ("provider-version", "foo-ext")
+    assert said.endswith(
+        'requires libfoo>=7, and 1.0.0 is installed | python -m pip install "libfoo>=7"'
+    )
+
+
+def test_extra_makes_no_consumer(pair: Site) -> None:
+    wheel = wheels.make_wheel(
+        pair.work, "other", {"other.py": ""}, requires=["libfoo>=7; extra == 'fast'"]
+    )
+    pair.install(wheel)
+    assert pair.problems() == []
+    assert "used by other" not in pair.doctor()[1]
+
+
+def test_copy_of_a_library_with_a_digit_in_its_name(pair: Site) -> None:
+    manifest = pair.folder / "libfoo" / "_native_libs.py"
+    manifest.write_text(manifest.read_text("utf-8").replace("'foo':", "'lz4':"), "utf-8")
+    files: dict[str, bytes | str] = {"other.libs/liblz4-1a2b3c4d.so.1": pair.library.read_bytes()}
+    pair.install(wheels.make_wheel(pair.work, "other", files))
+    assert "bundled-copy" in {each[0] for each in pair.problems()}
+
+
+def test_our_own_file_is_no_conflict(pair: Site, tmp_path: Path) -> None:
+    """Whoever opened it, and by whatever path."""
+    manifest = pair.folder / "libfoo" / "_native_libs.py"
+    text = manifest.read_text("utf-8").replace("'probe_symbol': ''", "'probe_symbol': 'foo_one'")
+    manifest.write_text(text, encoding="utf-8")
+    link = tmp_path / "link"
+    link.symlink_to(pair.folder)
+    preloaded = str(link / "libfoo" / "lib" / wheels.NAME)
+    assert pair.problems(LD_PRELOAD=preloaded) == []
+
+
+LOADER = """
+import ctypes, os
+class loader:
+    def load():
+        ctypes.CDLL(os.environ.get("OTHER") or os.path.dirname(__file__) + "/lib/libfoo__foo.so.1")
+"""
+
+
+def test_load_says_which_file_serves(pair: Site, tmp_path: Path) -> None:
+    (pair.folder / "libfoo" / "__init__.py").write_text(LOADER)
+    consumer = pair.folder / "foo_ext" / "__init__.py"
+    # The module has no init function to speak of: it is opened only.
+    consumer.write_text(
+        "import ctypes, libfoo; libfoo.loader.load()\n"
+        "ctypes.CDLL(__file__.replace('__init__.py', '_ext.abi3.so'))\n"
+    )
+    assert pair.problems("--load") == []
+    other = shutil.copy(pair.library, tmp_path / wheels.NAME)
+    kind, of, said = only(pair.problems("--load", OTHER=str(other)))
+    assert (kind, of) == ("served-by-another", "foo-ext")
+    assert f"{wheels.NAME} is served by {other}, and not by {pair.library}" in said
+
+
+def test_load_that_fails_is_explained(pair: Site) -> None:
+    text = 'class loader:\n    def load():\n        raise ImportError("libfoo cannot\\n  mend:   do this")\n'
+    (pair.folder / "libfoo" / "__init__.py").write_text(text)
+    found = [each for each in pair.problems("--load") if each[1] == "libfoo"]
+    assert [(each[0], each[2]) for each in found] == [
+        ("import-failed", "import libfoo: libfoo cannot | do this")
+    ]
+
+
 # Imports that fail --------------------------------------------------------------------------------
 
 
 def test_module_that_imports(pair: Site) -> None:
     assert pair.doctor("json")[0] == 0
+
+
+@pytest.mark.parametrize("printed", ["bye", "1", "null", '["ImportError", "no", ""]'])
+def test_module_that_prints(pair: Site, printed: str) -> None:
+    text = f"import atexit; atexit.register(print, {printed!r})\n"
+    (pair.folder / "talks.py").write_text(text)
+    assert pair.doctor("talks")[0] == 0
 
 
 def test_module_that_is_not_there(pair: Site) -> None:
@@ -402,6 +500,22 @@ WORDS = {
     "another copy's version": (
         "/b/libfoo.so.1: version `FOO_1.1' not found (required by /a/_ext.so)",
         "another copy of the library was loaded first",
+    ),
+    "a path with spaces": (
+        "/a b/_ext.so: undefined symbol: foo_cube",
+        "/a b/_ext.so calls foo_cube, and",
+    ),
+    "a sentence before it": (
+        "Original error was: libbar__bar.so.1: cannot open shared object file: No such file or directory",
+        NOT_FOUND.format(name="libbar__bar.so.1"),
+    ),
+    "Wine, missing": (
+        "DLL load failed while importing _ext: Module not found.",
+        "a DLL that _ext needs was not found",
+    ),
+    "Windows, anything else": (
+        "DLL load failed while importing _ext: A dynamic link library (DLL) initialization routine failed.",
+        "Windows could not load _ext: DLL load failed while importing _ext: A dynamic link library",
     ),
     "glibc, machine": ("/a/_ext.so: wrong ELF class: ELFCLASS32", "for another machine than this"),
     "dyld, machine": (

@@ -8,14 +8,13 @@ import subprocess
 import sys
 import tempfile
 import zipfile
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
-from packaging.version import Version
-
-from native_lib.check.compatibility import next_incompatible
-from native_lib.check.read_wheel import read_wheel
+from native_lib.check.apart import Apart
+from native_lib.check.compatibility import can_replace
 from native_lib.check.report import printable
 from native_lib.check.wheel import UnusableError
 
@@ -68,37 +67,38 @@ def compare(old_path: Path, new_path: Path, *, types: bool = True) -> Comparison
         AbiError: these are not two wheels of one provider for one platform.
         UnusableError: one cannot be read.
     """
-    old, new = read_wheel(old_path), read_wheel(new_path)
+    with closing(Apart()) as apart:
+        old, new = apart.read(old_path), apart.read(new_path)
     before, after = _manifest(old), _manifest(new)
     if old.distribution != new.distribution:
         raise AbiError(f"{old.path.name} and {new.path.name} are two distributions")
-    limit = next_incompatible(before.version, before.compatibility)
     lost: list[str] = []
     notes: list[str] = []
     for library, binary in old.libraries:
-        present = {later.name: file for later, file in new.libraries}
-        if library.name not in present:
+        named = [later for other, later in new.libraries if other.name == library.name]
+        if not named:
             lost.append(f"the library {library.name} is no longer there")
             continue
-        successor = present[library.name]
-        if not binary.fits(successor):
+        # A universal file has one for each architecture.
+        successor = next((later for later in named if binary.fits(later)), None)
+        if successor is None:
             raise AbiError(
-                f"{old.path.name} is for {binary.platform}, "
-                f"{new.path.name} for {successor.platform}: choose two for one platform"
+                f"{old.path.name} is for {binary.platform}, {new.path.name} for "
+                f"{', '.join(later.platform for later in named)}: choose two for one platform"
             )
         lost += _names(binary, successor)
         if types:
             changes, why_not = _types(old, binary, new, successor)
             lost += changes
             notes += why_not
-    # A pre-release of the next incompatible version promises as little as that one will.
-    promised = before.version <= after.version and Version(after.version.base_version) < limit
-    return Comparison(old, new, promised, tuple(lost), tuple(notes))
+    promised = can_replace(after.version, before.version, before.compatibility)
+    return Comparison(old, new, promised, tuple(dict.fromkeys(lost)), tuple(dict.fromkeys(notes)))
 
 
 def _manifest(wheel: Wheel) -> Manifest:
     if len(wheel.manifests) != 1:
-        raise AbiError(f"{wheel.path.name} is no provider: it has no _native_libs.py")
+        count = len(wheel.manifests) or "no"
+        raise AbiError(f"{wheel.path.name} is no provider: it has {count} _native_libs.py")
     return wheel.manifests[0]
 
 
@@ -109,16 +109,9 @@ def _names(old: Binary, new: Binary) -> list[str]:
         lost.append(f"{old.runtime_name} is now {new.runtime_name}")
     elif old.format == "PE" and old.leaf.lower() != new.leaf.lower():
         lost.append(f"{old.leaf} is now {new.leaf}")
-    there = new.versions_by_name
-    for export in sorted(old.own_exports, key=lambda export: (export.name, export.version)):
-        versions = there.get(export.name)
-        # glibc's rules: what has no version answers any, and is answered by any.
-        kept = versions is not None and (
-            not export.version or export.version in versions or not new.has_versions
-        )
-        if not kept and not _is_emitted_by_users(export):
-            named = "@".join(part for part in (export.name, export.version) if part)
-            lost.append(f"{new.leaf} no longer exports {named}")
+    for export in sorted(old.own_exports, key=str):
+        if not new.has(export) and not _is_emitted_by_users(export):
+            lost.append(f"{new.leaf} no longer exports {export}")
     return lost
 
 

@@ -25,6 +25,9 @@ class Export:
     version: str = ""
     is_weak: bool = False  # in C++: emitted by whoever uses it
 
+    def __str__(self) -> str:
+        return "@".join(part for part in (self.name, self.version) if part)
+
 
 @dataclass(frozen=True)
 class Import:
@@ -34,6 +37,9 @@ class Import:
     version: str = ""
     library: str = ""  # as in `needed`; ELF says it only of symbols with a version
     is_weak: bool = False  # may be missing
+
+    def __str__(self) -> str:
+        return "@".join(part for part in (self.name, self.version) if part)
 
 
 @dataclass(frozen=True)
@@ -82,6 +88,16 @@ class Binary:
     def has_versions(self) -> bool:
         """Whether its exports have versions."""
         return any(export.version for export in self.exports)
+
+    def has(self, symbol: Import | Export) -> bool:
+        """Tell whether it answers a symbol: by name, and by version where both say one.
+
+        glibc's rule; on other systems there are no versions.
+        """
+        versions = self.versions_by_name.get(symbol.name)
+        if versions is None:
+            return False
+        return not symbol.version or not self.has_versions or symbol.version in versions
 
     @property
     def is_extension_module(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from packaging.version import Version
@@ -11,6 +12,23 @@ if TYPE_CHECKING:
 
 # How many release numbers must be the same.
 _SAME = {"SameMajorVersion": 1, "SameMinorVersion": 2, "ExactVersion": 3}
+
+
+def can_replace(later: Version, earlier: Version, compatibility: str) -> bool:
+    """Tell whether the loader of what was built against one version accepts another."""
+    return _head(later, compatibility) == _head(earlier, compatibility) and _packaged(
+        earlier
+    ) <= _packaged(later)
+
+
+def _head(version: Version, compatibility: str) -> tuple[int, ...]:
+    same = _SAME.get(compatibility, 3)
+    return (version.epoch, *[*version.release, 0, 0][:same])
+
+
+def _packaged(version: Version) -> Version:
+    """Return a version without what says how it was packaged."""
+    return Version(re.sub(r"\.post\d+|\+.*", "", str(version)))
 
 
 def next_incompatible(version: Version, compatibility: str) -> Version:

@@ -35,6 +35,7 @@ _RUNPATH, _FLAGS, _DF_TEXTREL = 29, 30, 4
 _GNU_HASH, _VERSYM, _VERDEF, _VERNEED = 0x6FFFFEF5, 0x6FFFFFF0, 0x6FFFFFFC, 0x6FFFFFFE
 _SHT_DYNSYM, _SHN_ABS = 11, 0xFFF1
 _STB_LOCAL, _STB_GLOBAL = 0, 1
+_MAX_DYNAMIC = 1 << 12  # libraries have some dozens of entries
 _MAX_VERSIONS = 0x8000  # a symbol has 15 bits for its version
 # Names overlap in the string table, but what is more than the file is there to fill the memory.
 _MAX_NAMES = 2
@@ -167,11 +168,13 @@ class _File:
         size = struct.calcsize(f"<2{self._word}")
         for segment in self.segments:
             if segment.type == _DYNAMIC:
+                require(segment.size <= _MAX_DYNAMIC * size, "a dynamic section without end")
                 for at in range(segment.offset, segment.offset + segment.size - size + 1, size):
                     tag, number = self._unpack(f"2{self._word}", at)
                     if tag == 0:
                         break
                     found.setdefault(tag, []).append(number)
+                break  # a file has one, and loaders look at one
         return found
 
     def _table(self, tag: int) -> int | None:

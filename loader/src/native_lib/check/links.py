@@ -22,6 +22,8 @@ ABSENT = "absent"  # its provider is required, and not in the set
 UNFIT = "unfit"  # its provider is in the set for other platforms only
 UNANSWERED = "unanswered"
 
+# auditwheel's 8 digits, delvewheel's 32.
+_MANGLED = re.compile(r"-[0-9a-f]{8,64}(?=\.)")
 # A private name: <import name of the provider>__<library>.
 _PRIVATE = re.compile(r"([a-z0-9][a-z0-9_]*?)__[^_]")
 
@@ -36,6 +38,11 @@ class Link:
     kind: str
     distribution: str = ""  # whose library it is, as far as that is known
     answers: tuple[tuple[Wheel, Binary], ...] = ()  # of PROVIDER: one for each version in the set
+
+
+def unmangled(leaf: str) -> str:
+    """Return a file's name without what repair tools put into a copy's: libz-1a2b3c4d.so.1."""
+    return _MANGLED.sub("", leaf)
 
 
 def leaf_of(name: str) -> str:
@@ -78,8 +85,8 @@ def _link(wheel: Wheel, binary: Binary, needed: str, wheels: tuple[Wheel, ...]) 
         return Link(wheel, binary, needed, ABSENT, distribution)
     # A provider with plain names: the consumer's record says that there is one.
     for required in wheel.requires:
-        if canonicalize_name(required.distribution) not in present:
-            return Link(wheel, binary, needed, ABSENT, canonicalize_name(required.distribution))
+        if required.distribution not in present:
+            return Link(wheel, binary, needed, ABSENT, required.distribution)
     return Link(wheel, binary, needed, UNANSWERED)
 
 

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from packaging.markers import Marker
     from packaging.requirements import Requirement
     from packaging.tags import Tag
     from packaging.version import Version
@@ -39,6 +40,12 @@ if TYPE_CHECKING:
 SMALL = 32 << 20
 MAX_TEXT = 16 << 20
 
+# What a part of a tag's platform says of the variables of markers.
+_PLATFORMS = {
+    "linux": {"sys_platform": "linux", "platform_system": "Linux", "os_name": "posix"},
+    "macosx": {"sys_platform": "darwin", "platform_system": "Darwin", "os_name": "posix"},
+    "win": {"sys_platform": "win32", "platform_system": "Windows", "os_name": "nt"},
+}
 _NO_BINARIES = (".py", ".pyi", ".h", ".hpp", ".txt", ".md", ".json", ".html", ".js", ".css", ".csv")
 
 
@@ -116,7 +123,7 @@ class _Contents:
             distribution=distribution,
             version=version,
             tags=tags,
-            requirements=self._requirements(),
+            requirements=self._requirements(tags),
             files=tuple(self.members),
             symlinks=tuple(n for n, m in self.members.items() if stat.S_ISLNK(_mode(m))),
             binaries=tuple(binaries),
@@ -139,11 +146,22 @@ class _Contents:
             raise UnusableError(f"{name} is too large for a text")
         return self.archive.read(name)
 
-    def _requirements(self) -> tuple[Requirement, ...]:
+    def _requirements(self, tags: frozenset[Tag]) -> tuple[Requirement, ...]:
         names = [n for n in self.members if re.fullmatch(r"[^/]+\.dist-info/METADATA", n)]
         if len(names) != 1:
             raise UnusableError(f"not a wheel: {len(names)} files *.dist-info/METADATA in it")
-        return requirements_of(self._text(names[0]))
+        return requirements_of(self._text(names[0]), lambda marker: _holds(marker, tags))
+
+
+def _holds(marker: Marker, tags: frozenset[Tag]) -> bool:
+    """Tell whether a marker may hold where a wheel is installed, as far as its tags tell."""
+    if "extra" in str(marker):
+        return False
+    told = set(re.findall(r"[a-z_]+", re.sub(r"'[^']*'|\"[^\"]*\"", "", str(marker))))
+    if not told <= {"sys_platform", "platform_system", "os_name", "and", "or", "in", "not"}:
+        return True  # of its Python and its processor the tags say too little
+    platforms = {p for tag in tags for p in _PLATFORMS if p in tag.platform}
+    return not platforms or any(marker.evaluate(_PLATFORMS[p]) for p in platforms)
 
 
 def _mode(member: zipfile.ZipInfo) -> int:

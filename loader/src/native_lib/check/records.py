@@ -7,13 +7,16 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 from native_lib.check.wheel import Library, Manifest, Required, UnusableError
 from native_lib.literals import LiteralsError, read_literals
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+
+    from packaging.markers import Marker
 
 MANIFEST, REQUIRES = "_native_libs.py", "_native_requires.py"
 VENDORED = ("_shared_lib_manager.py", "_shared_lib_consumer.py")
@@ -64,17 +67,22 @@ def requires_of(path: str, source: bytes) -> Iterator[Required]:
         for entry in values["REQUIRES"]:
             yield Required(
                 path=path,
-                distribution=str(entry["distribution"]),
+                distribution=canonicalize_name(entry["distribution"]),
                 version=Version(entry["version"]),
                 compatibility=str(entry["compatibility"]),
+                requirement=str(entry["requirement"]),
                 libraries=tuple(entry["libraries"]),
             )
-    except (KeyError, TypeError, InvalidVersion) as error:
+    except (KeyError, TypeError, AttributeError, InvalidVersion) as error:
         raise UnusableError(f"{path} lacks what a requirement has: {error}") from error
 
 
-def requirements_of(metadata: bytes) -> tuple[Requirement, ...]:
-    """Read Requires-Dist, without the lines of extras.
+def requirements_of(metadata: bytes, holds: Callable[[Marker], bool]) -> tuple[Requirement, ...]:
+    """Read Requires-Dist.
+
+    Args:
+        metadata: the file METADATA.
+        holds: tells whether a line with a marker counts.
 
     Raises:
         UnusableError: a line is no requirement.
@@ -84,7 +92,7 @@ def requirements_of(metadata: bytes) -> tuple[Requirement, ...]:
         requirements = [Requirement(str(line)) for line in lines]
     except InvalidRequirement as error:
         raise UnusableError(f"Requires-Dist cannot be read: {error}") from error
-    return tuple(r for r in requirements if not r.marker or "extra" not in str(r.marker))
+    return tuple(r for r in requirements if r.marker is None or holds(r.marker))
 
 
 def _literals(path: str, source: bytes) -> dict[str, Any]:

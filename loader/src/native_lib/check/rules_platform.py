@@ -190,7 +190,7 @@ def loader_differs(wheels: WheelSet) -> Iterator[Finding]:
         for name, content in wheel.vendored.items():
             current = _SOURCES / PurePosixPath(name).name.lstrip("_")
             # Line endings are the version control's affair.
-            if content.split() != current.read_bytes().split():
+            if content.splitlines() != current.read_bytes().splitlines():
                 message = f"{name} is not the one of this native-lib: older, or changed"
                 yield Finding(wheel.path.name, name, name, message)
 
@@ -198,9 +198,9 @@ def loader_differs(wheels: WheelSet) -> Iterator[Finding]:
 def sdist_without_upstream(wheels: WheelSet) -> Iterator[Finding]:
     for sdist in wheels.sdists:
         for source in sdist.files:
-            folder, _, leaf = source.rpartition("source.toml")
-            if leaf or (folder and not folder.endswith("/")) or "upstream/" in folder:
+            if PurePosixPath(source).name != "source.toml" or "upstream/" in source:
                 continue
+            folder = source.removesuffix("source.toml")
             is_ours = f"{folder}fetch_source.py" in sdist.files
             if is_ours and not any(f.startswith(f"{folder}upstream/") for f in sdist.files):
                 message = f"has {source} and no {folder}upstream/: it cannot be built offline"

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
-
-from packaging.utils import canonicalize_name
 
 from native_lib.check import links
 from native_lib.check.compatibility import incompatible, next_incompatible
@@ -22,8 +19,6 @@ if TYPE_CHECKING:
     from native_lib.check.links import Link
     from native_lib.check.wheel import Wheel
 
-# What repair tools put into a copy's name: libz-1a2b3c4d.so.1, zlib1-<32 digits>.dll.
-_MANGLED = re.compile(r"-[0-9a-f]{8,64}(?=\.)")
 # The part of a provider's symbols that makes a file a copy of it: versions differ in a few.
 _COPY = 0.9
 
@@ -43,41 +38,39 @@ def needed_unanswered(wheels: WheelSet) -> Iterator[Finding]:
 
 def library_copied(wheels: WheelSet) -> Iterator[Finding]:
     for wheel in wheels.wheels:
-        for provider in wheels.wheels:
-            if not _is_consumer(wheel, provider, wheels):
-                continue
-            for library, original in provider.libraries:
-                for binary in wheel.binaries:
-                    if binary.fits(original) and _is_copy(binary, original):
-                        yield Finding(
-                            *(wheel.path.name, binary.path, library.runtime_name),
-                            f"has a copy of {library.runtime_name}, which "
-                            f"{provider.distribution} provides",
-                        )
-    present = {wheel.distribution for wheel in wheels.wheels}
-    for wheel in wheels.wheels:
         for binary in wheel.binaries:
-            name = _MANGLED.sub("", binary.leaf)
-            owner = links.private_distribution(name)
-            # Where its provider is here, the names and symbols above have told it.
-            if name != binary.leaf and owner not in {"", wheel.distribution, *present}:
-                yield Finding(
-                    *(wheel.path.name, binary.path, name),
-                    f"has a copy of {name}, by its name a library of {owner}",
-                )
+            copied = _copied(wheel, binary, wheels)
+            if copied:
+                name, whose = copied
+                message = f"has a copy of {name}, {whose}"
+                yield Finding(wheel.path.name, binary.path, name, message)
 
 
-def _is_consumer(wheel: Wheel, provider: Wheel, wheels: WheelSet) -> bool:
+def _copied(wheel: Wheel, binary: Binary, wheels: WheelSet) -> tuple[str, str] | None:
+    """Return what a binary is a copy of, and whose that is."""
+    for provider in wheels.wheels:
+        if _is_consumer(wheel, provider):
+            for library, original in provider.libraries:
+                if binary.fits(original) and _is_copy(binary, original):
+                    return library.runtime_name, f"which {provider.distribution} provides"
+    # Of a provider that is not here, or that the wheel does not mention, a private name tells.
+    name = links.unmangled(binary.leaf)
+    owner = links.private_distribution(name)
+    if name != binary.leaf and owner and owner != wheel.distribution:
+        return name, f"by its name a library of {owner}"
+    return None
+
+
+def _is_consumer(wheel: Wheel, provider: Wheel) -> bool:
     if wheel.distribution == provider.distribution or not provider.manifests:
         return False
     return wheel.requirement(provider.distribution) is not None or any(
-        canonicalize_name(required.distribution) == provider.distribution
-        for required in wheel.requires
+        required.distribution == provider.distribution for required in wheel.requires
     )
 
 
 def _is_copy(binary: Binary, original: Binary) -> bool:
-    if _MANGLED.sub("", binary.leaf).lower() == original.leaf.lower():
+    if links.unmangled(binary.leaf).lower() == original.leaf.lower():
         return True
     names = {export.name for export in original.own_exports}
     own = {export.name for export in binary.own_exports}
@@ -109,7 +102,7 @@ def requirement_bound(wheels: WheelSet) -> Iterator[Finding]:
                     break
     for link in wheels.links:
         # A consumer that left no record: only what is newer can be told from the provider.
-        recorded = {canonicalize_name(r.distribution) for r in link.wheel.requires}
+        recorded = {required.distribution for required in link.wheel.requires}
         requirement = link.wheel.requirement(link.distribution) if link.distribution else None
         if requirement is None or link.distribution in recorded:
             continue
@@ -148,11 +141,10 @@ def symbol_missing(wheels: WheelSet) -> Iterator[Finding]:
         for link in providing:
             for provider, library in link.answers:
                 for symbol in _attributed(link, providing, found):
-                    if not _has(library, symbol) and not _elsewhere(symbol, link, providing):
-                        named = "@".join(part for part in (symbol.name, symbol.version) if part)
+                    if not library.has(symbol) and not _elsewhere(symbol, link, providing):
                         yield Finding(
-                            *(link.wheel.path.name, link.binary.path, named),
-                            f"needs {named}, which {link.needed} of {provider.distribution} "
+                            *(link.wheel.path.name, link.binary.path, str(symbol)),
+                            f"needs {symbol}, which {link.needed} of {provider.distribution} "
                             f"{provider.version} does not export",
                         )
 
@@ -179,19 +171,11 @@ def _attributed(link: Link, providing: list[Link], found: list[Link]) -> Iterato
 def _elsewhere(symbol: Import, link: Link, providing: list[Link]) -> bool:
     """Tell whether another provider has a symbol of which the file does not say whose it is."""
     return not symbol.library and any(
-        _has(library, symbol)
+        library.has(symbol)
         for other in providing
         if other is not link
         for _, library in other.answers
     )
-
-
-def _has(library: Binary, symbol: Import) -> bool:
-    versions = library.versions_by_name.get(symbol.name)
-    if versions is None:
-        return False
-    # A library without versions answers any version: glibc's rule.
-    return not symbol.version or not library.has_versions or symbol.version in versions
 
 
 def provider_platform(wheels: WheelSet) -> Iterator[Finding]:

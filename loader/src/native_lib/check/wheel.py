@@ -52,9 +52,10 @@ class Required:
     """A provider in a consumer's `_native_requires.py`."""
 
     path: str
-    distribution: str
+    distribution: str  # normalised
     version: Version
     compatibility: str
+    requirement: str  # what must be installed, for messages
     libraries: tuple[str, ...]
 
 
@@ -66,7 +67,7 @@ class Wheel:
     distribution: str  # normalised
     version: Version
     tags: frozenset[Tag]
-    requirements: tuple[Requirement, ...]  # Requires-Dist, without those of extras
+    requirements: tuple[Requirement, ...]  # Requires-Dist, as far as it holds on its platform
     files: tuple[str, ...]
     symlinks: tuple[str, ...]
     binaries: tuple[Binary, ...]

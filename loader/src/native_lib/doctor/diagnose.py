@@ -6,7 +6,9 @@ import json
 import re
 import subprocess
 import sys
+import tempfile
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from packaging.utils import canonicalize_name
@@ -18,49 +20,68 @@ from native_lib.doctor.findings import Problem
 if TYPE_CHECKING:
     from native_lib.doctor.installed import Environment
 
-# Runs in a process of its own: an import may print, hang, or end it.
+# Runs in a process of its own: an import may print, hang, or end it. What it says goes into a file, for
+# stdout is the module's. Arguments: module, file, and whether to open a provider's libraries, too.
 _TRY = """
 import importlib, json, sys
-said = None
+module, file, load = sys.argv[1:]
+said = {}
 try:
-    importlib.import_module(sys.argv[1])
+    imported = importlib.import_module(module)
+    if load:
+        imported.loader.load()
 except BaseException as error:
-    said = [type(error).__name__, str(error), getattr(error, "name", None)]
-print("\\n" + json.dumps(said))
+    said = {"error": type(error).__name__, "message": str(error), "name": getattr(error, "name", "")}
+try:
+    with open("/proc/self/maps", errors="surrogateescape") as maps:
+        said["files"] = sorted({line.split(None, 5)[5].strip() for line in maps if "/" in line})
+except OSError:
+    pass
+with open(file, "w") as out:
+    json.dump(said, out)
 """
 _SECONDS = 120
 
-MISSING, SYMBOL, VERSION, MACHINE, DAMAGED, TLS, SIGNATURE = (
-    *("missing", "symbol", "version", "machine", "damaged", "static TLS", "signature"),
-)
-# Each loader's wording, the first that is found: glibc, musl, dyld, Windows.
+MISSING, SYMBOL, VERSION, MACHINE = "missing", "symbol", "version", "machine"
+DAMAGED, TLS, SIGNATURE, WINDOWS = "damaged", "static TLS", "signature", "Windows"
+# A path, with spaces if it is absolute: sentences come before it, and a colon ends it.
+_FILE = r"(?:/[^\n:]+|[^\s:]+)"
+# Each loader's wording, the first that is found: glibc, musl, dyld, Windows, Wine.
 WORDINGS = (
     (
         VERSION,
-        r"(?P<file>\S+): version `(?P<version>[^']+)' not found \(required by (?P<by>[^)]+)\)",
+        rf"(?P<file>{_FILE}): version `(?P<version>[^']+)' not found \(required by (?P<by>[^)]+)\)",
     ),
-    (SYMBOL, r"(?P<by>\S+): undefined symbol: (?P<symbol>[^\s,]+)(?:, version (?P<version>\S+))?"),
+    (
+        SYMBOL,
+        rf"(?P<by>{_FILE}): undefined symbol: (?P<symbol>[^\s,]+)(?:, version (?P<version>\S+))?",
+    ),
     (SYMBOL, r"symbol (?P<symbol>\S+), version (?P<version>\S+) not defined in file (?P<name>\S+)"),
     (SYMBOL, r"Error relocating (?P<by>[^:]+): (?P<symbol>\S+): symbol not found"),
     (SYMBOL, r"[Ss]ymbol not found(?: in flat namespace)?:? \(?'?_?(?P<symbol>[\w$.]+)"),
-    (SYMBOL, r"The specified procedure could not be found|WinError 127"),
-    (MACHINE, r"(?P<file>\S+): wrong ELF class: \w+"),
+    (SYMBOL, r"specified procedure could not be found|WinError 127"),
+    (MACHINE, rf"(?P<file>{_FILE}): wrong ELF class: \w+"),
     (MACHINE, r"incompatible architecture \(have '(?P<have>[^']+)', need '(?P<need>[^']+)'"),
     (MACHINE, r"not a valid Win32 application|WinError 193"),
     (SIGNATURE, r"code signature[^'\n]*(?:in|not valid)[^'\n]*"),
-    (DAMAGED, r"(?P<file>\S+): (?:invalid ELF header|file too short|Exec format error)"),
+    (DAMAGED, rf"(?P<file>{_FILE}): (?:invalid ELF header|file too short|Exec format error)"),
     (DAMAGED, r"ELF load command[^\n]*|not a mach-o file|slice is not valid mach-o"),
-    (TLS, r"(?P<file>\S+): cannot allocate memory in static TLS block"),
-    (MISSING, r"(?P<name>[^\s:]+): cannot open shared object file: No such file or directory"),
+    (TLS, rf"(?P<file>{_FILE}): cannot allocate memory in static TLS block"),
+    (MISSING, rf"(?P<name>{_FILE}): cannot open shared object file: No such file or directory"),
     (
         MISSING,
         r"Error loading shared library (?P<name>[^:]+): No such file[^(\n]*\(needed by (?P<by>[^)]+)\)",
     ),
     (
         MISSING,
-        r"Library not loaded: (?P<name>\S+)(?:\s+Referenced from: (?:<[^>]*> )?(?P<by>\S+))?",
+        r"Library not loaded: (?P<name>[^\n]+)(?:\n *Referenced from: (?:<[^>]*> )?(?P<by>[^\n]+))?",
     ),
-    (MISSING, r"DLL load failed while importing (?P<by>\w+)|WinError 126"),
+    (
+        MISSING,
+        r"(?:importing (?P<by>\w+): )?(?:The specified module could not|Module not) (?:be )?found",
+    ),
+    (MISSING, r"WinError 126"),
+    (WINDOWS, r"DLL load failed while importing (?P<by>\w+)"),
 )
 
 
@@ -72,33 +93,42 @@ class Attempt:
         module: what was imported.
         error: the exception's type; empty if there was none.
         message: its text, or how the process ended.
+        missing: the module that was not found, if that was it.
+        files: what the process had mapped then, where the system tells.
     """
 
     module: str
     error: str = ""
     message: str = ""
+    missing: str = ""
+    files: tuple[str, ...] = ()
 
 
-def try_import(module: str) -> Attempt:
-    """Import a module in another process."""
-    try:
-        done = subprocess.run(
-            [sys.executable, "-c", _TRY, module],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=_SECONDS,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        return Attempt(module, "Timeout", f"not done after {_SECONDS} seconds")
-    lines = done.stdout.rstrip().splitlines()
-    try:
-        said = json.loads(lines[-1])
-    except (IndexError, ValueError):
-        return Attempt(module, "Ended", f"the process ended with {done.returncode}: {done.stderr}")
-    return Attempt(module) if said is None else Attempt(module, said[0], said[1])
+def try_import(module: str, *, load: bool = False) -> Attempt:
+    """Import a module in another process; have its loader open its libraries, if told to."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, "said.json")
+        try:
+            done = subprocess.run(
+                [sys.executable, "-c", _TRY, module, str(file), "load" if load else ""],
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                errors="replace",
+                timeout=_SECONDS,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            return Attempt(module, "Timeout", f"not done after {_SECONDS} seconds")
+        if not file.exists():
+            ended = f"the process ended with {done.returncode}: {done.stderr}"
+            return Attempt(module, "Ended", ended)
+        said = json.loads(file.read_text())
+    files = tuple(said.get("files", ()))
+    if "error" not in said:
+        return Attempt(module, files=files)
+    missing = str(said["name"]) if said["error"] == "ModuleNotFoundError" else ""
+    return Attempt(module, said["error"], said["message"], missing, files)
 
 
 def explain(attempt: Attempt, environment: Environment) -> Problem:
@@ -116,11 +146,11 @@ def explain(attempt: Attempt, environment: Environment) -> Problem:
         assert mend is not None
         facts = " ".join(line.strip() for line in rest.splitlines() if "mend:" not in line)
         return _problem(attempt, f"{first} {facts}".strip(), mend[1])
-    if attempt.error == "ModuleNotFoundError":
-        each = environment.distributions.get(canonicalize_name(attempt.module))
-        if each and attempt.module not in each.packages and each.packages:
+    if attempt.missing:
+        each = environment.distributions.get(canonicalize_name(attempt.missing))
+        if each and each.packages and attempt.missing not in each.packages:
             return _problem(attempt, text, f"the module is called {', '.join(each.packages)}")
-        return _problem(attempt, text, "python -m pip install what provides it")
+        return _problem(attempt, text, f"python -m pip install what provides {attempt.missing}")
     for kind, wording in WORDINGS:
         found = re.search(wording, text)
         if found:
@@ -171,7 +201,8 @@ def _missing(words: dict[str, str], environment: Environment, text: str) -> tupl
     distribution = private_distribution(name)
     if distribution in environment.distributions:
         version = environment.distributions[distribution].version
-        wanted = _wanted_by_consumers(distribution, environment)
+        required = (r for wheel in environment.wheels for r in wheel.requires)
+        wanted = next((r.requirement for r in required if r.distribution == distribution), "")
         why = "it is another version than the one that was built against"
         return (
             f"{by} needs {name}, which {distribution} {version} does not have: {why}",
@@ -186,11 +217,6 @@ def _missing(words: dict[str, str], environment: Environment, text: str) -> tupl
         f"{by} needs {name}, which no provider here ships and the system does not have",
         "install the system's package that has it, or a wheel that brings it",
     )
-
-
-def _wanted_by_consumers(distribution: str, environment: Environment) -> str:
-    wanted = (wheel.requirement(distribution) for wheel in environment.wheels)
-    return next((str(requirement) for requirement in wanted if requirement), "")
 
 
 def _symbol(words: dict[str, str], environment: Environment, text: str) -> tuple[str, str]:
@@ -262,6 +288,13 @@ def _signature(words: dict[str, str], environment: Environment, text: str) -> tu
     )
 
 
+def _windows(words: dict[str, str], environment: Environment, text: str) -> tuple[str, str]:
+    return (
+        f"Windows could not load {words['by']}: {text.strip()}",
+        "native-lib doctor without a module says what each file needs, and what is damaged",
+    )
+
+
 def _owner(file: str, environment: Environment) -> str:
     """Return the distribution that a file is of, as far as its path tells."""
     for each in environment.distributions.values():
@@ -278,4 +311,5 @@ _EXPLAINED = {
     DAMAGED: _damaged,
     TLS: _tls,
     SIGNATURE: _signature,
+    WINDOWS: _windows,
 }

@@ -13,8 +13,8 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from native_lib.check.binary import CorruptBinaryError
-from native_lib.check.compatibility import next_incompatible
-from native_lib.check.links import leaf_of
+from native_lib.check.compatibility import can_replace
+from native_lib.check.links import leaf_of, unmangled
 from native_lib.check.read import read_binary
 from native_lib.check.rule import ERROR, NOTE, WARNING, WheelSet
 from native_lib.check.rules import RULES
@@ -28,25 +28,13 @@ if TYPE_CHECKING:
     from native_lib.check.wheel import Library, Required, Wheel
     from native_lib.doctor.installed import Environment, Installed
 
-# The rules of `native-lib check` that say something of what is installed.
-_REINSTALL = "{again}"
-_UPDATE = "python -m pip install --upgrade {name}, or tell its authors: native-lib vendor"
-_REBUILT = "python -m pip install --upgrade {name}, or tell its authors"
-_CHECKED = {
-    "library-copied": _REBUILT,
-    "symbol-missing": _REBUILT,
-    "manifest-differs": _REINSTALL,
-    "soname-missing": _REBUILT,
-    "soname-differs": _REBUILT,
-    "install-name": _REBUILT,
-    "dll-name": _REBUILT,
-    "anchor-missing": _REBUILT,
-    "unsigned": _REINSTALL,
-    "executable-stack": _REBUILT,
-    "loader-differs": _UPDATE,
+# The rules of `native-lib check` that say something of what is installed: what is mended by installing
+# it again, and what only another release mends.
+_DAMAGED = {"manifest-differs", "unsigned"}
+_MADE_SO = {
+    *("library-copied", "symbol-missing", "soname-missing", "soname-differs", "install-name"),
+    *("dll-name", "anchor-missing", "executable-stack", "loader-differs"),
 }
-# What repair tools put into a copy's name.
-_MANGLED = re.compile(r"-[0-9a-f]{8,64}(?=\.)")
 
 
 @dataclass(frozen=True)
@@ -87,16 +75,9 @@ def problems_of(environment: Environment, needs: tuple[Need, ...]) -> tuple[Prob
 
 
 def _unreadable(environment: Environment) -> Iterator[Problem]:
-    for file, reason in environment.unreadable:
-        owner = next(
-            (d for d in environment.distributions.values() if d.root in file.parents), None
-        )
-        name = owner.name if owner else ""
-        for each in environment.distributions.values():
-            if each.info == file or any(each.root / path == file for path in each.binaries):
-                name = each.name
-        mend = environment.distributions[name].again if name else "install it again"
-        yield Problem(ERROR, "unreadable", name, f"{file} cannot be read: {reason}", mend)
+    for name, file, reason in environment.unreadable:
+        message = f"{file} cannot be read: {reason}"
+        yield Problem(ERROR, "unreadable", name, message, environment.distributions[name].again)
 
 
 def _missing_files(environment: Environment) -> Iterator[Problem]:
@@ -109,76 +90,50 @@ def _missing_files(environment: Environment) -> Iterator[Problem]:
 
 
 def _is_whole(environment: Environment, distribution: str) -> bool:
-    """Tell whether a provider is installed with all that it ships, and can be read."""
-    each = environment.distributions.get(distribution)
-    return each is not None and not any(
-        not (environment.root_of(provider.distribution) / library.file).is_file()
-        or any(each.root / library.file == file for file, _ in environment.unreadable)
+    """Tell whether all that a distribution ships is there, and can be read."""
+    return distribution not in {name for name, _, _ in environment.unreadable} and all(
+        (environment.root_of(provider.distribution) / library.file).is_file()
         for provider, library in _libraries(environment)
         if provider.distribution == distribution
     )
 
 
 def _requirements(environment: Environment) -> Iterator[Problem]:
-    """Versions: what a consumer's metadata and its record say, against what is installed."""
+    """Versions: what a consumer's record and its metadata say, against what is installed."""
+    providers = {provider.distribution: provider for provider in environment.providers}
     for wheel in environment.wheels:
+        recorded = {required.distribution for required in wheel.requires}
         for required in wheel.requires:
-            name = canonicalize_name(required.distribution)
-            wanted = _wanted(wheel, required)
+            name, wanted = required.distribution, required.requirement
             mend = f'python -m pip install "{wanted}"'
-            installed = environment.distributions.get(name)
-            if installed is None:
+            if name not in environment.distributions:
                 message = f"requires {wanted}, and {name} is not installed"
                 yield Problem(ERROR, "provider-missing", wheel.distribution, message, mend)
-                continue
-            provider = next((w for w in environment.wheels if w.distribution == name), None)
-            if provider and not _fits(provider.version, required):
+            elif name in providers and not _fits(providers[name].version, required):
                 message = (
                     f"was built against {name} {required.version} ({required.compatibility}), "
-                    f"and {provider.version} is installed"
+                    f"and {providers[name].version} is installed"
                 )
                 yield Problem(ERROR, "provider-version", wheel.distribution, message, mend)
         for requirement in wheel.requirements:
-            name = canonicalize_name(requirement.name)
-            provider = next((p for p in environment.providers if p.distribution == name), None)
-            recorded = {canonicalize_name(required.distribution) for required in wheel.requires}
-            if provider is None or name in recorded:
+            provider = providers.get(canonicalize_name(requirement.name))
+            if provider is None or provider.distribution in recorded:
                 continue
             if not requirement.specifier.contains(provider.version, prereleases=True):
-                message = f"requires {requirement}, and {provider.version} is installed"
-                mend = f'python -m pip install "{requirement}"'
+                wanted = f"{requirement.name}{requirement.specifier}"
+                message = f"requires {wanted}, and {provider.version} is installed"
+                mend = f'python -m pip install "{wanted}"'
                 yield Problem(ERROR, "provider-version", wheel.distribution, message, mend)
 
 
-def _wanted(wheel: Wheel, required: Required) -> str:
-    requirement = wheel.requirement(required.distribution)
-    if requirement is not None:
-        return str(requirement)
-    limit = next_incompatible(required.version, required.compatibility)
-    return f"{required.distribution}>={required.version.base_version},<{limit}"
-
-
 def _fits(version: Version, required: Required) -> bool:
-    """Tell what the consumer's loader will: docs/reference/files.md has the rule."""
-    limit = next_incompatible(required.version, required.compatibility)
-    return _packaged(required.version) <= _packaged(version) and (
-        Version(version.base_version) < limit
-    )
-
-
-def _packaged(version: Version) -> Version:
-    """Return a version without what says how it was packaged."""
-    return Version(re.sub(r"\.post\d+|\+.*", "", str(version)))
+    """Tell what the consumer's loader will."""
+    return can_replace(version, required.version, required.compatibility)
 
 
 def _unanswered(environment: Environment, needs: tuple[Need, ...]) -> Iterator[Problem]:
     for need in needs:
-        # A provider that is missing or damaged is told as such, once.
-        recorded = {canonicalize_name(r.distribution) for r in _wheel(environment, need).requires}
-        told = not _is_whole(environment, need.distribution) and (
-            need.distribution in environment.distributions or need.distribution in recorded
-        )
-        if need.by != NOBODY or told or _is_of_another_version(environment, need):
+        if need.by != NOBODY or _is_told(environment, need):
             continue
         where = need.file.relative_to(environment.root_of(need.consumer)).as_posix()
         message = f"{where} needs {need.name}, and nothing here answers to it"
@@ -194,18 +149,16 @@ def _unanswered(environment: Environment, needs: tuple[Need, ...]) -> Iterator[P
         yield Problem(ERROR, "needed-unanswered", need.consumer, message, mend)
 
 
-def _is_of_another_version(environment: Environment, need: Need) -> bool:
-    """Tell whether the consumer's record says that it was built for another version."""
-    provider = next((p for p in environment.providers if p.distribution == need.distribution), None)
-    return provider is not None and any(
-        canonicalize_name(required.distribution) == need.distribution
-        and not _fits(provider.version, required)
-        for required in _wheel(environment, need).requires
-    )
-
-
-def _wheel(environment: Environment, need: Need) -> Wheel:
-    return next(w for w in environment.wheels if w.distribution == need.consumer)
+def _is_told(environment: Environment, need: Need) -> bool:
+    """Tell whether another problem is the reason: a provider that is missing, damaged or too old."""
+    wheel = next(wheel for wheel in environment.wheels if wheel.distribution == need.consumer)
+    required = next((r for r in wheel.requires if r.distribution == need.distribution), None)
+    installed = environment.distributions.get(need.distribution)
+    if installed is None:
+        return required is not None
+    if not _is_whole(environment, need.distribution):
+        return True
+    return required is not None and not _fits(Version(installed.version), required)
 
 
 def _architectures(environment: Environment) -> Iterator[Problem]:
@@ -225,28 +178,25 @@ def _interpreter() -> Binary | None:
     """Return the program that runs this; None where it is a script or cannot be read."""
     try:
         found = read_binary(sys.executable, Path(sys.executable).read_bytes())
-    except (OSError, CorruptBinaryError):
+    except (OSError, CorruptBinaryError):  # then nothing is compared with it
         return None
     return found[0] if len(found) == 1 else None
 
 
 def _checked(environment: Environment) -> Iterator[Problem]:
-    together = WheelSet(environment.wheels)
-    by_info = {wheel.path.name: wheel for wheel in environment.wheels}
+    by_info = {wheel.path.name: wheel.distribution for wheel in environment.wheels}
     for rule in RULES:
-        if rule.id not in _CHECKED:
+        if rule.id not in _DAMAGED | _MADE_SO:
             continue
-        for finding in rule.find(together):
-            wheel = by_info[finding.wheel]
-            if rule.id == "manifest-differs" and not _is_whole(environment, wheel.distribution):
+        for finding in rule.find(WheelSet(environment.wheels)):
+            name = by_info[finding.wheel]
+            if rule.id == "manifest-differs" and not _is_whole(environment, name):
                 continue
             where = f"{finding.file}: " if finding.file else ""
-            mend = _CHECKED[rule.id].format(
-                name=wheel.distribution, again=environment.distributions[wheel.distribution].again
-            )
-            yield Problem(
-                rule.severity, rule.id, wheel.distribution, f"{where}{finding.message}", mend
-            )
+            mend = f"python -m pip install --upgrade {name}, or tell its authors"
+            if rule.id in _DAMAGED:
+                mend = environment.distributions[name].again
+            yield Problem(rule.severity, rule.id, name, f"{where}{finding.message}", mend)
 
 
 def _names_twice(environment: Environment) -> Iterator[Problem]:
@@ -260,18 +210,24 @@ def _names_twice(environment: Environment) -> Iterator[Problem]:
         if len(distributions) > 1:
             those = " and ".join(sorted(distributions))
             message = f"{those} both ship {name}: the one that is loaded first serves both's users"
-            mend = f"python -m pip uninstall one of {those}"
+            mend = f"uninstall one of them: python -m pip uninstall {max(distributions)}"
             yield Problem(ERROR, "name-twice", min(distributions), message, mend)
 
 
 def _in_this_process(environment: Environment) -> Iterator[Problem]:
-    files = {PurePosixPath(file).name: file for file in process.loaded_files()}
+    loaded = process.loaded_files()
+    named = {PurePosixPath(file).name: file for file in loaded}
+    python = _interpreter()
+    # On musl a file that was opened by its path has no name that others could find.
+    has_names = python is None or python.libc != "musl"
     for provider, library in _libraries(environment):
-        ours = str(environment.root_of(provider.distribution) / library.file)
+        ours = environment.root_of(provider.distribution) / library.file
+        if any(_is_same(file, ours) for file in loaded):
+            continue  # whoever opened it: it is the right one
         leaf = leaf_of(library.runtime_name)
-        if leaf in files and Path(files[leaf]) != Path(ours):
+        if leaf in named and has_names:
             message = (
-                f"{files[leaf]} is in this interpreter already, under the name {leaf} of {ours}"
+                f"{named[leaf]} is in this interpreter already, under the name {leaf} of {ours}"
             )
             mend = "find out who loads it (LD_PRELOAD, sitecustomize), and remove it"
             yield Problem(ERROR, "name-taken", provider.distribution, message, mend)
@@ -282,6 +238,13 @@ def _in_this_process(environment: Environment) -> Iterator[Problem]:
             )
             mend = "find out who brings it (LD_PRELOAD, the interpreter), and remove it"
             yield Problem(ERROR, "symbol-taken", provider.distribution, message, mend)
+
+
+def _is_same(file: str, other: Path) -> bool:
+    try:
+        return Path(file).samefile(other)
+    except OSError:
+        return False
 
 
 def _libraries(environment: Environment) -> Iterator[tuple[Wheel, Library]]:
@@ -305,9 +268,11 @@ def _copies_in(
     each: Installed, provider: Wheel, library: Library, plain: set[str]
 ) -> Iterator[Problem]:
     for file in each.binaries:
-        leaf = _MANGLED.sub("", PurePosixPath(file).name)
+        leaf = unmangled(PurePosixPath(file).name)
         # Names end in the ABI: foo-1.dll, libpng16.so.16.
-        if re.split(r"\.|-?\d", leaf)[0] in plain and "/" in file:
+        if "/" in file and any(
+            re.match(rf"{re.escape(stem)}(?:-?\d[\d.]*)?\.", leaf) for stem in plain
+        ):
             message = (
                 f"{file} looks like a copy of {library.name}, which {provider.distribution} ships"
             )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import importlib.metadata
 import json
 import mmap
@@ -15,7 +16,7 @@ from urllib.request import url2pathname
 
 from packaging.tags import parse_tag
 from packaging.utils import canonicalize_name
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 
 from native_lib.check.binary import Binary, CorruptBinaryError
 from native_lib.check.elf import needed_of
@@ -32,6 +33,9 @@ from native_lib.check.wheel import UnusableError, Wheel
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from packaging.markers import Marker
+    from packaging.requirements import Requirement
 
 _BINARY = re.compile(r"\.(?:so|dylib|dll|pyd)(?:[.\d]*)?$", re.IGNORECASE)
 
@@ -93,13 +97,13 @@ class Environment:
         wheels: providers and consumers, as the rules of `native-lib check` look at them. Paths of
             their files are relative to `root_of`.
         root_of: where a wheel's files are, by distribution.
-        unreadable: file and reason.
+        unreadable: distribution, file and reason.
     """
 
     distributions: Mapping[str, Installed]
     shadowed: tuple[Installed, ...]
     wheels: tuple[Wheel, ...]
-    unreadable: tuple[tuple[Path, str], ...]
+    unreadable: tuple[tuple[str, Path, str], ...]
 
     def root_of(self, distribution: str) -> Path:
         """Return the folder that a distribution's paths are relative to."""
@@ -118,7 +122,7 @@ class Environment:
             for wheel in self.wheels
             if wheel.distribution != provider.distribution
             and (
-                provider.distribution in {canonicalize_name(r.distribution) for r in wheel.requires}
+                provider.distribution in {required.distribution for required in wheel.requires}
                 or wheel.requirement(provider.distribution) is not None
                 or any(names.intersection(binary.needed) for binary in wheel.binaries)
             )
@@ -142,7 +146,7 @@ def read_environment(paths: Sequence[str] | None = None) -> Environment:
             first[found.name] = found
         elif first[found.name].info != found.info:
             shadowed.append(found)
-    unreadable: list[tuple[Path, str]] = []
+    unreadable: list[tuple[str, Path, str]] = []
     providers = {name: each for name, each in first.items() if each.named(MANIFEST)}
     wheels = list(_wheels(providers.values(), unreadable))
     names = {library.runtime_name for w in wheels for m in w.manifests for library in m.libraries}
@@ -153,22 +157,22 @@ def read_environment(paths: Sequence[str] | None = None) -> Environment:
 
 
 def _installed(distribution: importlib.metadata.Distribution) -> Installed | None:
-    info = getattr(distribution, "_path", None)
     try:
         name, version = distribution.metadata["Name"], distribution.metadata["Version"]
     except (OSError, KeyError, TypeError):
         return None
-    if not isinstance(info, Path) or not name:
+    if not name:
         return None
-    record = distribution.read_text("RECORD") or ""
-    # The first of three fields, quoted if there is a comma in it.
-    lines = (line.rsplit(",", 2)[0].strip('"') for line in record.splitlines())
-    files = tuple(line for line in lines if line and not line.startswith(("/", "..")))
+    # Not `.files`, which from Python 3.12 on leaves out what is missing, and looks at each file.
+    record = csv.reader((distribution.read_text("RECORD") or "").splitlines())
+    files = tuple(row[0] for row in record if row and not row[0].startswith(("/", "..")))
+    root = Path(str(distribution.locate_file("")))
+    info = next((file for file in files if re.fullmatch(r"[^/]+\.dist-info/METADATA", file)), "")
     return Installed(
         name=canonicalize_name(name),
         version=str(version),
-        info=info,
-        root=info.parent,
+        info=(root / info).parent if info else root,
+        root=root,
         files=files,
         sources=_editable_sources(distribution.read_text("direct_url.json")),
     )
@@ -187,17 +191,31 @@ def _is_consumer(each: Installed, providers: Iterable[str], runtime_names: set[s
     if each.named(REQUIRES):
         return True
     metadata = _bytes(each.info / "METADATA")
-    required = re.findall(rb"^Requires-Dist: *([\w.-]+)", metadata, re.MULTILINE)
-    if not {canonicalize_name(name.decode("utf-8", "replace")) for name in required}.isdisjoint(
-        providers
-    ):
-        return True
+    # To parse every environment's metadata would take most of the time.
+    names = re.findall(rb"^Requires-Dist: *([\w.-]+)", metadata, re.MULTILINE)
+    mentioned = {canonicalize_name(name.decode("utf-8", "replace")) for name in names}
+    if not mentioned.isdisjoint(providers):
+        required = {canonicalize_name(r.name) for r in _requirements(metadata)}
+        if not required.isdisjoint(providers):
+            return True
     # Only what stands in the dynamic section is read: an environment has thousands of files.
     return any(
         runtime_names.intersection(_needed(each.root / file))
         for file in each.binaries
         if runtime_names
     )
+
+
+def _requirements(metadata: bytes) -> tuple[Requirement, ...]:
+    try:
+        return requirements_of(metadata, _holds)
+    except UnusableError:
+        return ()
+
+
+def _holds(marker: Marker) -> bool:
+    """Tell whether a marker holds here, for what is installed without extras."""
+    return marker.evaluate({"extra": ""})
 
 
 def _needed(file: Path) -> tuple[str, ...]:
@@ -212,15 +230,15 @@ def _needed(file: Path) -> tuple[str, ...]:
         return ()
 
 
-def _wheels(found: Iterable[Installed], unreadable: list[tuple[Path, str]]) -> Iterator[Wheel]:
+def _wheels(found: Iterable[Installed], unreadable: list[tuple[str, Path, str]]) -> Iterator[Wheel]:
     for each in found:
         try:
             yield _wheel(each, unreadable)
-        except (UnusableError, InvalidVersion) as error:
-            unreadable.append((each.info, str(error)))
+        except (UnusableError, ValueError) as error:  # tags and versions that are none
+            unreadable.append((each.name, each.info, str(error)))
 
 
-def _wheel(each: Installed, unreadable: list[tuple[Path, str]]) -> Wheel:
+def _wheel(each: Installed, unreadable: list[tuple[str, Path, str]]) -> Wheel:
     binaries: list[Binary] = []
     for file in each.binaries:
         content = _bytes(each.root / file)
@@ -230,27 +248,34 @@ def _wheel(each: Installed, unreadable: list[tuple[Path, str]]) -> Wheel:
             if is_binary(content[:8]):
                 binaries += read_binary(file, content)
         except CorruptBinaryError as error:
-            unreadable.append((each.root / file, str(error)))
+            unreadable.append((each.name, each.root / file, str(error)))
     tags = re.findall(rb"^Tag: *(\S+)", _bytes(each.info / "WHEEL"), re.MULTILINE)
     return Wheel(
         path=each.info,
         distribution=each.name,
         version=Version(each.version),
         tags=frozenset(tag for line in tags for tag in parse_tag(line.decode())),
-        requirements=requirements_of(_bytes(each.info / "METADATA")),
+        requirements=requirements_of(_bytes(each.info / "METADATA"), _holds),
         files=each.files,
         symlinks=(),
         binaries=tuple(binaries),
         digests={},
-        manifests=tuple(manifest_of(f, _bytes(each.root / f)) for f in each.named(MANIFEST)),
+        manifests=tuple(manifest_of(f, _text(each.root / f)) for f in each.named(MANIFEST)),
         requires=tuple(
             required
             for f in each.named(REQUIRES)
-            for required in requires_of(f, _bytes(each.root / f))
+            for required in requires_of(f, _text(each.root / f))
         ),
         texts={},
         vendored={f: _bytes(each.root / f) for f in each.named(*VENDORED)},
     )
+
+
+def _text(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise UnusableError(f"{file}: {error.strerror}") from error
 
 
 def _bytes(file: Path) -> bytes:

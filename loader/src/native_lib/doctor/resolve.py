@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from native_lib.check.wheel import Wheel
     from native_lib.doctor.installed import Environment
 
-PROVIDER, BESIDE, SYSTEM, NOBODY = "provider", "beside", "system", "nobody"
+PROVIDER, BESIDE, SYSTEM, UNFIT, NOBODY = "provider", "beside", "system", "unfit", "nobody"
 # Where glibc and musl look last. Debian's multiarch folders are in glibc's cache, and in musl's none.
 _DEFAULT = ("/lib64", "/usr/lib64", "/lib", "/usr/lib", "/usr/local/lib")
 
@@ -33,7 +33,8 @@ class Need:
         consumer: the distribution that the binary is of.
         file: the binary.
         name: what it needs.
-        by: PROVIDER, BESIDE (its own wheel), SYSTEM, or NOBODY.
+        by: PROVIDER, BESIDE (its own wheel), SYSTEM, UNFIT (a provider's, for another machine) or
+            NOBODY.
         answer: the file that answers, where that is known.
         distribution: whose library it is, if a provider's: also where that one is missing.
     """
@@ -65,7 +66,8 @@ def _need(environment: Environment, wheel: Wheel, link: links.Link) -> Need:
     found = find(link.binary, file, link.needed)
     if link.kind == links.SYSTEM or found:
         return Need(*about, SYSTEM, found)
-    return Need(*about, NOBODY, "", link.distribution)
+    by = UNFIT if link.kind == links.UNFIT else NOBODY
+    return Need(*about, by, "", link.distribution)
 
 
 def find(binary: Binary, file: Path, name: str) -> str:
@@ -73,10 +75,12 @@ def find(binary: Binary, file: Path, name: str) -> str:
     if binary.format == "ELF" and sys.platform == "linux":
         if "/" in name:
             return name if Path(name).exists() else ""
-        # RPATH is looked at only if there is no RUNPATH: glibc's rule; musl makes no difference.
+        # glibc looks at RPATH only without RUNPATH, and before the environment's folders; musl takes
+        # one for the other, after those.
         own = [expand(path, file) for path in binary.runpath or binary.rpath]
         given = os.environ.get("LD_LIBRARY_PATH", "").split(":")
-        order = [*given, *own] if binary.runpath else [*own, *given]
+        is_last = binary.runpath or binary.libc == "musl"
+        order = [*given, *own] if is_last else [*own, *given]
         return _first(order, name) or _cache().get(name, "") or _first(_DEFAULT, name)
     if binary.format == "Mach-O" and sys.platform == "darwin":
         places = [name]
@@ -101,7 +105,7 @@ def _cache() -> dict[str, str]:
     """Return glibc's cache of libraries; musl has none."""
     for program in ("/sbin/ldconfig", "/usr/sbin/ldconfig"):
         try:
-            said = subprocess.run([program, "-p"], stdout=-1, stderr=-3, text=True, check=False)
+            said = subprocess.run([program, "-p"], capture_output=True, text=True, check=False)
         except OSError:
             continue
         lines = (line.partition(" => ") for line in said.stdout.splitlines())

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
+from native_lib.check.links import leaf_of
 from native_lib.check.rule import ERROR
 from native_lib.doctor.diagnose import explain, try_import
 from native_lib.doctor.findings import Problem, problems_of
 from native_lib.doctor.installed import read_environment
 from native_lib.doctor.report import FORMATS, Diagnosis
-from native_lib.doctor.resolve import needs_of
+from native_lib.doctor.resolve import PROVIDER, needs_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
-    from native_lib.doctor.installed import Environment
-
-# In a process of its own: what it opens stays open.
-_LOAD = "import importlib, sys; importlib.import_module(sys.argv[1]).loader.load()"
+    from native_lib.check.wheel import Wheel
+    from native_lib.doctor.resolve import Need
 
 
 def diagnose(modules: Sequence[str] = (), *, load: bool = False) -> Diagnosis:
@@ -27,40 +26,46 @@ def diagnose(modules: Sequence[str] = (), *, load: bool = False) -> Diagnosis:
 
     Args:
         modules: to be imported, each in a process of its own.
-        load: whether to have every provider's loader open its libraries, too.
+        load: whether to import every provider and consumer as well, have the providers open their
+            libraries, and look which files serve then.
     """
     environment = read_environment()
     needs = tuple(needs_of(environment))
-    problems = list(problems_of(environment, needs))
-    if load:
-        problems += _loads(environment)
+    problems: list[Problem] = []
     for module in modules:
         attempt = try_import(module)
         if attempt.error:
-            problems.insert(0, explain(attempt, environment))
-    return Diagnosis(environment, needs, tuple(problems))
+            problems.append(explain(attempt, environment))
+    problems += problems_of(environment, needs)
+    for wheel in environment.wheels if load else ():
+        for package in environment.distributions[wheel.distribution].packages:
+            attempt = try_import(package, load=bool(wheel.manifests))
+            if attempt.error:
+                problems.append(explain(attempt, environment))
+            else:
+                needs, wrong = _as_served(wheel, needs, attempt.files)
+                problems += wrong
+    return Diagnosis(environment, needs, tuple(dict.fromkeys(problems)))
 
 
-def _loads(environment: Environment) -> Iterator[Problem]:
-    for provider in environment.providers:
-        for manifest in provider.manifests:
-            package = manifest.path.partition("/")[0]
-            done = subprocess.run(
-                [sys.executable, "-c", _LOAD, package],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.PIPE,
-                text=True,
-                errors="replace",
-                check=False,
-            )
-            if done.returncode:
-                said = done.stderr.strip().splitlines() or [f"ended with {done.returncode}"]
-                mend = next(
-                    (line.partition("mend:")[2].strip() for line in said if "mend:" in line), ""
-                )
-                told = next((line for line in said if "Error" in line), said[-1])
-                yield Problem(ERROR, "load-failed", provider.distribution, told, mend)
+def _as_served(
+    wheel: Wheel, needs: tuple[Need, ...], files: tuple[str, ...]
+) -> tuple[tuple[Need, ...], list[Problem]]:
+    """Put the files that were mapped into a wheel's needs; tell those that are not the provider's."""
+    mapped = {PurePosixPath(file).name: file for file in files}
+    served: list[Need] = []
+    problems: list[Problem] = []
+    for need in needs:
+        file = mapped.get(leaf_of(need.name)) if need.consumer == wheel.distribution else None
+        if file is None or need.by != PROVIDER:
+            served.append(need)
+            continue
+        served.append(replace(need, answer=file))
+        if not Path(file).samefile(need.answer):
+            message = f"{need.name} is served by {file}, and not by {need.answer}"
+            mend = "find out who loads that file, and load the provider before"
+            problems.append(Problem(ERROR, "served-by-another", wheel.distribution, message, mend))
+    return tuple(served), problems
 
 
 def run(modules: Sequence[str], format: str, *, load: bool) -> int:
