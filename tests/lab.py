@@ -24,6 +24,15 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 ROOT = Path(__file__).parent.parent
+# Uses the pair, and shows what comes of it.
+SQUARE = "import foo_ext; print(foo_ext.square(3))"
+SHOW = """
+try:
+    import foo_ext
+    print(foo_ext.square(3))
+except ImportError as error:
+    print(type(error).__name__, error, sep="\\n")
+"""
 # What this process was started with must not decide what a test sees.
 _OURS = re.compile(
     r"NATIVE_LIB_|PREFER_|GITHUB_|PYTHON|VIRTUAL_ENV|(DY)?LD_|PIP_(FIND|BUILD|CONSTRAINT)"

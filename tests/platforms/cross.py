@@ -13,7 +13,6 @@ import importlib.util
 import json
 import os
 import re
-import runpy
 import shutil
 import sys
 import sysconfig
@@ -21,13 +20,9 @@ import tempfile
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import lab
 import upstream_sources
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
 
 
 @dataclass(frozen=True)
@@ -295,7 +290,7 @@ def build_reference(target: Target, folder: Path) -> Path:
         upstream_sources.provide(name)
         project = lab.ROOT / "reference-packages" / name
         facts = json.loads(lab.run(sys.executable, project / "fetch_source.py", "--facts"))
-        cross.build(project, facts["version"])
+        cross.build(project, facts["wheel_version"])
     return cross.site
 
 
@@ -318,7 +313,7 @@ def pack(project: Path, site: Path, platform: str, out: Path) -> Path:
     with tempfile.TemporaryDirectory() as work:
         env = {"PYTHONPATH": str(site), "PYTHONDONTWRITEBYTECODE": "1"}
         lab.run(sys.executable, "-c", ASK_FOR_METADATA, work, cwd=project, env=env)
-        contents = _files(Path(work), Path(work))
+        contents = files(Path(work), Path(work))
     (info,) = {name.partition("/")[0] for name in contents}
     wheel_file = contents[f"{info}/WHEEL"].decode()
     tag = re.search(r"^Tag: (\w+-\w+-)", wheel_file, re.MULTILINE)
@@ -327,7 +322,7 @@ def pack(project: Path, site: Path, platform: str, out: Path) -> Path:
         r"^Tag: .*$", f"Tag: {tag[1]}{platform}", wheel_file, flags=re.MULTILINE
     ).encode()
     package = info.partition("-")[0]
-    contents.update(_files(site / package, site))
+    contents.update(files(site / package, site))
     record = [f"{info}/RECORD,,\n"]
     wheel = out / f"{info.removesuffix('.dist-info')}-{tag[1]}{platform}.whl"
     with zipfile.ZipFile(wheel, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -339,24 +334,10 @@ def pack(project: Path, site: Path, platform: str, out: Path) -> Path:
     return wheel
 
 
-def _files(folder: Path, root: Path) -> dict[str, bytes]:
+def files(folder: Path, root: Path) -> dict[str, bytes]:
+    """Return the content of every file below a folder, by its path below another."""
     return {
         path.relative_to(root).as_posix(): path.read_bytes()
         for path in sorted(folder.rglob("*"))
         if path.is_file()
-    }
-
-
-def literals(file: Path) -> dict[str, object]:
-    """Return what a file that the build wrote says; it is plain Python literals."""
-    return runpy.run_path(str(file))
-
-
-def files(folders: Iterable[Path]) -> Mapping[str, bytes]:
-    """Return the content of every file below some folders, by path."""
-    return {
-        str(file): file.read_bytes()
-        for folder in folders
-        for file in sorted(folder.rglob("*"))
-        if file.is_file()
     }

@@ -14,14 +14,6 @@ if TYPE_CHECKING:
 FOO = (
     'const char *foo_version(void) { return "another"; } double foo_square(double x) { return -x; }'
 )
-SQUARE = "import foo_ext; print(foo_ext.square(3))"
-SHOW = """
-try:
-    import foo_ext
-    print(foo_ext.square(3))
-except ImportError as error:
-    print(type(error).__name__, error, sep="\\n")
-"""
 
 
 @dataclass(frozen=True)

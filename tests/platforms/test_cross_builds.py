@@ -9,6 +9,7 @@ from typing import Callable
 
 import lab
 import pytest
+from native_lib.literals import read_literals
 from platforms import binary, cross
 
 
@@ -83,7 +84,7 @@ def test_names(case: tuple[str, str, Path]) -> None:
         file = site / library.package / "lib" / target.file(library.stem, library.abi)
         runtime_name = target.runtime_name(library.stem, library.abi)
         assert binary.read(file).runtime_name == runtime_name
-        manifest = cross.literals(site / library.package / "_native_libs.py")
+        manifest = read_literals((site / library.package / "_native_libs.py").read_bytes())
         assert isinstance(manifest["LIBRARIES"], dict)
         ((short, facts),) = manifest["LIBRARIES"].items()
         assert library.stem == f"{library.package}__{short}"
@@ -98,7 +99,7 @@ def test_names(case: tuple[str, str, Path]) -> None:
             leaf = target.file(library.consumer_stem, library.consumer_abi)
             other = site / library.consumer / "lib" / leaf
         assert binary.read(other).needs(library.package) == {runtime_name}
-        record = cross.literals(site / library.consumer / "_native_requires.py")
+        record = read_literals((site / library.consumer / "_native_requires.py").read_bytes())
         assert library.package in str(record["REQUIRES"])
 
 
@@ -115,7 +116,7 @@ def test_every_needed_name_is_a_providers_or_the_systems(case: tuple[str, str, P
 def test_no_folder_of_the_build_is_in_any_file(case: tuple[str, str, Path]) -> None:
     _, _, site = case
     private = (str(site.parent), str(lab.ROOT), str(Path.home()))
-    for file, content in cross.files([site]).items():
+    for file, content in cross.files(site, site).items():
         assert not [folder for folder in private if folder.encode() in content], file
 
 
@@ -136,7 +137,7 @@ def test_no_symbolic_links_and_no_second_file(case: tuple[str, str, Path]) -> No
 def test_anchor_on_musl_and_only_there(case: tuple[str, str, Path]) -> None:
     name, what, site = case
     for library in LIBRARIES[what]:
-        manifest = cross.literals(site / library.package / "_native_libs.py")
+        manifest = read_literals((site / library.package / "_native_libs.py").read_bytes())
         assert isinstance(manifest["LIBRARIES"], dict)
         ((_, facts),) = manifest["LIBRARIES"].items()
         anchors = list((site / library.package / "lib").glob("*anchor*"))

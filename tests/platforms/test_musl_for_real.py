@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Callable
 
 import lab
 from platforms import cross
-from platforms.musl import SQUARE, Musl
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from platforms.musl import Musl
 
 Built = Callable[[str, str], "Path"]
 Once = Callable[[str, Callable[["Path"], "Path"]], "Path"]
@@ -33,13 +34,13 @@ def test_this_python_is_on_musl(musl: Musl) -> None:
 
 
 def test_with_the_anchor_the_consumer_is_served(musl: Musl) -> None:
-    assert musl.run(SQUARE) == "9.0\n"
-    assert musl.mapped(SQUARE, "foo.so") == [str(musl.library)]
+    assert musl.run(lab.SQUARE) == "9.0\n"
+    assert musl.mapped(lab.SQUARE, "foo.so") == [str(musl.library)]
 
 
 def test_without_the_anchor_it_is_not(musl: Musl) -> None:
     without_anchor(musl)
-    said = musl.fail(SQUARE)
+    said = musl.fail(lab.SQUARE)
     assert "Error loading shared library libfoo__foo.so.1: No such file or directory" in said
 
 
@@ -56,8 +57,8 @@ def test_folder_with_spaces_and_other_letters(musl: Musl) -> None:
     odd.mkdir()
     for folder in (musl.provider.parent, musl.consumer.parent):
         folder.rename(odd / folder.name)
-    assert there.run(SQUARE) == "9.0\n"
-    assert there.mapped(SQUARE, "foo.so") == [str(there.library)]
+    assert there.run(lab.SQUARE) == "9.0\n"
+    assert there.mapped(lab.SQUARE, "foo.so") == [str(there.library)]
 
 
 def test_two_providers(musl: Musl, once: Once) -> None:

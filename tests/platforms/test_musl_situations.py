@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Callable
 import lab
 import pytest
 from platforms import cross
-from platforms.musl import FOO, SHOW, SQUARE, Musl
+from platforms.musl import FOO, Musl
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,7 +39,7 @@ def provides(musl: Musl, version: str) -> None:
 
 def test_provider_not_installed(musl: Musl) -> None:
     shutil.rmtree(musl.provider)
-    assert musl.run(SHOW).splitlines() == [
+    assert musl.run(lab.SHOW).splitlines() == [
         "LibraryNotFoundError",
         "foo_ext needs the native library 'foo' of the distribution libfoo, which is not installed.",
         f"  needed by: {musl.consumer} (built against libfoo 1.0.0)",
@@ -67,7 +67,7 @@ def test_library_file_is_damaged(musl: Musl, damage: str, state: str, system: st
     else:
         kept = {"empty": b"", "truncated": content[:100], "half": content[:1000]}
         musl.library.write_bytes(kept.get(damage, b"version https://example.org"))
-    said = musl.run(SHOW)
+    said = musl.run(lab.SHOW)
     assert said.startswith("LibraryNotFoundError\nlibfoo cannot load its library 'foo'.\n"), said
     assert f"  file:   {musl.library} (" in said
     assert f"{state})" in said
@@ -102,7 +102,7 @@ print(sorted(ends))
 def test_library_of_another_architecture(musl: Musl, built: Built) -> None:
     """musl does not look; without the loader's own look the process dies of its first instruction."""
     shutil.copy(built("linux-aarch64", "c") / "libfoo" / "lib" / PROVIDER, musl.library)
-    said = musl.run(SHOW)
+    said = musl.run(lab.SHOW)
     assert said.startswith("LibraryNotFoundError\nlibfoo cannot load its library 'foo'.")
     assert f"{musl.library} ({musl.library.stat().st_size} bytes, for another machine)" in said
 
@@ -111,7 +111,7 @@ def test_something_that_the_library_needs_is_missing(musl: Musl) -> None:
     other = musl.compile(musl.folder / "libother.so.2", "int other(void) { return 1; }")
     code = f"int other(void); int another(void) {{ return other(); }} {FOO}"
     musl.compile(musl.library, code, str(other))
-    said = musl.run(SHOW)
+    said = musl.run(lab.SHOW)
     assert "  system: Error loading shared library libother.so.2: No such file" in said
     assert "  mend:   the file itself is whole; install what `system` names" in said
     assert "--force-reinstall" not in said
@@ -120,7 +120,7 @@ def test_something_that_the_library_needs_is_missing(musl: Musl) -> None:
 @pytest.mark.parametrize("executable", ["None", "'/absent'", "json.__file__"])
 def test_python_that_does_not_know_its_program(musl: Musl, executable: str) -> None:
     musl.library.write_bytes(b"")
-    said = musl.run(f"import sys, json; sys.executable = {executable}\n{SHOW}")
+    said = musl.run(f"import sys, json; sys.executable = {executable}\n{lab.SHOW}")
     assert said.startswith("LibraryNotFoundError\nlibfoo cannot load its library 'foo'.")
 
 
@@ -130,7 +130,7 @@ def test_library_is_not_readable(musl: Musl, file: str) -> None:
     musl.library.with_name(file).chmod(0)
     powers = "-dac_override,-dac_read_search"
     setpriv = ("setpriv", f"--bounding-set={powers}", f"--inh-caps={powers}")
-    said = lab.run(*setpriv, musl.python, "-c", SHOW, env=musl.env)
+    said = lab.run(*setpriv, musl.python, "-c", lab.SHOW, env=musl.env)
     assert said.startswith("LibraryNotFoundError")
     assert f"  file:   {musl.library} (" in said
     assert "Permission denied" in said
@@ -139,7 +139,7 @@ def test_library_is_not_readable(musl: Musl, file: str) -> None:
 def test_anchor_is_missing(musl: Musl) -> None:
     """A row of musl's own: the library's file is whole, and another one lacks."""
     musl.library.with_name("libfoo__foo-anchor.so").unlink()
-    said = musl.run(SHOW)
+    said = musl.run(lab.SHOW)
     assert said.startswith("LibraryNotFoundError")
     assert "libfoo__foo-anchor.so: No such file or directory" in said
     assert '  mend:   python -m pip install --force-reinstall --no-deps "libfoo==1.0.0"' in said
@@ -154,7 +154,7 @@ def test_anchor_is_missing(musl: Musl) -> None:
 def test_provider_version(musl: Musl, there: str, fits: bool) -> None:
     bound = "libfoo>=1.0.0,<2"
     provides(musl, there)
-    said = musl.run(SHOW)
+    said = musl.run(lab.SHOW)
     if fits:
         assert said == "9.0\n"
         return
@@ -169,7 +169,7 @@ def test_provider_version(musl: Musl, there: str, fits: bool) -> None:
 
 def test_wrong_version_is_told_before_anything_is_opened(musl: Musl) -> None:
     provides(musl, "2.0.0")
-    assert musl.mapped(SHOW, "foo") == []
+    assert musl.mapped(lab.SHOW, "foo") == []
 
 
 def test_provider_of_the_next_major_version_for_real(musl: Musl, once: Once) -> None:
@@ -179,7 +179,7 @@ def test_provider_of_the_next_major_version_for_real(musl: Musl, once: Once) -> 
     shutil.rmtree(musl.provider)
     shutil.copytree(site / "libfoo", musl.provider)
     assert not musl.library.exists()  # its name ends in .so.2
-    assert "needs libfoo>=1.0.0,<2, but 2.0.0 is installed" in musl.run(SHOW)
+    assert "needs libfoo>=1.0.0,<2, but 2.0.0 is installed" in musl.run(lab.SHOW)
 
 
 # Another file owns the name -------------------------------------------------------------------
@@ -188,7 +188,7 @@ def test_provider_of_the_next_major_version_for_real(musl: Musl, once: Once) -> 
 def test_second_copy_loaded_first(musl: Musl) -> None:
     """Found by its name, as musl wants it."""
     copy = musl.stranger("theirs")
-    code = f"import ctypes; ctypes.CDLL('{copy.name}')\n{SHOW}"
+    code = f"import ctypes; ctypes.CDLL('{copy.name}')\n{lab.SHOW}"
     said = musl.run(code, LD_LIBRARY_PATH=str(copy.parent))
     assert said.startswith(
         "LibraryConflictError\nAnother file in this process already has the name"
@@ -202,13 +202,13 @@ def test_copy_that_is_opened_by_its_path_has_no_name_to_take(musl: Musl, when: s
     """Before ours, glibc's rule is another: there it is a conflict."""
     theirs = f"import ctypes; ctypes.CDLL({str(musl.stranger('theirs'))!r})"
     code = [theirs, "import foo_ext"]
-    code = [*(code if when == "before" else reversed(code)), SQUARE]
+    code = [*(code if when == "before" else reversed(code)), lab.SQUARE]
     assert musl.run("\n".join(code)) == "9.0\n"
 
 
 def test_second_copy_is_a_warning_if_asked_for(musl: Musl) -> None:
     copy = musl.stranger("theirs")
-    code = f"import ctypes; ctypes.CDLL('{copy.name}')\n{SQUARE}"
+    code = f"import ctypes; ctypes.CDLL('{copy.name}')\n{lab.SQUARE}"
     said = musl.run(code, LD_LIBRARY_PATH=str(copy.parent), NATIVE_LIB_CONFLICT="warn")
     assert "RuntimeWarning: Another file in this process already has the name" in said
     assert said.endswith("-3.0\n")  # musl did serve the first
@@ -223,7 +223,7 @@ def test_what_is_told_is_what_answers(musl: Musl) -> None:
 
 
 def test_our_own_file_loaded_before_is_no_conflict(musl: Musl) -> None:
-    code = f"import ctypes; ctypes.CDLL({str(musl.library)!r})\n{SQUARE}"
+    code = f"import ctypes; ctypes.CDLL({str(musl.library)!r})\n{lab.SQUARE}"
     assert musl.run(code) == "9.0\n"
     assert musl.mapped(code, "foo.so") == [str(musl.library)]
 
@@ -231,7 +231,7 @@ def test_our_own_file_loaded_before_is_no_conflict(musl: Musl) -> None:
 def test_search_path_that_has_another_copy_is_no_silent_mixture(musl: Musl) -> None:
     """musl looks into LD_LIBRARY_PATH before the anchor's own folder; glibc does not look there."""
     copy = musl.stranger("theirs")
-    said = musl.run(SHOW, LD_LIBRARY_PATH=str(copy.parent))
+    said = musl.run(lab.SHOW, LD_LIBRARY_PATH=str(copy.parent))
     assert said.startswith("LibraryConflictError")
     assert f"  answers: {copy}\n" in said
 
@@ -246,23 +246,23 @@ def stranger(musl: Musl) -> Path:
 
 
 def test_preloaded_symbols(musl: Musl, stranger: Path) -> None:
-    said = musl.run(SHOW, LD_PRELOAD=str(stranger))
+    said = musl.run(lab.SHOW, LD_PRELOAD=str(stranger))
     assert said.startswith("LibraryConflictError\nThe symbols of libfoo's library are taken")
     assert f"  answers: {stranger}\n" in said
     assert f"  ours:    {musl.library} (libfoo 1.0.0)" in said
 
 
 def test_global_symbols(musl: Musl, stranger: Path) -> None:
-    code = f"import ctypes; ctypes.CDLL({str(stranger)!r}, ctypes.RTLD_GLOBAL)\n{SHOW}"
+    code = f"import ctypes; ctypes.CDLL({str(stranger)!r}, ctypes.RTLD_GLOBAL)\n{lab.SHOW}"
     assert f"  answers: {stranger}\n" in musl.run(code)
 
 
 def test_local_symbols_are_no_conflict(musl: Musl, stranger: Path) -> None:
-    assert musl.run(f"import ctypes; ctypes.CDLL({str(stranger)!r})\n{SQUARE}") == "9.0\n"
+    assert musl.run(f"import ctypes; ctypes.CDLL({str(stranger)!r})\n{lab.SQUARE}") == "9.0\n"
 
 
 def test_symbols_in_the_way_are_a_warning_if_asked_for(musl: Musl, stranger: Path) -> None:
-    said = musl.run(SQUARE, LD_PRELOAD=str(stranger), NATIVE_LIB_CONFLICT="warn")
+    said = musl.run(lab.SQUARE, LD_PRELOAD=str(stranger), NATIVE_LIB_CONFLICT="warn")
     assert "RuntimeWarning: The symbols of libfoo's library are taken" in said
     assert said.endswith("-3.0\n")  # the consumer really was bound to the stranger
 
@@ -273,17 +273,17 @@ import ctypes, foo_ext
 ctypes.CDLL({str(stranger)!r}, ctypes.RTLD_GLOBAL)
 print(foo_ext.square(3))
 import sys; del sys.modules["foo_ext"], sys.modules["foo_ext._ext"]
-{SHOW}"""
+{lab.SHOW}"""
     said = musl.run(code)
     assert said.startswith("9.0\nLibraryConflictError\nThe symbols of libfoo's library are taken")
 
 
 def test_our_own_file_preloaded_is_no_conflict(musl: Musl) -> None:
-    assert musl.run(SQUARE, LD_PRELOAD=str(musl.library)) == "9.0\n"
+    assert musl.run(lab.SQUARE, LD_PRELOAD=str(musl.library)) == "9.0\n"
 
 
 def test_our_own_file_loaded_globally_is_no_conflict(musl: Musl) -> None:
-    code = f"import ctypes; ctypes.CDLL({str(musl.library)!r}, ctypes.RTLD_GLOBAL)\n{SQUARE}"
+    code = f"import ctypes; ctypes.CDLL({str(musl.library)!r}, ctypes.RTLD_GLOBAL)\n{lab.SQUARE}"
     assert musl.run(code) == "9.0\n"
 
 
@@ -342,7 +342,7 @@ def test_the_program_itself_holds_the_symbols(musl: Musl) -> None:
     (archive,) = home.glob("lib/libpython3.*.a")
     include = home / "include" / archive.stem.replace("lib", "")
     lab.run(compiler, "-rdynamic", f"-I{include}", "-o", program, source, archive, "-lm")
-    said = lab.run(program, "-c", SHOW, env={"PYTHONHOME": str(home), **musl.env})
+    said = lab.run(program, "-c", lab.SHOW, env={"PYTHONHOME": str(home), **musl.env})
     assert said.startswith("LibraryConflictError\nThe symbols of libfoo's library are taken")
     assert f"  answers: {program}\n" in said
 
@@ -369,7 +369,7 @@ def test_path_in_the_environment_satisfies_nobody(musl: Musl) -> None:
     """As documented: the anchor belongs to the wheel's file."""
     other = copied(musl)
     env = {"NATIVE_LIB_FOO_PATH": str(other), "NATIVE_LIB_DEBUG": "1"}
-    said = musl.run(SHOW, **env)
+    said = musl.run(lab.SHOW, **env)
     assert f"libfoo: {PROVIDER} is not verified, no file answers to it" in said
     assert f"libfoo: foo is {other} (override)" in said
     assert f"Error loading shared library {PROVIDER}: No such file or directory" in said
@@ -380,13 +380,13 @@ def test_path_in_the_environment_to_a_file_that_is_its_own_anchor(musl: Musl) ->
     lab.run(lab.tool("patchelf"), "--add-needed", PROVIDER, other)
     lab.run(lab.tool("patchelf"), "--set-rpath", "$ORIGIN", other)
     env = {"NATIVE_LIB_FOO_PATH": str(other)}
-    code = f"{SQUARE}; import libfoo; print(libfoo.loader.load()[0].origin)"
+    code = f"{lab.SQUARE}; import libfoo; print(libfoo.loader.load()[0].origin)"
     assert musl.run(code, **env) == "9.0\noverride\n"
-    assert musl.mapped(SQUARE, "foo.so", **env) == [str(other)]
+    assert musl.mapped(lab.SQUARE, "foo.so", **env) == [str(other)]
 
 
 def test_path_in_the_environment_is_wrong(musl: Musl) -> None:
-    said = musl.run(SHOW, NATIVE_LIB_FOO_PATH="/absent/libfoo.so")
+    said = musl.run(lab.SHOW, NATIVE_LIB_FOO_PATH="/absent/libfoo.so")
     assert said.startswith("LibraryNotFoundError")
     assert "  file:   /absent/libfoo.so (no such file)" in said
     assert "  mend:   correct or unset NATIVE_LIB_FOO_PATH" in said
@@ -415,7 +415,7 @@ ORIGIN = "import libfoo; print(*libfoo.loader.load(prefer_system={}))"
 
 def test_plain_name_accepts_the_copy_that_is_loaded(plain: Musl) -> None:
     copy = plain.stranger("system")
-    code = f"import ctypes; ctypes.CDLL('{copy.name}')\n{SQUARE}\n{ORIGIN.format(None)}"
+    code = f"import ctypes; ctypes.CDLL('{copy.name}')\n{lab.SQUARE}\n{ORIGIN.format(None)}"
     assert plain.run(code, LD_LIBRARY_PATH=str(copy.parent)) == (
         f"-3.0\nLoadedLibrary(name='foo', path={str(copy)!r}, origin='already-loaded')\n"
     )
@@ -437,7 +437,7 @@ def test_plain_name_of_the_system(plain: Musl, variable: str | None, argument: b
     system = plain.stranger("system")
     env = {} if variable is None else {"PREFER_FOO_SYSTEM_LIBRARY": variable}
     said = plain.run(
-        f"{ORIGIN.format(argument)}; {SQUARE}", LD_LIBRARY_PATH=str(system.parent), **env
+        f"{ORIGIN.format(argument)}; {lab.SQUARE}", LD_LIBRARY_PATH=str(system.parent), **env
     )
     assert said == f"LoadedLibrary(name='foo', path={str(system)!r}, origin='system')\n-3.0\n"
 
@@ -446,7 +446,7 @@ def test_plain_name_of_the_system(plain: Musl, variable: str | None, argument: b
 def test_plain_name_of_the_wheel(plain: Musl, variable: str | None, argument: bool | None) -> None:
     """Against LD_LIBRARY_PATH the anchor cannot win, whatever is asked for: musl looks there first."""
     env = {} if variable is None else {"PREFER_FOO_SYSTEM_LIBRARY": variable}
-    code = f"{ORIGIN.format(argument)}; {SQUARE}"
+    code = f"{ORIGIN.format(argument)}; {lab.SQUARE}"
     told = f"LoadedLibrary(name='foo', path={str(plain.library)!r}, origin='wheel')\n"
     assert plain.run(code, **env) == f"{told}9.0\n"
     system = str(plain.stranger("system").parent)
@@ -455,7 +455,7 @@ def test_plain_name_of_the_wheel(plain: Musl, variable: str | None, argument: bo
 
 def test_plain_name_that_the_system_lacks(plain: Musl) -> None:
     said = plain.run(
-        f"{ORIGIN.format(None)}; {SQUARE}", PREFER_FOO_SYSTEM_LIBRARY="1", NATIVE_LIB_DEBUG="1"
+        f"{ORIGIN.format(None)}; {lab.SQUARE}", PREFER_FOO_SYSTEM_LIBRARY="1", NATIVE_LIB_DEBUG="1"
     )
     assert "libfoo: the system has no libfoo.so.1" in said
     assert said.endswith("origin='wheel')\n9.0\n")

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import lab
 import nox
 import pytest
-from platforms.apart import SHOW, SQUARE, Apart, unpack
+from platforms.two_folders import Apart, unpack
 
 if TYPE_CHECKING:
     from typing import Callable
@@ -63,7 +63,7 @@ def real(path: Path) -> str:
 
 
 def test_library_opened_by_path_serves_a_dependency_by_install_name(apart: Apart) -> None:
-    said = apart.run(f"{SQUARE}\n{IMAGES}\nprint(*images('libfoo__foo'), sep='\\n')")
+    said = apart.run(f"{lab.SQUARE}\n{IMAGES}\nprint(*images('libfoo__foo'), sep='\\n')")
     assert said == f"9.0\n{real(apart.library)}\n"
 
 
@@ -76,7 +76,7 @@ def test_extension_has_no_search_path(apart: Apart) -> None:
 
 def test_without_the_loader_it_fails(apart: Apart) -> None:
     apart.without_the_loader()
-    assert f"Library not loaded: {NAME}" in apart.run(SQUARE, fails=True)
+    assert f"Library not loaded: {NAME}" in apart.run(lab.SQUARE, fails=True)
 
 
 def test_name_and_path_give_one_handle(apart: Apart) -> None:
@@ -107,15 +107,15 @@ def test_search_path_to_another_copy_is_not_followed(apart: Apart) -> None:
     compile_dylib(FOO, apart.theirs, NAME)
     lab.run("install_name_tool", "-add_rpath", apart.theirs.parent, apart.extension)
     lab.run("codesign", "--force", "--sign", "-", apart.extension)
-    assert apart.run(SQUARE) == "9.0\n"
+    assert apart.run(lab.SQUARE) == "9.0\n"
     # It leads there, if nothing is loaded.
     apart.without_the_loader()
-    assert apart.run(SQUARE) == "-3.0\n"
+    assert apart.run(lab.SQUARE) == "-3.0\n"
 
 
 def test_second_copy_loaded_first(apart: Apart) -> None:
     compile_dylib(FOO, apart.theirs, NAME)
-    said = apart.run(f"import ctypes; ctypes.CDLL({str(apart.theirs)!r})\n{SHOW}")
+    said = apart.run(f"import ctypes; ctypes.CDLL({str(apart.theirs)!r})\n{lab.SHOW}")
     assert said.startswith(
         "LibraryConflictError\nAnother file in this process already has the name"
     )
@@ -126,7 +126,7 @@ def test_second_copy_loaded_first(apart: Apart) -> None:
 def test_of_two_files_with_one_name_the_first_serves(apart: Apart) -> None:
     """Both are mapped."""
     compile_dylib(FOO, apart.theirs, NAME)
-    code = f"import ctypes; ctypes.CDLL({str(apart.theirs)!r})\n{SQUARE}\n{IMAGES}"
+    code = f"import ctypes; ctypes.CDLL({str(apart.theirs)!r})\n{lab.SQUARE}\n{IMAGES}"
     said = apart.run(f"{code}\nprint(*images('libfoo__foo'))", env={"NATIVE_LIB_CONFLICT": "warn"})
     assert f"-3.0\n{real(apart.theirs)} {real(apart.library)}\n" in said
 
@@ -167,12 +167,12 @@ def test_library_path_redirects_the_opening_by_path(
 def test_inserted_symbols_do_not_come_between(apart: Apart, run_with: Callable[..., str]) -> None:
     """A symbol's reference names the library that it is taken from (two-level namespace)."""
     stranger = compile_dylib(FOO, apart.folder / "stranger.dylib", "stranger.dylib")
-    assert run_with(SQUARE, "DYLD_INSERT_LIBRARIES", stranger) == "9.0\n"
+    assert run_with(lab.SQUARE, "DYLD_INSERT_LIBRARIES", stranger) == "9.0\n"
 
 
 def test_global_symbols_do_not_come_between(apart: Apart) -> None:
     stranger = compile_dylib(FOO, apart.folder / "stranger.dylib", "stranger.dylib")
-    code = f"import ctypes; ctypes.CDLL({str(stranger)!r}, ctypes.RTLD_GLOBAL)\n{SQUARE}"
+    code = f"import ctypes; ctypes.CDLL({str(stranger)!r}, ctypes.RTLD_GLOBAL)\n{lab.SQUARE}"
     assert apart.run(code) == "9.0\n"
 
 
@@ -233,7 +233,7 @@ def test_library_file_is_damaged(apart: Apart, damage: str) -> None:
     damaged = {"empty": b"", "half": content[: len(content) // 2], "text": b"version https://"}
     if damage in damaged:
         apart.library.write_bytes(damaged[damage])
-    said = apart.run(SHOW)
+    said = apart.run(lab.SHOW)
     assert said.startswith("LibraryNotFoundError\nlibfoo cannot load its library 'foo'.")
     assert f"  file:   {apart.library} (" in said
     assert '  mend:   python -m pip install --force-reinstall --no-deps "libfoo==1.0.0"' in said
@@ -281,6 +281,6 @@ def test_repaired_by_the_templates_commands(pair: lab.Pair, tmp_path: Path) -> N
     lab.check_wheels(*repaired.values())
     apart = unpack(lab.Pair(pair.folder, repaired["libfoo"], repaired["foo_ext"]), tmp_path)
     assert not list(apart.another.rglob("*.dylib"))
-    assert apart.run(SQUARE) == "9.0\n"
+    assert apart.run(lab.SQUARE) == "9.0\n"
     if platform.machine() == "arm64":
         lab.run("codesign", "--verify", "--strict", apart.library, apart.extension)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import lab
 import nox
 import pytest
-from platforms.apart import SHOW, SQUARE, Apart, unpack
+from platforms.two_folders import Apart, unpack
 
 if TYPE_CHECKING:
     from typing import Callable
@@ -82,13 +82,13 @@ def a_dll_without_our_exports(folder: Path) -> Path:
 
 
 def test_library_opened_by_path_serves_an_import_by_name(apart: Apart) -> None:
-    said = apart.run(f"{SQUARE}\n{KERNEL}\nprint(loaded({apart.library.name!r}))")
+    said = apart.run(f"{lab.SQUARE}\n{KERNEL}\nprint(loaded({apart.library.name!r}))")
     assert said == f"9.0\n{apart.library}\n"
 
 
 def test_without_the_loader_it_fails(apart: Apart) -> None:
     apart.without_the_loader()
-    assert "ImportError: DLL load failed while importing _ext" in apart.run(SQUARE, fails=True)
+    assert "ImportError: DLL load failed while importing _ext" in apart.run(lab.SQUARE, fails=True)
 
 
 def test_without_a_preload_it_fails(preload: Callable[..., str]) -> None:
@@ -108,7 +108,7 @@ def test_path_and_current_folder_are_not_searched(apart: Apart) -> None:
     apart.without_the_loader()
     shutil.copy(apart.library, apart.folder)  # the current folder
     path = os.pathsep.join([str(apart.library.parent), os.environ["PATH"]])
-    assert "DLL load failed" in apart.run(SQUARE, env={"PATH": path}, fails=True)
+    assert "DLL load failed" in apart.run(lab.SQUARE, env={"PATH": path}, fails=True)
 
 
 def test_name_of_the_file_counts(apart: Apart, preload: Callable[..., str]) -> None:
@@ -125,7 +125,7 @@ def test_case_does_not_count(apart: Apart, preload: Callable[..., str]) -> None:
 
 def test_copy_beside_the_extension_is_not_taken(apart: Apart) -> None:
     copy = Path(shutil.copy(apart.library, apart.extension.parent))
-    show = f"{SQUARE}\n{KERNEL}\nprint(loaded({apart.library.name!r}))"
+    show = f"{lab.SQUARE}\n{KERNEL}\nprint(loaded({apart.library.name!r}))"
     assert apart.run(show) == f"9.0\n{apart.library}\n"
     # It is, if nothing is loaded.
     apart.without_the_loader()
@@ -135,7 +135,7 @@ def test_copy_beside_the_extension_is_not_taken(apart: Apart) -> None:
 def test_added_folder_is_not_taken(apart: Apart) -> None:
     copy = Path(shutil.copy(apart.library, apart.theirs))
     add = f"import os; kept = os.add_dll_directory({str(copy.parent)!r})"
-    show = f"{add}\n{SQUARE}\n{KERNEL}\nprint(loaded({apart.library.name!r}))"
+    show = f"{add}\n{lab.SQUARE}\n{KERNEL}\nprint(loaded({apart.library.name!r}))"
     assert apart.run(show) == f"9.0\n{apart.library}\n"
     apart.without_the_loader()
     assert apart.run(show) == f"9.0\n{copy}\n"
@@ -146,7 +146,7 @@ def test_of_two_files_with_one_name_the_first_serves(apart: Apart) -> None:
     copy = Path(shutil.copy(apart.library, apart.theirs))
     code = f"{KERNEL}\nprint(load({str(copy)!r}, {BOTH}) != load({str(apart.library)!r}, {BOTH}))"
     assert apart.run(f"{code}\nprint(loaded({copy.name!r}))") == f"True\n{copy}\n"
-    said = apart.run(f"import ctypes; ctypes.WinDLL({str(copy)!r})\n{SHOW}")
+    said = apart.run(f"import ctypes; ctypes.WinDLL({str(copy)!r})\n{lab.SHOW}")
     assert said.startswith(
         "LibraryConflictError\nAnother file in this process already has the name"
     )
@@ -205,7 +205,7 @@ def test_library_file_is_damaged(apart: Apart, damage: str) -> None:
     damaged = {"empty": b"", "half": content[: len(content) // 2], "text": b"version https://"}
     if damage in damaged:
         apart.library.write_bytes(damaged[damage])
-    said = apart.run(SHOW)
+    said = apart.run(lab.SHOW)
     assert said.startswith("LibraryNotFoundError\nlibfoo cannot load its library 'foo'.")
     assert f"  file:   {apart.library} (" in said
     assert {
@@ -258,4 +258,4 @@ def test_repaired_by_the_templates_commands(pair: lab.Pair, tmp_path: Path) -> N
     lab.check_wheels(*repaired.values())
     apart = unpack(lab.Pair(pair.folder, repaired["libfoo"], repaired["foo_ext"]), tmp_path)
     assert not list(apart.another.rglob("*foo__foo*.dll"))
-    assert apart.run(SQUARE) == "9.0\n"
+    assert apart.run(lab.SQUARE) == "9.0\n"

@@ -7,18 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Callable
 
+import lab
 import pytest
 from platforms import cross
 from platforms.wine import Wine, windows_path
 
-SQUARE = "import foo_ext; print(foo_ext.square(3))"
-SHOW = """
-try:
-    import foo_ext
-    print(foo_ext.square(3))
-except ImportError as error:
-    print(type(error).__name__, error, sep="\\n")
-"""
 # The paths of the loaded modules of a name: Windows keeps one for each file.
 LOADED = """
 def loaded(name):
@@ -69,7 +62,7 @@ def windows(
 
 
 def test_different_folders_with_spaces_and_any_letters(windows: Windows) -> None:
-    said = windows.run(f"{SQUARE}\n{LOADED}\nprint(loaded('{windows.library.name}'))")
+    said = windows.run(f"{lab.SQUARE}\n{LOADED}\nprint(loaded('{windows.library.name}'))")
     assert said == f"9.0\n{windows_path(windows.library)}\n"
 
 
@@ -95,7 +88,9 @@ print(loaded("{windows.library.name}"))
 
 def test_without_the_loader_it_fails(windows: Windows) -> None:
     (windows.another / "foo_ext" / "__init__.py").write_text("from ._ext import square\n", "utf-8")
-    assert "ImportError: DLL load failed while importing _ext" in windows.run(SQUARE, fails=True)
+    assert "ImportError: DLL load failed while importing _ext" in windows.run(
+        lab.SQUARE, fails=True
+    )
 
 
 def test_debug_tells_what_was_chosen(windows: Windows) -> None:
@@ -110,7 +105,7 @@ def test_second_copy_loaded_first(windows: Windows) -> None:
     copy = windows.folder / "theirs" / windows.library.name
     copy.parent.mkdir()
     shutil.copy(windows.library, copy)
-    said = windows.run(f"import ctypes; ctypes.WinDLL({windows_path(copy)!r})\n{SHOW}")
+    said = windows.run(f"import ctypes; ctypes.WinDLL({windows_path(copy)!r})\n{lab.SHOW}")
     assert said.startswith(
         "LibraryConflictError\nAnother file in this process already has the name"
     )
@@ -139,7 +134,7 @@ def test_library_file_is_damaged(windows: Windows, built: Built, damage: str) ->
         shutil.copy(site / "libfoo" / "lib" / windows.library.name, windows.library)
     elif damage != "missing":
         windows.library.write_bytes(content[: len(content) // 2 if damage == "half" else 0])
-    said = windows.run(SHOW)
+    said = windows.run(lab.SHOW)
     assert said.startswith("LibraryNotFoundError\nlibfoo cannot load its library 'foo'.")
     assert f"  file:   {windows_path(windows.library)} (" in said
     assert ("(no such file)" in said) == (damage == "missing")
@@ -148,7 +143,7 @@ def test_library_file_is_damaged(windows: Windows, built: Built, damage: str) ->
 
 def test_provider_not_installed(windows: Windows) -> None:
     shutil.rmtree(windows.one / "libfoo")
-    said = windows.run(SHOW)
+    said = windows.run(lab.SHOW)
     assert said.startswith(
         "LibraryNotFoundError\nfoo_ext needs the native library 'foo' of the distribution libfoo, "
         "which is not installed."

@@ -56,6 +56,18 @@ def pins(github: Path) -> set[tuple[str, str]]:
     return {found for text in texts for found in re.findall(r"uses: ([^@\s]+)@(.*)", text)}
 
 
+def test_both_noxfiles_name_the_same_machines(generated: Path) -> None:
+    """Two lists, for neither file may import the other: ours is what a generated pair begins with."""
+    texts = [(folder / "noxfile.py").read_text("utf-8") for folder in (lab.ROOT, generated.parent)]
+    for name in ("PYTHONS", "PLATFORMS", "PATIENCE"):
+        ours, theirs = (
+            re.search(rf"^{name} = (?:\{{\n(?s:.*?)^\}}|.*)$", text, re.MULTILINE) for text in texts
+        )
+        assert ours is not None
+        assert theirs is not None
+        assert ours[0] == theirs[0]
+
+
 def test_zizmor_finds_nothing(github: Path) -> None:
     lab.run(lab.tool("zizmor"), "--offline", "--persona=pedantic", "--no-progress", github)
 

@@ -26,6 +26,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit status: 0, 1 for findings, 2 for input that cannot be used.
     """
     options = _parser().parse_args(arguments)
+    if "takes_tools" in options and not _has_tools(options.takes_tools):
+        return 2
     try:
         status: int = options.run(options)
     except (VendorError, ExcludesError) as error:
@@ -84,7 +86,7 @@ def _parser() -> argparse.ArgumentParser:
         default="table",
         help="a table for people, JSON, or annotations for GitHub's workflows (default: table)",
     )
-    command.set_defaults(run=_check)
+    command.set_defaults(run=_check, takes_tools="check")
 
     command = commands.add_parser(
         "doctor",
@@ -107,7 +109,7 @@ def _parser() -> argparse.ArgumentParser:
         default="tree",
         help="a tree for people, JSON, or a picture of who shares what (default: tree)",
     )
-    command.set_defaults(run=_doctor)
+    command.set_defaults(run=_doctor, takes_tools="doctor")
 
     command = commands.add_parser(
         "abi",
@@ -121,7 +123,7 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument(
         "--no-types", action="store_true", help="compare names only, not types of what they name"
     )
-    command.set_defaults(run=_abi)
+    command.set_defaults(run=_abi, takes_tools="abi")
 
     command = commands.add_parser(
         "excludes",
@@ -165,24 +167,18 @@ def _has_tools(command: str) -> bool:
 
 
 def _check(options: argparse.Namespace) -> int:
-    if not _has_tools("check"):
-        return 2
     from native_lib.check.run import run
 
     return run(options.paths, options.format)
 
 
 def _doctor(options: argparse.Namespace) -> int:
-    if not _has_tools("doctor"):
-        return 2
     from native_lib.doctor.run import run
 
     return run(options.modules, options.format, load=options.load)
 
 
 def _abi(options: argparse.Namespace) -> int:
-    if not _has_tools("abi"):
-        return 2
     from native_lib.abi import run
 
     return run(options.old, options.new, types=not options.no_types)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from native_lib.literals import LiteralsError, read_literals
+from native_lib.literals import MANIFEST, REQUIRES, LiteralsError, read_literals
 
 if TYPE_CHECKING:
     import importlib.metadata
@@ -67,13 +67,13 @@ def _read(provider: str, import_name: str) -> _Installed:
         raise ExcludesError(
             f"{provider} is not installed here; python -m pip install {provider}"
         ) from None
-    manifest = _literals(distribution, f"{import_name}/_native_libs.py")
+    manifest = _literals(distribution, f"{import_name}/{MANIFEST}")
     if "LIBRARIES" not in manifest:
         raise ExcludesError(
             f"{provider} {distribution.version} is no provider: it has no manifest "
-            f"{import_name}/_native_libs.py"
+            f"{import_name}/{MANIFEST}"
         )
-    requires = _literals(distribution, f"{import_name}/_native_requires.py")
+    requires = _literals(distribution, f"{import_name}/{REQUIRES}")
     return _Installed(
         tuple(library["runtime_name"] for library in manifest["LIBRARIES"].values()),
         tuple(entry["distribution"] for entry in requires.get("REQUIRES", ())),

@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 from typing import Any
 
+MANIFEST, REQUIRES = "_native_libs.py", "_native_requires.py"
+
 
 class LiteralsError(Exception):
     """A module does not consist of assignments of literals; the message says why."""

@@ -1,6 +1,6 @@
 """Read wheels in a process apart: what ends a parser of binaries must not end the command.
 
-A wheel that is not large and has ELF files only needs no such process: Python reads it, not C++.
+A small wheel with ELF files only needs no such process: Python reads it, not C++, and within bounds.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 _SECONDS = 600
 # Unpacked three times over, once more in the parser, and the interpreter.
 _MEMORY, _MEMORY_OF_SIZE = 2 << 30, 20
-# What is larger, as a file or unpacked, is to be read within bounds of memory.
-_NOT_LARGE, _NOT_LARGE_UNPACKED = 64 << 20, 256 << 20
+# Larger ones, as files or unpacked, are read within bounds of memory, whatever is in them.
+_SMALL, _SMALL_UNPACKED = 64 << 20, 256 << 20
 
 
 class _NotElfError(Exception):
@@ -49,7 +49,7 @@ class Apart:
         Raises:
             UnusableError: as `read_wheel` does, and where reading ends the process or never ends.
         """
-        if _is_not_large(path):
+        if _is_small(path):
             try:
                 return read_wheel(path, _read_elf)
             except _NotElfError:
@@ -91,13 +91,13 @@ class Apart:
         return f"exit status {process.exitcode}"
 
 
-def _is_not_large(path: Path) -> bool:
+def _is_small(path: Path) -> bool:
     try:
-        if path.stat().st_size > _NOT_LARGE:
+        if path.stat().st_size > _SMALL:
             return False
         with zipfile.ZipFile(path) as archive:
             size = sum(member.file_size for member in archive.infolist())
-            return size <= _NOT_LARGE_UNPACKED
+            return size <= _SMALL_UNPACKED
     except (OSError, RuntimeError, ValueError, OverflowError, struct.error, zipfile.BadZipFile):
         return False  # reading says what is wrong
 

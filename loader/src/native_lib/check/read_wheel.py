@@ -17,14 +17,13 @@ from native_lib.check.binary import Binary, CorruptBinaryError
 from native_lib.check.bombs import MAX_FILE, MAX_FILES, MAX_RATIO, MAX_TOTAL
 from native_lib.check.read import is_binary, read_binary
 from native_lib.check.records import (
-    MANIFEST,
-    REQUIRES,
     VENDORED,
     manifest_of,
     requirements_of,
     requires_of,
 )
 from native_lib.check.wheel import UnusableError, Wheel
+from native_lib.literals import MANIFEST, REQUIRES
 
 if TYPE_CHECKING:
     from collections.abc import Callable

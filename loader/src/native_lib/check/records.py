@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
     from packaging.markers import Marker
 
-MANIFEST, REQUIRES = "_native_libs.py", "_native_requires.py"
 VENDORED = ("_shared_lib_manager.py", "_shared_lib_consumer.py")
 
 

@@ -14,14 +14,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-SQUARE = "import foo_ext; print(foo_ext.square(3))"
-SHOW = """
-try:
-    import foo_ext
-    print(foo_ext.square(3))
-except ImportError as error:
-    print(type(error).__name__, error, sep="\\n")
-"""
 _FILES = {"darwin": "libfoo__foo.1.dylib", "win32": "libfoo__foo-1.dll"}
 
 
