@@ -57,6 +57,7 @@ def run(
     env: Mapping[str, str] | None = None,
     cwd: Path | None = None,
     fails: bool = False,
+    stderr: int = subprocess.STDOUT,
 ) -> str:
     """Run a command and return all it printed.
 
@@ -65,6 +66,7 @@ def run(
         env: what to add to `environment`.
         cwd: the folder to run it in.
         fails: whether it must fail, rather than succeed.
+        stderr: `subprocess.PIPE` to return what it printed on stdout only.
 
     Raises:
         CommandError: it did the other.
@@ -75,14 +77,15 @@ def run(
         cwd=cwd,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
+        stderr=stderr,
         encoding="utf-8",
         errors="replace",
         check=False,
     )
     if (done.returncode != 0) != fails:
         line = " ".join(str(part) for part in command)
-        raise CommandError(f"exit status {done.returncode}: {line}\n{done.stdout}")
+        said = done.stdout + (done.stderr or "")
+        raise CommandError(f"exit status {done.returncode}: {line}\n{said}")
     return done.stdout
 
 

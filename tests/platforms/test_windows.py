@@ -61,6 +61,12 @@ def windows(
     return made
 
 
+def test_what_wines_services_say_is_not_what_python_says(windows: Windows) -> None:
+    """A service of Wine that crashed wrote into a test's output: two tests failed for it."""
+    code = "import os, sys; os.write(2, b'wine: Unhandled page fault'); print(1, file=sys.stderr)"
+    assert windows.run(code) == "1\n"
+
+
 def test_different_folders_with_spaces_and_any_letters(windows: Windows) -> None:
     said = windows.run(f"{lab.SQUARE}\n{LOADED}\nprint(loaded('{windows.library.name}'))")
     assert said == f"9.0\n{windows_path(windows.library)}\n"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -25,14 +26,16 @@ class Wine:
     prefix: Path
 
     def run(self, code: str, *paths: Path, fails: bool = False, **env: str) -> str:
-        """Run code with these folders on sys.path, and return all it printed.
+        """Run code with these folders on sys.path, and return all that Python printed.
 
         The embeddable Python ignores PYTHONPATH, and Wine dies of `import platform` (platform-lab.md).
+        Wine's services inherit the stderr of the program that happens to start them, and report their
+        own faults there for as long as they live: what Python says comes by stdout.
         """
         folders = [windows_path(path) for path in paths]
         said = lab.run(
             *(self.program, self.python, "-X", "utf8", "-c"),
-            f"import sys; sys.path[:0] = {folders!r}\n{code}",
+            f"import sys; sys.stderr = sys.stdout; sys.path[:0] = {folders!r}\n{code}",
             env={
                 "WINEPREFIX": str(self.prefix),
                 "WINEDEBUG": "-all",
@@ -42,5 +45,6 @@ class Wine:
                 **env,
             },
             fails=fails,
+            stderr=subprocess.PIPE,
         )
         return said.replace("\r\n", "\n")
