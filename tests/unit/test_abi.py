@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import platform
 import shutil
+import subprocess
 import sys
 from typing import TYPE_CHECKING
 
 import foreign
+import lab
 import pytest
 import wheels
 from native_lib.cli import main
@@ -14,9 +17,19 @@ from native_lib.cli import main
 if TYPE_CHECKING:
     from pathlib import Path
 
+needs_abidiff = pytest.mark.skipif(
+    shutil.which("abidiff") is None, reason="takes abidiff (Debian: abigail-tools)"
+)
 TWO = wheels.LIBRARY
 ONE = "int foo_one(void) { return 1; }\n"
 THREE = TWO + "int foo_three(void) { return 3; }\n"
+
+
+LOAD_BOTH = """
+import ctypes, os, sys
+library, extension = (ctypes.CDLL(path, os.RTLD_NOW) for path in sys.argv[1:])
+extension.PyInit__ext()
+"""
 
 
 class Releases:
@@ -84,7 +97,10 @@ def test_weak_function_of_c_lost(releases: Releases, capsys: pytest.CaptureFixtu
     assert "no longer exports foo_two\n" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize(("name", "is_lost"), [("_ZN3foo3barEv", False), ("_ZTVN3foo3BarE", True)])
+@pytest.mark.parametrize(
+    ("name", "is_lost"),
+    [("_ZN3foo3barEv", False), *((f"_ZT{what}N3foo3BarE", True) for what in "VIST")],
+)
 def test_weak_symbols_of_cxx(
     releases: Releases, capsys: pytest.CaptureFixture[str], name: str, is_lost: bool
 ) -> None:
@@ -93,6 +109,13 @@ def test_weak_symbols_of_cxx(
     old, new = releases.release("1.0.0", weak), releases.release("1.1.0", TWO)
     assert releases.abi(old, new) == is_lost
     assert (f"no longer exports {name}\n" in capsys.readouterr().out) == is_lost
+
+
+def test_strong_symbol_of_cxx_lost(releases: Releases, capsys: pytest.CaptureFixture[str]) -> None:
+    strong = TWO + "int _ZN3foo3barEv(void) { return 0; }\n"
+    old, new = releases.release("1.0.0", strong), releases.release("1.1.0", TWO)
+    assert releases.abi(old, new) == 1
+    assert "no longer exports _ZN3foo3barEv\n" in capsys.readouterr().out
 
 
 def test_symbol_versions_that_were_added_break_nobody(releases: Releases) -> None:
@@ -120,6 +143,43 @@ def test_symbol_version_lost(releases: Releases, capsys: pytest.CaptureFixture[s
     assert "no longer exports foo_one@FOO_1\n" in capsys.readouterr().out
 
 
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="a rule of glibc's loader")
+@pytest.mark.parametrize("more", ["", "int puts(char *); void foo_put(void) { puts(0); }\n"])
+def test_all_symbol_versions_lost(releases: Releases, more: str) -> None:
+    """Who needs a version is served without, if the library has a version of anything at all."""
+    script = releases.folder / "foo.map"
+    script.write_text("FOO_1 { global: foo_*; local: *; };\n", encoding="utf-8")
+    old = releases.release("1.0.0", TWO, f"-Wl,--version-script={script}")
+    library = releases.elf.library("-lc", source=TWO + more)
+    new = releases.elf.provider(releases.folder / "1.1.0", library, version="1.1.0")
+
+    folder = releases.folder / "both"
+    folder.mkdir()
+    against = lab.compile_library(
+        TWO, folder / "against.so", f"-Wl,--version-script={script}", soname=wheels.NAME
+    )
+    extension = lab.compile_library(wheels.EXTENSION, folder / "_ext.so", str(against))
+    (folder / wheels.NAME).write_bytes(library)
+    done = subprocess.run(
+        [sys.executable, "-c", LOAD_BOTH, folder / wheels.NAME, extension],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode == 0, "check_match" in done.stderr) == (bool(more), not more)
+    assert releases.abi(old, new) == (not more)
+
+
+def test_library_lost(releases: Releases, capsys: pytest.CaptureFixture[str]) -> None:
+    more: dict[str, bytes | str] = {
+        "libfoo/_native_libs.py": wheels.manifest().replace("{'foo': ", "{'other': ")
+    }
+    old = releases.release("1.0.0", TWO)
+    new = releases.elf.provider(releases.folder / "1.1.0", more=more, version="1.1.0")
+    assert releases.abi(old, new) == 1
+    assert "the library foo is no longer there\n" in capsys.readouterr().out
+
+
 POINT = """
 struct point {{ int x; {more} int y; }};
 int foo_x(struct point *p) {{ return p->x; }}
@@ -127,9 +187,8 @@ int foo_x(struct point *p) {{ return p->x; }}
 
 
 @pytest.mark.parametrize("debug", [True, False])
+@needs_abidiff
 def test_types(releases: Releases, capsys: pytest.CaptureFixture[str], debug: bool) -> None:
-    if shutil.which("abidiff") is None:
-        pytest.skip("takes abidiff (Debian: abigail-tools)")
     options = ["-g"] if debug else ["-g0"]
     old = releases.release("1.0.0", POINT.format(more=""), *options)
     new = releases.release("1.1.0", POINT.format(more="long z;"), *options)
@@ -141,6 +200,47 @@ def test_types(releases: Releases, capsys: pytest.CaptureFixture[str], debug: bo
         assert "types were not compared: both wheels need debug information" in out
 
 
+@needs_abidiff
+@pytest.mark.parametrize("which", ["old", "new"])
+def test_types_take_debug_information_of_both(
+    releases: Releases, capsys: pytest.CaptureFixture[str], which: str
+) -> None:
+    made = [
+        releases.release(version, TWO, "-g" if name == which else "-g0")
+        for name, version in (("old", "1.0.0"), ("new", "1.1.0"))
+    ]
+    assert releases.abi(*made) == 0
+    assert "both wheels need debug information" in capsys.readouterr().out
+
+
+@needs_abidiff
+def test_no_types_when_asked(releases: Releases, capsys: pytest.CaptureFixture[str]) -> None:
+    old = releases.release("1.0.0", POINT.format(more=""), "-g")
+    new = releases.release("1.1.0", POINT.format(more="long z;"), "-g")
+    assert main(["abi", "--no-types", str(old), str(new)]) == 0
+    assert capsys.readouterr().out == "libfoo 1.1.0 has all that 1.0.0 has\n"
+
+
+@pytest.mark.parametrize("end", ["exit 1", "exit 2", "exit 3", "kill -9 $$"])
+def test_abidiff_fails(
+    releases: Releases,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    end: str,
+) -> None:
+    """A comparison that was not made must not pass for one that found nothing."""
+    old, new = releases.release("1.0.0", TWO, "-g"), releases.release("1.1.0", TWO, "-g")
+    program = releases.folder / "bin" / "abidiff"
+    program.parent.mkdir()
+    program.write_text(f"#!/bin/sh\necho what it says\n{end}\n", encoding="utf-8")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(program.parent), prepend=":")
+    assert releases.abi(old, new) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("native-lib: abidiff failed (")
+    assert line.endswith("): what it says")
+
+
 def test_without_abidiff_it_says_so(
     releases: Releases, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -150,18 +250,52 @@ def test_without_abidiff_it_says_so(
     assert "types were not compared: no abidiff (Debian: abigail-tools)" in capsys.readouterr().out
 
 
-def test_on_windows_and_macos(
+def test_on_windows(
     releases: Releases,
     foreign_binaries: foreign.Foreign,
-    elf: wheels.Elf,
-    tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    old = elf.provider(tmp_path / "old", foreign_binaries.windows, file="foo-1.dll")
-    new = elf.provider(tmp_path / "new", foreign_binaries.windows, file="foo-2.dll")
+    old, new = (
+        releases.elf.provider(releases.folder / file, foreign_binaries.windows, file=file)
+        for file in ("foo-1.dll", "foo-2.dll")
+    )
     assert releases.abi(old, old) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "foo-1.dll: types were not compared: abidiff reads ELF files only",
+        "libfoo 1.0.0 has all that 1.0.0 has",
+    ]
     assert releases.abi(old, new) == 1
     assert "foo-1.dll is now foo-2.dll\n" in capsys.readouterr().out
+
+
+def test_on_windows_case_is_no_difference(
+    releases: Releases, foreign_binaries: foreign.Foreign
+) -> None:
+    old, new = (
+        releases.elf.provider(releases.folder / file, foreign_binaries.windows, file=file)
+        for file in ("foo-1.dll", "Foo-1.DLL")
+    )
+    assert releases.abi(old, new) == 0
+
+
+def test_on_macos(
+    releases: Releases,
+    foreign_binaries: foreign.Foreign,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    name = f"@rpath/{foreign.DYLIB}"
+    library = foreign_binaries.macos_arm64
+    old = releases.elf.provider(
+        releases.folder / "old", library, file=foreign.DYLIB, runtime_name=name
+    )
+    assert releases.abi(old, old) == 0
+    assert "types were not compared: abidiff reads ELF files only\n" in capsys.readouterr().out
+    other = library.replace(foreign.DYLIB.encode(), foreign.DYLIB.replace(".1.", ".2.").encode())
+    new = releases.elf.provider(
+        releases.folder / "new", other, file=foreign.DYLIB, runtime_name=name
+    )
+    assert releases.abi(old, new) == 1
+    assert f"{name} is now {name.replace('.1.', '.2.')}\n" in capsys.readouterr().out
 
 
 def test_universal_files_are_compared_slice_by_slice(
@@ -194,13 +328,24 @@ def no_provider(releases: Releases) -> tuple[Path, Path, str]:
     return old, releases.release("1.0.0", TWO), "is no provider: it has no _native_libs.py"
 
 
+def two_distributions(releases: Releases) -> tuple[Path, Path, str]:
+    files: dict[str, bytes | str] = {
+        "libbar/_native_libs.py": wheels.manifest(distribution="libbar"),
+        f"libbar/lib/{wheels.NAME}": releases.elf.library(),
+    }
+    new = wheels.make_wheel(releases.folder, "libbar", files)
+    return releases.release("1.0.0", TWO), new, "are two distributions"
+
+
 def absent(releases: Releases) -> tuple[Path, Path, str]:
     new = releases.release("1.0.0", TWO)
     return releases.folder / new.name, new, "No such file"
 
 
 @pytest.mark.parametrize(
-    "make", [other_platform, no_provider, two_manifests, absent], ids=lambda f: f.__name__
+    "make",
+    [other_platform, no_provider, two_manifests, two_distributions, absent],
+    ids=lambda f: f.__name__,
 )
 def test_what_cannot_be_compared_is_one_line(
     make: object, releases: Releases, capsys: pytest.CaptureFixture[str]

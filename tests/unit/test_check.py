@@ -357,7 +357,7 @@ def test_a_large_wheel_is_read_apart(
     elf: wheels.Elf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As its memory is bounded there."""
-    monkeypatch.setattr("native_lib.check.apart._NOT_LARGE_UNPACKED", 1000)
+    monkeypatch.setattr("native_lib.check.apart._SMALL_UNPACKED", 1000)
     with closing(Apart()) as apart:
         assert apart.read(elf.provider(tmp_path)).distribution == "libfoo"
         assert apart._process is not None

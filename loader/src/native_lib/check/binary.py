@@ -97,7 +97,17 @@ class Binary:
         versions = self.versions_by_name.get(symbol.name)
         if versions is None:
             return False
-        return not symbol.version or not self.has_versions or symbol.version in versions
+        return not symbol.version or symbol.version in versions or self._answers_any_version
+
+    @cached_property
+    def _answers_any_version(self) -> bool:
+        """Whether a symbol of its own, which has no version, answers who needs one.
+
+        glibc takes it, but ends the process where the file has no table of versions at all, not even
+        for what it takes from others (an assertion in `check_match`). musl looks at names only.
+        """
+        has_table = self.libc == "musl" or any(symbol.version for symbol in self.imports)
+        return has_table and not self.has_versions
 
     @property
     def is_extension_module(self) -> bool:

@@ -28,7 +28,7 @@ def _head(version: Version, compatibility: str) -> tuple[int, ...]:
 
 def _packaged(version: Version) -> Version:
     """Return a version without what says how it was packaged."""
-    return Version(re.sub(r"\.post\d+|\+.*", "", str(version)))
+    return Version(re.sub(r"\.post\d+(\.dev\d+)?|\+.*", "", str(version)))
 
 
 def next_incompatible(version: Version, compatibility: str) -> Version:
