@@ -34,6 +34,13 @@ ZLIB, LIBPNG = "madler/zlib", "pnggroup/libpng"
 
 
 class _Handler(http.server.SimpleHTTPRequestHandler):
+    def do_GET(self) -> None:
+        """Answer as ever, or as a server that has no answer just now."""
+        if self.path.endswith("-1.3.500.tar.gz"):
+            self.send_error(500)
+        else:
+            super().do_GET()
+
     def log_message(self, *_: object) -> None:
         """Be quiet."""
 
@@ -180,6 +187,27 @@ def test_download_fails(
     assert server.run() == 2
     said = capsys.readouterr().err
     assert "http://127.0.0.1:9/files/1.3.3/zlib-1.3.3.tar.gz cannot be downloaded: " in said
+    assert server.source("zlib") == text
+
+
+def test_only_what_is_not_found_is_passed_over(
+    server: Server, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A server with a fault of its own must not make an older release the newest."""
+    server.tag(ZLIB, "v1.3.3", "v1.3.500")
+    server.put("zlib", "1.3.3")
+    before = server.source("zlib")
+    assert server.run() == 2
+    assert "zlib-1.3.500.tar.gz cannot be downloaded: HTTP Error 500" in capsys.readouterr().err
+    assert server.source("zlib") == before
+
+
+def test_two_lines_of_one_key(server: Server, capsys: pytest.CaptureFixture[str]) -> None:
+    source = server.packages / "zlib" / "source.toml"
+    text = server.source("zlib") + 'version = "1.3.2"\n'
+    source.write_text(text, encoding="utf-8")
+    assert server.run() == 2
+    assert f"{source} has 2 lines of version, not one" in capsys.readouterr().err
     assert server.source("zlib") == text
 
 
