@@ -30,6 +30,12 @@ EXCLUSIONS = {
     "Darwin": "--exclude libfoo__",
     "Windows": "--exclude libfoo__*.dll",
 }
+# What the tools say of a library that they do not find.
+SAID = {
+    "Linux": 'required library "{}" could not be located',
+    "Darwin": "@rpath/{} not found",
+    "Windows": "Unable to find library: {}",
+}
 
 PROJECTS = ("libfoo", "foo-ext")
 # The pair was built for glibc 2.17, and calls nothing that is newer than 2.5: so auditwheel says.
@@ -76,12 +82,12 @@ class Repair:
         command: str = section.get("repair-wheel-command") or DEFAULTS[self.target.system]
         return command
 
-    def run(self, command: str, project: str, out: Path, *, fails: bool = False) -> None:
-        """Run a command over a wheel, as cibuildwheel does."""
+    def run(self, command: str, project: str, out: Path, *, fails: bool = False) -> str:
+        """Run a command over a wheel, as cibuildwheel does, and return what it printed."""
         line = command.format(
             dest_dir=out, wheel=self.wheel(project), delocate_archs=self.target.processor
         )
-        lab.run("sh", "-c", line, env=self.env, cwd=self.folder, fails=fails)
+        return lab.run("sh", "-c", line, env=self.env, cwd=self.folder, fails=fails)
 
 
 def unpacked(wheel: Path, folder: Path) -> Path:
@@ -220,7 +226,8 @@ def test_without_exclusion_and_library_the_tool_refuses(repair: Repair, tmp_path
     command = repair.command("foo-ext").replace(EXCLUSIONS[repair.target.system], "")
     if repair.target.system == "Darwin":
         command = command[command.index("delocate-wheel") :]
-    repair.run(command, "foo-ext", tmp_path, fails=True)
+    said = repair.run(command, "foo-ext", tmp_path, fails=True)
+    assert re.search(SAID[repair.target.system].format(re.escape(repair.library)), said)
 
 
 @pytest.mark.parametrize("repair", ["musl-x86_64"], indirect=True)
