@@ -15,6 +15,7 @@ import lab
 import pytest
 from native_lib.check.rule import Rule
 from native_lib.check.rules import RULES
+from native_lib.doctor import findings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -321,6 +322,28 @@ def test_mistold_rules_are_found() -> None:
     assert mistold(rules, f"{swapped}\n{texts}") == ["order"]
     wrong = row.format("a-b", "note") + right.splitlines()[1] + "\n"
     assert mistold(rules, f"{wrong}\n{texts}") == ["a-b error", "-a-b"]
+
+
+def untold_problems(source: str, rules: set[str], markdown: str) -> list[str]:
+    """Return the ids of doctor's problems that are in its source or on the page, and not in both."""
+    known = set(re.findall(r"\bProblem\(\s*[A-Z]+, \"([\w-]+)\"", source))
+    table = markdown.partition("| problem |")[2].partition("\n\n")[0]
+    rows = [row.strip("| ").split(" | ", 1) for row in table.splitlines()[2:]]
+    told = [in_code(right if left.startswith("ids of ") else left) for left, right in rows]
+    return sorted((known | rules) ^ set().union(*told) - {"check"})
+
+
+def test_problems_of_doctor() -> None:
+    folder = lab.ROOT / "loader" / "src" / "native_lib" / "doctor"
+    source = "".join(text(file) for file in sorted(folder.glob("*.py")))
+    rules = findings._DAMAGED | findings._MADE_SO
+    markdown = section(page("native-lib"), "doctor")
+    assert untold_problems(source, rules, markdown) == []
+    assert untold_problems(source, rules - {"unsigned"}, markdown) == ["unsigned"]
+    assert untold_problems(source, rules, markdown.replace("| `editable` |", "| `edited` |")) == [
+        "editable",
+        "edited",
+    ]
 
 
 # The template -----------------------------------------------------------------------------------

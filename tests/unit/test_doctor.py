@@ -385,6 +385,36 @@ def test_load_says_which_file_serves(pair: Site, tmp_path: Path) -> None:
     assert f"{wheels.NAME} is served by {other}, and not by {pair.library}" in said
 
 
+def test_second_file_of_the_name_does_no_harm_if_ours_is_there(pair: Site, tmp_path: Path) -> None:
+    other = tmp_path / "z" / wheels.NAME  # after ours, in every order
+    other.parent.mkdir()
+    shutil.copy(pair.library, other)
+    (pair.folder / "libfoo" / "__init__.py").write_text(LOADER)
+    consumer = pair.folder / "foo_ext" / "__init__.py"
+    consumer.write_text(
+        "import ctypes, libfoo; libfoo.loader.load()\n"
+        "ctypes.CDLL(__file__.replace('__init__.py', '_ext.abi3.so'))\n"
+        f"ctypes.CDLL({str(other)!r})\n"
+    )
+    assert pair.problems("--load") == []
+
+
+def test_load_imports_what_has_the_manifest_and_the_record(pair: Site) -> None:
+    """A second package of a provider has no loader; an editable install records no __init__.py."""
+    (pair.folder / "libfoo" / "__init__.py").write_text(LOADER)
+    record = next(pair.folder.glob("libfoo-*.dist-info")) / "RECORD"
+    text = record.read_text("utf-8").replace(
+        "libfoo/__init__.py,,\n", "libfoo_tools/__init__.py,,\n"
+    )
+    record.write_text(text, encoding="utf-8")
+    (pair.folder / "libfoo_tools").mkdir()
+    (pair.folder / "libfoo_tools" / "__init__.py").write_text("")
+    assert pair.problems("--load") == []
+    (pair.folder / "libfoo" / "__init__.py").write_text("no python\n")
+    found = [each for each in pair.problems("--load") if each[1] == "libfoo"]
+    assert [each[0] for each in found] == ["import-failed"]
+
+
 def test_load_that_fails_is_explained(pair: Site) -> None:
     text = 'class loader:\n    def load():\n        raise ImportError("libfoo cannot\\n  mend:   do this")\n'
     (pair.folder / "libfoo" / "__init__.py").write_text(text)

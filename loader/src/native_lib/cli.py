@@ -101,7 +101,7 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument(
         "--load",
         action="store_true",
-        help="have every provider open its libraries, each in a process",
+        help="import every provider and consumer, each in a process, and have libraries opened",
     )
     command.add_argument(
         "--format",

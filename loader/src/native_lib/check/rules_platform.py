@@ -191,7 +191,7 @@ def loader_differs(wheels: WheelSet) -> Iterator[Finding]:
             current = _SOURCES / PurePosixPath(name).name.lstrip("_")
             # Line endings are the version control's affair.
             if content.splitlines() != current.read_bytes().splitlines():
-                message = f"{name} is not the one of this native-lib: older, or changed"
+                message = "is not the one of this native-lib: older, or changed"
                 yield Finding(wheel.path.name, name, name, message)
 
 

@@ -13,11 +13,13 @@ from native_lib.doctor.findings import Problem, problems_of
 from native_lib.doctor.installed import read_environment
 from native_lib.doctor.report import FORMATS, Diagnosis
 from native_lib.doctor.resolve import PROVIDER, needs_of
+from native_lib.literals import MANIFEST, REQUIRES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from native_lib.check.wheel import Wheel
+    from native_lib.doctor.installed import Installed
     from native_lib.doctor.resolve import Need
 
 
@@ -27,7 +29,7 @@ def diagnose(modules: Sequence[str] = (), *, load: bool = False) -> Diagnosis:
     Args:
         modules: to be imported, each in a process of its own.
         load: whether to import every provider and consumer as well, have the providers open their
-            libraries, and look which files serve then.
+            libraries, and look which files are mapped then.
     """
     environment = read_environment()
     needs = tuple(needs_of(environment))
@@ -38,8 +40,8 @@ def diagnose(modules: Sequence[str] = (), *, load: bool = False) -> Diagnosis:
             problems.append(explain(attempt, environment))
     problems += problems_of(environment, needs)
     for wheel in environment.wheels if load else ():
-        for package in environment.distributions[wheel.distribution].packages:
-            attempt = try_import(package, load=bool(wheel.manifests))
+        for module, has_loader in _modules(environment.distributions[wheel.distribution]).items():
+            attempt = try_import(module, load=has_loader)
             if attempt.error:
                 problems.append(explain(attempt, environment))
             else:
@@ -48,21 +50,38 @@ def diagnose(modules: Sequence[str] = (), *, load: bool = False) -> Diagnosis:
     return Diagnosis(environment, needs, tuple(dict.fromkeys(problems)))
 
 
+def _modules(each: Installed) -> dict[str, bool]:
+    """Return what to import of a distribution, each with whether it has a loader.
+
+    Not its top packages: beside what the build wrote are others, and an editable install records none.
+    """
+    found = {
+        ".".join(PurePosixPath(file).parent.parts): leaf == MANIFEST
+        for leaf in (REQUIRES, MANIFEST)
+        for file in each.named(leaf)
+    }
+    return found or dict.fromkeys(each.packages, False)
+
+
 def _as_served(
     wheel: Wheel, needs: tuple[Need, ...], files: tuple[str, ...]
 ) -> tuple[tuple[Need, ...], list[Problem]]:
-    """Put the files that were mapped into a wheel's needs; tell those that are not the provider's."""
-    mapped = {PurePosixPath(file).name: file for file in files}
+    """Put the files that were mapped into a wheel's needs; tell where the provider's is not among them.
+
+    A second file of its name does no harm if it came later; the provider's loader refuses where not.
+    """
     served: list[Need] = []
     problems: list[Problem] = []
     for need in needs:
-        file = mapped.get(leaf_of(need.name)) if need.consumer == wheel.distribution else None
-        if file is None or need.by != PROVIDER:
+        leaf = leaf_of(need.name)
+        mapped = [file for file in files if PurePosixPath(file).name == leaf]
+        if need.consumer != wheel.distribution or need.by != PROVIDER or not mapped:
             served.append(need)
             continue
-        served.append(replace(need, answer=file))
-        if not Path(file).samefile(need.answer):
-            message = f"{need.name} is served by {file}, and not by {need.answer}"
+        ours = [file for file in mapped if Path(file).samefile(need.answer)]
+        served.append(replace(need, answer=(ours or mapped)[0]))
+        if not ours:
+            message = f"{need.name} is served by {mapped[0]}, and not by {need.answer}"
             mend = "find out who loads that file, and load the provider before"
             problems.append(Problem(ERROR, "served-by-another", wheel.distribution, message, mend))
     return tuple(served), problems
