@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 # What loaders replace by the folder of the file that has the path.
 _ORIGIN = re.compile(r"^(?:\$ORIGIN|\$\{ORIGIN\}|@loader_path|@executable_path|@rpath)(?=/|$)")
 _ABSOLUTE = re.compile(
-    r"(?<![\w.$}{/:>*-])(?:/(?!/)[\w.+@~-]+/[^\s\"';)>]+|[A-Za-z]:[/\\][^\s\"';)]+)"
+    r"(?:(?<![\w.$}{/:>*-])|(?<=[\s\"'=;]-[FIL]))"  # after -I and its like, too
+    r"(?:/(?!/)[\w.+@~-]+/[^\s\"';)>]+|[A-Za-z]:[/\\][^\s\"';)]+)"
 )
 _SYSTEMS = (
     *("/usr/include", "/usr/lib", "/System/", "/lib/", "/lib64/"),

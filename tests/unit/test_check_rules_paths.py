@@ -1,0 +1,172 @@
+"""Where the rules on paths begin and end; no file is made."""
+
+from __future__ import annotations
+
+import pytest
+from models import FILE, PROVIDERS_WHEEL, binary, find, wheel
+from native_lib.check.rule import Finding
+
+# What loaders replace by a folder that moves with the wheel.
+ORIGINS = ("$ORIGIN", "${ORIGIN}", "@loader_path", "@executable_path", "@rpath")
+
+
+# rpath-absolute, rpath-idle -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("origin", ORIGINS)
+def test_paths_of_the_wheel(origin: str) -> None:
+    paths = (origin, f"{origin}/", f"{origin}/lib")
+    for format in ("ELF", "Mach-O"):
+        ours = wheel("libfoo", binary(runpath=paths, needed=("@rpath/x",), format=format))
+        for rule in ("rpath-absolute", "rpath-idle", "rpath-escapes"):
+            assert find(rule, ours) == []
+
+
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        ("/build/lib", "/build/lib"),
+        ("", "(empty: the current folder)"),
+        (".", "."),
+        ("lib", "lib"),
+        ("../../../lib", "../../../lib"),
+        ("/../../../lib", "/../../../lib"),
+        ("$ORIGINAL/lib", "$ORIGINAL/lib"),
+        ("/x/$ORIGIN", "/x/$ORIGIN"),
+        ("$LIB", "$LIB"),
+        ("@loader_paths", "@loader_paths"),
+    ],
+)
+@pytest.mark.parametrize("where", ["rpath", "runpath"])
+def test_paths_of_the_machine(path: str, said: str, where: str) -> None:
+    ours = wheel("libfoo", binary(**{where: ("$ORIGIN", path)}))
+    message = f"RPATH or RUNPATH {said} is a folder of the machine, not of the wheel"
+    assert find("rpath-absolute", ours) == [Finding(PROVIDERS_WHEEL, FILE, path, message)]
+    assert find("rpath-idle", ours) == []
+    assert find("rpath-escapes", ours) == []
+
+
+@pytest.mark.parametrize(
+    ("needed", "rule", "message"),
+    [
+        ("@rpath/x.dylib", "rpath-absolute", "is a folder of the machine, not of the wheel"),
+        ("@loader_path/x", "rpath-idle", "is a folder of the machine; nothing is looked for there"),
+    ],
+)
+def test_paths_that_dyld_looks_in(needed: str, rule: str, message: str) -> None:
+    """One file of the wheel that makes it look is enough."""
+    ours = wheel(
+        "libfoo",
+        binary(rpath=("/build/lib",), format="Mach-O"),
+        binary("libfoo/other.dylib", needed=("/usr/lib/libz.1.dylib", needed), format="Mach-O"),
+    )
+    message = f"LC_RPATH /build/lib {message}"
+    assert find(rule, ours) == [Finding(PROVIDERS_WHEEL, FILE, "/build/lib", message)]
+    (other,) = {"rpath-absolute", "rpath-idle"} - {rule}
+    assert find(other, ours) == []
+
+
+# rpath-escapes ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("file", "path", "found"),
+    [
+        ("libfoo/lib/a.so", "/../..", 0),
+        ("libfoo/lib/a.so", "/../../../lib", 1),
+        ("libfoo/lib/a.so", "/../../foo_ext.libs", 0),
+        ("libfoo/lib/a.so", "/sub/../../..", 0),
+        ("libfoo/lib/a.so", "/sub/../../../..", 1),
+        ("libfoo/lib/a.so", "/../../../site-packages/x", 1),  # of which nobody knows the name
+        ("a.so", "", 0),
+        ("a.so", "/lib", 0),
+        ("a.so", "/..", 1),
+        # These two schemes go to site-packages …
+        ("libfoo-1.0.0.data/platlib/libfoo/a.so", "/..", 0),
+        ("libfoo-1.0.0.data/platlib/libfoo/a.so", "/../..", 1),
+        ("libfoo-1.0.0.data/purelib/a.so", "/..", 1),
+        # … and the others where only the installer knows.
+        ("libfoo-1.0.0.data/scripts/a", "/../lib/x", 0),
+        ("libfoo-1.0.0.data/data/lib/a.so", "/../../../..", 0),
+        ("libfoo.database/a.so", "/../..", 1),
+        ("libfoo/x.data/scripts/a", "/../../../..", 1),
+    ],
+)
+@pytest.mark.parametrize("origin", ORIGINS)
+def test_paths_that_lead_out(file: str, path: str, found: int, origin: str) -> None:
+    message = f"RPATH {origin}{path} leads out of the folder that the wheel is installed in"
+    expected = [Finding(PROVIDERS_WHEEL, file, origin + path, message)] * found
+    for where in ("rpath", "runpath"):
+        ours = wheel("libfoo", binary(file, **{where: (origin, origin + path)}))
+        assert find("rpath-escapes", ours) == expected
+        assert find("rpath-absolute", ours) == []
+
+
+def test_files_of_another_scheme_hide_no_others() -> None:
+    script = binary("libfoo-1.0.0.data/scripts/a", rpath=("$ORIGIN/../lib",))
+    ours = wheel("libfoo", script, binary("a.so", rpath=("$ORIGIN/..",)))
+    assert [f.file for f in find("rpath-escapes", ours)] == ["a.so"]
+
+
+# build-folder -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("line", "found"),
+    [
+        ("prefix=/tmp/build", "/tmp/build"),
+        ('set(X "/tmp/build/include")', "/tmp/build/include"),
+        ("set(X /tmp/build/include)", "/tmp/build/include"),
+        ("set(X '/tmp/build/a b')", "/tmp/build/a"),
+        ("include;/tmp/build/include;lib", "/tmp/build/include"),
+        ("Libs: -Wl,-rpath,/tmp/build/lib", "/tmp/build/lib"),
+        ("Cflags: -I/tmp/build/include", "/tmp/build/include"),
+        ("Libs: -lfoo -L/tmp/build/lib", "/tmp/build/lib"),
+        ('set(X "-L/tmp/build/lib")', "/tmp/build/lib"),
+        ("/~me/build/x", "/~me/build/x"),
+        ("/home/me/x", "/home/me/x"),
+        ("/usr/local/include", "/usr/local/include"),
+        ("/libfoo/x", "/libfoo/x"),
+        ('set(X "C:/build/include")', "C:/build/include"),
+        (r'set(X "d:\build\include")', r"d:\build\include"),
+        # A path of another file or of no machine.
+        ("prefix=${pcfiledir}/../..", ""),
+        ('set(X "${_IMPORT_PREFIX}/include/foo")', ""),
+        ("$ENV{HOME}/build/x", ""),
+        ("$<INSTALL_PREFIX>/include/foo", ""),
+        ("URL: https://example.org/foo/bar", ""),
+        ("URL: https://example.org/x-I/foo/bar", ""),
+        ("include/foo/bar", ""),
+        ("../foo/bar", ""),
+        ("lib*/foo/bar", ""),
+        ("a-/foo/bar", ""),
+        ("//server/share/x", ""),
+        ("prefix=/tmp", ""),  # one part may be anything, as a regular expression
+        ("# made in /tmp/build/x", ""),
+        ("set(X y) # as in /tmp/build/x", ""),
+        # Of systems and of vendors' installers.
+        ("/usr/include/foo", ""),
+        ("-I/usr/include/foo", ""),
+        ("-L/usr/lib/x86_64-linux-gnu", ""),
+        ("/usr/lib64/x", ""),
+        ("/System/Library/x", ""),
+        ("/lib/x", ""),
+        ("/lib64/x", ""),
+        ("/opt/rocm/lib", ""),
+        ("/opt/intel/oneapi", ""),
+        ("/usr/local/cuda/lib64", ""),
+        ("/usr/local/cuda-12.4/lib64", ""),
+    ],
+)
+def test_folders_of_the_machine_that_built_it(line: str, found: str) -> None:
+    """In whatever line; each file is told once, with the first."""
+    name = "libfoo/lib/cmake/foo/foo-config.cmake"
+    text = f"# x\nset(Y /usr/lib/x)\n{line}\n"
+    message = f"has {found}, a folder of the machine that built it"
+    expected = [Finding(PROVIDERS_WHEEL, name, found, message)] if found else []
+    for more in ("", line, "set(Z /tmp/later/x)" if found else ""):
+        ours = wheel("libfoo", texts={"libfoo/other.pc": "", name: text + more})
+        assert find("build-folder", ours) == expected
+    assert len(find("build-folder", wheel("libfoo", texts={"a.pc": text, name: text}))) == (
+        2 * len(expected)
+    )
