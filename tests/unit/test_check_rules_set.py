@@ -1,0 +1,399 @@
+"""Where the rules on providers and consumers together begin and end; no file is made."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import models
+import pytest
+from models import CONSUMERS_WHEEL, EXTENSION, NAME, binary, consumer, find, provider, wheel
+from native_lib.check.binary import Import
+from native_lib.check.rule import Finding
+from packaging.requirements import Requirement
+
+if TYPE_CHECKING:
+    from native_lib.check.wheel import Wheel
+
+COPY = "foo_ext.libs/libfoo__foo-1a2b3c4d.so.1"
+TEN = " ".join(f"foo_{number}" for number in range(10))
+
+
+def bound(consumer: Wheel, *lines: str) -> Wheel:
+    """Return a consumer with other lines of Requires-Dist."""
+    return replace(consumer, requirements=tuple(map(Requirement, lines)))
+
+
+# needed-unanswered and provider-absent ------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("needed", "why"),
+    [
+        ("libfoo__other.so.1", "libfoo is here, and has no such library"),
+        ("libother.so.1", "no wheel here, no file in the wheel and no system answers it"),
+    ],
+)
+def test_why_a_name_is_unanswered(needed: str, why: str) -> None:
+    found = find("needed-unanswered", provider(), consumer(needed))
+    message = f"needs {needed}: {why}"
+    assert found == [Finding(CONSUMERS_WHEEL, EXTENSION, needed, message)]
+
+
+@pytest.mark.parametrize(
+    ("lines", "rule", "message"),
+    [
+        (
+            ["LibFoo"],
+            "provider-absent",
+            f"needs {NAME} of libfoo, which is not here: its names and symbols were not verified",
+        ),
+        # Without a requirement that is the fault, and there is nothing to add to it.
+        (
+            ["libbar"],
+            "requirement-missing",
+            f"needs {NAME} of libfoo, which Requires-Dist does not name",
+        ),
+    ],
+)
+def test_name_whose_provider_is_not_here(lines: list[str], rule: str, message: str) -> None:
+    alone = bound(consumer("libc.so.6", NAME), *lines)
+    assert find(rule, alone) == [Finding(CONSUMERS_WHEEL, EXTENSION, NAME, message)]
+    for other in {"provider-absent", "requirement-missing", "needed-unanswered"} - {rule}:
+        assert find(other, alone) == []
+
+
+# library-copied -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("copied", "found"), [(10, 1), (9, 1), (8, 0), (5, 0), (0, 0)])
+def test_how_many_symbols_make_a_copy(copied: int, found: int) -> None:
+    """Nine tenths of the provider's; what the file has of its own does not count."""
+    own = " ".join(f"own_{number}" for number in range(20))
+    exports = f"{own} {' '.join(TEN.split()[:copied])}"
+    original = binary(models.FILE, NAME, exports=TEN)
+    copies = find("library-copied", provider(original), consumer(exports=exports))
+    message = f"has a copy of {NAME}, which libfoo provides"
+    assert copies == [Finding(CONSUMERS_WHEEL, EXTENSION, NAME, message)] * found
+
+
+def test_one_symbol_of_two_makes_no_copy() -> None:
+    assert find("library-copied", provider(), consumer(exports="foo_one")) == []
+
+
+@pytest.mark.parametrize("exports", ["", "_init _fini"])
+def test_a_provider_without_symbols_of_its_own_is_copied_by_name_only(exports: str) -> None:
+    """What linkers define in every file is nobody's copy."""
+    original = provider(binary(models.FILE, NAME, exports=exports))
+    assert find("library-copied", original, consumer(exports=exports)) == []
+    copy = wheel("foo-ext", binary(COPY), bounds=["libfoo"])
+    assert len(find("library-copied", original, copy)) == 1
+
+
+@pytest.mark.parametrize(
+    ("lines", "record", "found"),
+    [
+        (["libfoo>=1"], [], 1),
+        ([], ["libfoo"], 1),
+        (["libbar"], ["libbar", "libfoo"], 1),
+        ([], [], 0),
+        (["libbar"], ["libbar"], 0),
+    ],
+)
+def test_copies_are_looked_for_in_consumers(
+    lines: list[str], record: list[str], found: int
+) -> None:
+    """By Requires-Dist or by the record: a wheel that uses something else may have its own copy."""
+    name = "libfoo.so.1"
+    original = provider(binary(f"libfoo/lib/{name}", name, exports="foo_one"))
+    copy = binary("foo_ext.libs/libfoo-1a2b3c4d.so.1", exports="foo_one")
+    requires = tuple(map(models.required, record))
+    user = wheel("foo-ext", copy, bounds=lines, requires=requires)
+    assert [f.value for f in find("library-copied", original, user)] == [name] * found
+
+
+def test_a_provider_has_no_copy_of_its_own_library() -> None:
+    """Not under a name with a hash, not in a release beside it, not if it requires an extra of it."""
+    hashed = binary("libfoo.libs/libfoo__foo-1a2b3c4d.so.1", exports="foo_one foo_two")
+    for lines in ([], ["libfoo[tools]"]):
+        ours = provider(None, hashed, bounds=lines)
+        assert find("library-copied", ours, provider(version="1.0.1")) == []
+
+
+@pytest.mark.parametrize(
+    ("leaf", "found"),
+    [
+        ("libfoo__foo-1a2b3c4d.so.1", 1),
+        ("libfoo__foo.so.1", 0),  # no tool has copied it
+        ("libbar-1a2b3c4d.so.1", 0),  # nobody's private name
+    ],
+)
+def test_copies_by_name_without_the_provider(leaf: str, found: int) -> None:
+    path = f"foo_ext.libs/{leaf}"
+    message = f"has a copy of {NAME}, by its name a library of libfoo"
+    expected = [Finding(CONSUMERS_WHEEL, path, NAME, message)] * found
+    assert find("library-copied", wheel("foo-ext", binary(path))) == expected
+
+
+@pytest.mark.parametrize(
+    ("leaf", "original"),
+    [("FOO-1a2b3c4d.DLL", "foo.dll"), ("foo-1a2b3c4d.dll", "Foo.dll"), ("foo.dll", "foo.dll")],
+)
+@pytest.mark.parametrize(("architecture", "found"), [("x86_64", 1), ("aarch64", 0)])
+def test_copies_by_name(leaf: str, original: str, architecture: str, found: int) -> None:
+    """In any case, and of what one process can load beside it."""
+    theirs = provider(binary(f"libfoo/bin/{original}", format="PE"))
+    copy = binary(f"foo_ext.libs/{leaf}", format="PE", architecture=architecture)
+    user = wheel("foo-ext", copy, bounds=["libfoo"])
+    assert [f.value for f in find("library-copied", theirs, user)] == [original] * found
+
+
+# requirement-bound and provider-version -----------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "wrong"),
+    [
+        ("libfoo>=1.0.0,<2", "libbar>=1.0.0,<2", []),
+        ("libfoo>=1.0.0,<2", "libbar>=1.0.0", ["libbar>=1.0.0"]),
+        ("libfoo>=1.0.0", "libbar>=1.0.0", ["libfoo>=1.0.0", "libbar>=1.0.0"]),
+        ("libother", "libbar>=1.0.0", ["libbar>=1.0.0"]),
+    ],
+)
+def test_every_provider_of_a_record_is_looked_at(first: str, second: str, wrong: list[str]) -> None:
+    """And each is told once, with the first version that is wrong."""
+    requires = (models.required("libfoo"), models.required("libbar"))
+    user = wheel("foo-ext", bounds=[first, second], requires=requires)
+    assert find("requirement-bound", user) == [
+        Finding(
+            *(CONSUMERS_WHEEL, "foo_ext/_native_requires.py", line),
+            f"Requires-Dist: {line} admits 2; built against 1.0.0, SameMajorVersion",
+        )
+        for line in wrong
+    ]
+
+
+@pytest.mark.parametrize(
+    ("line", "found"),
+    [
+        ("libfoo", 1),
+        ("libfoo>=1", 1),
+        ("libfoo<=2", 1),  # the next one, and no later one
+        ("libfoo!=2", 1),  # later ones
+        ("libfoo==9.*", 1),
+        ("libfoo<2", 0),  # of what is too old the provider here says nothing
+        ("libfoo>=1,<2", 0),
+        ("libbar", 0),
+    ],
+)
+def test_bound_without_a_record(line: str, found: int) -> None:
+    user = bound(consumer("libc.so.6", NAME), line)
+    findings = find("requirement-bound", provider(), user)
+    assert [(f.wheel, f.file, f.value) for f in findings] == [
+        (CONSUMERS_WHEEL, EXTENSION, NAME)
+    ] * found
+    start = re.escape(f"Requires-Dist: {line} admits ")
+    rest = re.escape(", which is incompatible with 1.0.0 (SameMajorVersion)")
+    assert all(re.fullmatch(rf"{start}\d+{rest}", f.message) for f in findings)
+
+
+def test_a_record_is_asked_before_the_provider_that_is_here() -> None:
+    """What was promised when the consumer was built counts, and of that provider only."""
+    strict = provider(compatibility="SameMinorVersion")
+    user = consumer(NAME)
+    assert len(find("requirement-bound", strict, user)) == 1
+    recorded = replace(user, requires=(models.required("libfoo"),))
+    assert find("requirement-bound", strict, recorded) == []
+    of_another = replace(user, requires=(models.required("libbar"),))
+    assert len(find("requirement-bound", strict, of_another)) == 1
+
+
+@pytest.mark.parametrize(
+    ("line", "versions", "there"),
+    [
+        ("libfoo>=1.0.1", ["1.0.0"], "1.0.0"),
+        ("libfoo>=2", ["1.3", "1.1", "1.0", "1.2"], "1.0, 1.1, 1.2, 1.3"),
+        ("libfoo>=1.0.1", ["1.0.0", "1.0.1"], ""),
+        ("libfoo>=1.0.1", ["1.1.0rc1"], ""),  # a release candidate is tried with its consumers
+        ("libbar>=2", ["1.0.0"], ""),
+        ("libfoo>=2", [], ""),
+    ],
+)
+def test_versions_that_a_bound_admits(line: str, versions: list[str], there: str) -> None:
+    user = bound(consumer("libc.so.6", NAME), line)
+    found = find("provider-version", *(provider(version=version) for version in versions), user)
+    message = f"Requires-Dist: {line} admits none of what is here: {there}"
+    assert found == ([Finding(CONSUMERS_WHEEL, EXTENSION, NAME, message)] if there else [])
+
+
+# symbol-missing -----------------------------------------------------------------------------------
+
+# A library of the consumer's own, which may have any symbol.
+OWN = "libown.so"
+# Without it a library has no table of versions, and nobody can ask it for one.
+FROM_GLIBC = frozenset({Import("malloc", "GLIBC_2.2.5", "libc.so.6")})
+
+
+def missing(
+    symbols: list[Import], *needed: str, exports: str = "foo_one foo_two", **more: str
+) -> list[str]:
+    """Return the messages on a consumer's symbols; the provider exports what is said."""
+    user = consumer(*needed, imports=frozenset(symbols), **more)
+    with_own = replace(user, binaries=(*user.binaries, binary(f"foo_ext/{OWN}", OWN)))
+    theirs = provider(binary(models.FILE, NAME, exports=exports, imports=FROM_GLIBC))
+    return [f"{f.value}: {f.message}" for f in find("symbol-missing", theirs, with_own)]
+
+
+def told(symbol: str) -> str:
+    return f"{symbol}: needs {symbol}, which {NAME} of libfoo 1.0.0 does not export"
+
+
+@pytest.mark.parametrize(
+    ("exports", "found"),
+    [
+        ("foo_one@FOO_1", []),
+        ("foo_one@FOO_2", [told("foo_one@FOO_1")]),
+        ("foo_two@FOO_1", [told("foo_one@FOO_1")]),
+        # A library without a version script answers any version, as glibc sees it.
+        ("foo_one", []),
+        ("foo_two", [told("foo_one@FOO_1")]),
+    ],
+)
+def test_versions_of_symbols(exports: str, found: list[str]) -> None:
+    symbol = Import("foo_one", "FOO_1", NAME)
+    # To what is said of a symbol's library, the others are nothing.
+    for needed in ([NAME], [NAME, OWN, "libz.so.1"]):
+        assert missing([symbol], *needed, exports=exports) == found
+
+
+@pytest.mark.parametrize(
+    ("symbol", "is_told"),
+    [
+        (Import("foreign"), True),
+        (Import("foreign", is_weak=True), False),
+        (Import("foreign", "GLIBC_2.99", "libc.so.6"), False),
+        (Import("foo_one"), False),
+        (Import("PyLong_AsLong"), False),
+        (Import("_Py_Dealloc"), False),
+        (Import("python"), True),
+    ],
+)
+def test_symbols_that_must_be_the_providers(symbol: Import, is_told: bool) -> None:
+    found = missing([symbol], NAME, "libc.so.6")
+    assert found == ([told(symbol.name)] if is_told else [])
+
+
+@pytest.mark.parametrize(
+    ("needed", "libc", "is_told"),
+    [
+        ([NAME], "", True),
+        ([NAME, "libc.so.6", "ld-linux-x86-64.so.2"], "glibc", True),
+        ([NAME, "libz.so.1"], "glibc", False),  # has no versions
+        ([NAME, OWN], "glibc", False),
+        ([NAME, "libunknown.so.1"], "glibc", False),
+        # musl's libraries have no versions, and its loader is its libc.
+        ([NAME], "musl", False),
+        ([NAME, "libc.so"], "musl", False),
+        ([NAME, "ld-musl-x86_64.so.1"], "musl", False),
+    ],
+)
+def test_symbols_that_may_be_anothers(needed: list[str], libc: str, is_told: bool) -> None:
+    found = missing([Import("foreign")], *needed, libc=libc)
+    assert found == ([told("foreign")] if is_told else [])
+
+
+def test_missing_symbols_are_told_in_order() -> None:
+    """And none hides the next: not one that may be missing, not one that is there."""
+    symbols = [Import(name) for name in ("z_b", "z_d", "z_a", "z_c", "foo_one")]
+    found = missing([*symbols, Import("a_weak", is_weak=True)], NAME)
+    assert found == [told("z_a"), told("z_b"), told("z_c"), told("z_d")]
+
+
+@pytest.mark.parametrize("format", ["Mach-O", "PE"])
+@pytest.mark.parametrize(("of", "is_told"), [(NAME, True), (OWN, False), ("", False)])
+def test_symbols_of_other_platforms_say_their_library(format: str, of: str, is_told: bool) -> None:
+    """Or, on macOS, that any library will do."""
+    theirs = provider(binary(models.FILE, NAME, format=format))
+    user = consumer(NAME, format=format, imports=frozenset({Import("foreign", library=of)}))
+    found = find("symbol-missing", theirs, user)
+    assert [f.value for f in found] == ["foreign"] * is_told
+
+
+@pytest.mark.parametrize(
+    ("symbol", "found"),
+    [
+        (Import("bar_one"), []),
+        # Told once, though there are two whose it could be.
+        (Import("foreign"), [NAME]),
+        # The file says whose it is: the other one's does not count.
+        (Import("bar_one", "BAR_1", NAME), [NAME]),
+        (Import("bar_one", "BAR_1", "libbar__bar.so.1"), []),
+    ],
+)
+def test_symbols_of_two_providers(symbol: Import, found: list[str]) -> None:
+    other = binary("libbar/lib/libbar__bar.so.1", "libbar__bar.so.1", exports="bar_one@BAR_1")
+    libbar = wheel("libbar", other, libraries=[models.library(other)])
+    user = consumer(NAME, "libbar__bar.so.1", imports=frozenset({symbol}))
+    findings = find("symbol-missing", provider(), libbar, user)
+    assert [f.message.split()[3] for f in findings] == found
+
+
+def test_files_that_need_other_things() -> None:
+    """What the one needs besides says nothing of the other's symbols."""
+    user = consumer(NAME, imports=frozenset({Import("foreign")}))
+    # Of the same path in another wheel, and of another path in the same wheel.
+    other = replace(consumer(NAME, "libz.so.1"), path=Path("other.whl"))
+    (found,) = find("symbol-missing", provider(), user, other)
+    assert found.wheel == CONSUMERS_WHEEL
+    second = binary("foo_ext/_second.so", needed=(NAME, "libz.so.1"))
+    (found,) = find("symbol-missing", provider(), replace(user, binaries=(*user.binaries, second)))
+    assert found.file == EXTENSION
+
+
+def test_a_systems_library_that_the_wheel_brings_along() -> None:
+    """Its symbols may be without versions, whatever the system's have."""
+    user = consumer(NAME, "libgcc_s.so.1", imports=frozenset({Import("foreign")}))
+    assert len(find("symbol-missing", provider(), user)) == 1
+    own = binary("foo_ext.libs/libgcc_s.so.1", "libgcc_s.so.1")
+    brings = replace(user, binaries=(*user.binaries, own))
+    assert find("symbol-missing", provider(), brings) == []
+
+
+def test_every_version_that_is_here_must_have_the_symbols() -> None:
+    """The newer one does not answer for the older one, which pip may install as well."""
+    newer = provider(binary(models.FILE, NAME, exports="foo_one foo_new"), version="1.1.0")
+    user = consumer(NAME, imports=frozenset({Import("foo_new")}))
+    (found,) = find("symbol-missing", provider(), newer, user)
+    assert "libfoo 1.0.0 does not export" in found.message
+
+
+# provider-platform --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("libraries", "there"),
+    [
+        (
+            [("x86_64", "musl"), ("aarch64", "glibc"), ("i686", "glibc"), ("aarch64", "musl")],
+            "ELF aarch64 glibc, ELF aarch64 musl, ELF i686 glibc, ELF x86_64 musl",
+        ),
+        ([("aarch64", "musl"), ("aarch64", "musl")], "ELF aarch64 musl"),
+        ([], "no platform"),
+    ],
+)
+def test_platforms_that_a_provider_is_here_for(
+    libraries: list[tuple[str, str]], there: str
+) -> None:
+    theirs = [
+        provider(binary(models.FILE, NAME, architecture=architecture, libc=libc))
+        for architecture, libc in libraries
+    ] or [wheel("libfoo")]
+    user = consumer("libc.so.6", NAME, libc="glibc")
+    found = find("provider-platform", *theirs, wheel("bar", binary()), user)
+    message = f"needs {NAME} for ELF x86_64 glibc; libfoo is here for {there}"
+    assert found == [Finding(CONSUMERS_WHEEL, EXTENSION, NAME, message)]
+    # Of versions and symbols nothing is known then.
+    for rule in ("provider-version", "provider-absent", "needed-unanswered", "symbol-missing"):
+        assert find(rule, *theirs, user) == []
