@@ -10,6 +10,7 @@ from pathlib import Path
 import lab
 import pytest
 from elf import dynamic
+from packaging.requirements import Requirement
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="compiles and runs ELF files")
 
@@ -72,6 +73,12 @@ PROVIDER = LIBRARY + "native_library_provider(foo PROVIDER libfoo COMPATIBILITY 
         (PROVIDER + "ExactVersion PROBE_SYMBOL a b)", "PROBE_SYMBOL names 2 for 1 targets"),
         (PROVIDER + "ExactVersion PROBE)", "PROBE is not a target"),
         (
+            PROVIDER + "ExactVersion EXPORT_HEADER foo.h BOGUS 1)",
+            "EXPORT_HEADER names 3 for 1 targets: foo.h, BOGUS, 1",
+        ),
+        (PROVIDER + "ExactVersion EXPORT_HEADER ../foo.h)", "EXPORT_HEADER '../foo.h' leads out"),
+        (PROVIDER + "ExactVersion EXPORT_HEADER /tmp/a.h)", "EXPORT_HEADER '/tmp/a.h' leads out"),
+        (
             LIBRARY
             + "add_library(bar SHARED foo.c)\ntarget_link_libraries(bar PRIVATE foo)\n"
             + "native_library_provider(bar foo PROVIDER libfoo COMPATIBILITY ExactVersion)",
@@ -91,6 +98,13 @@ PROVIDER = LIBRARY + "native_library_provider(foo PROVIDER libfoo COMPATIBILITY 
             LIBRARY + "native_library_consumer(foo LIBRARIES bar::bar DESTINATION x)",
             "its provider libbar is not installed",
         ),
+        *(
+            (
+                LIBRARY + f"native_library_consumer(foo LIBRARIES bar::bar DESTINATION {folder})",
+                f"native_library_consumer: DESTINATION '{folder.strip('[]')}' leads out of the wheel",
+            )
+            for folder in ("/abs", "C:/abs", "../x", "x/../../y", "x/..", "[[x\\..]]")
+        ),
     ],
 )
 def test_bad_input_is_one_clear_message(tmp_path: Path, lists: str, message: str) -> None:
@@ -104,6 +118,42 @@ def test_name_of_the_distribution_must_be_the_providers(tmp_path: Path) -> None:
     lists = PROVIDER + "ExactVersion)"
     said = configure(tmp_path / "project", lists, "-DSKBUILD_PROJECT_NAME=other", fails=True)
     assert "PROVIDER libfoo and the distribution's name other differ" in said
+
+
+WHEEL = "-DSKBUILD_PROJECT_VERSION_FULL="
+
+
+@pytest.mark.parametrize(
+    ("version", "wheel"), [("3.0.0", "1.0.0"), ("1.4.2", "1.4.2.1"), ("1.4.2rc1", "1.4.3rc1")]
+)
+def test_version_must_be_the_wheels(tmp_path: Path, version: str, wheel: str) -> None:
+    lists = f"{PROVIDER}ExactVersion VERSION {version})"
+    said = configure(tmp_path / "project", lists, f"{WHEEL}{wheel}", fails=True)
+    assert f"VERSION {version} and the wheel's version {wheel} differ" in said
+    assert said.count("CMake Error") == 1
+
+
+@pytest.mark.parametrize(
+    ("version", "wheel", "requirement"),
+    [
+        ("1.3.2", "1.3.2.post1", "libfoo>=1.3.2,<2"),
+        ("1.4", "1.4.0", "libfoo>=1.4.0,<2"),
+        ("1.4.2", "1.4.2rc1", "libfoo>=1.4.2rc1,<2"),
+        ("1.4.2", "1.4.2.dev5", "libfoo>=1.4.2.dev5,<2"),
+        ("1.4.2rc1", "1.4.2+local.1", "libfoo>=1.4.2,<2"),
+        ("2024.08.05", "2024.8.5", "libfoo>=2024.8.5,<2025"),
+        ("2024.8.5", "2024.08.05", "libfoo>=2024.8.5,<2025"),
+        ("1.2.3.4.5", "1.2.3.4.5", "libfoo>=1.2.3.4.5,<2"),
+    ],
+)
+def test_bound_admits_the_wheel(
+    tmp_path: Path, version: str, wheel: str, requirement: str
+) -> None:
+    """A pre-release's or revision's wheel may leave VERSION to CMake, which knows numbers only."""
+    folder = tmp_path / "project"
+    configure(folder, f"{PROVIDER}SameMajorVersion VERSION {version})", f"{WHEEL}{wheel}")
+    assert f'REQUIREMENT = "{requirement}"' in manifest(folder, "")
+    assert Requirement(requirement).specifier.contains(wheel, prereleases=True)
 
 
 def manifest(folder: Path, configuration: str = "Release") -> str:

@@ -23,7 +23,7 @@ set(_NATIVE_LIBRARY_DIR "${CMAKE_CURRENT_LIST_DIR}")
 #   COMPATIBILITY <word>           SameMajorVersion, SameMinorVersion or ExactVersion: which later
 #                                  versions can replace this one. The ABI suffix of the names, the
 #                                  CMake package's version file and the consumers' bound follow.
-#   [VERSION <version>]            default: the project's
+#   [VERSION <version>]            default: the wheel's or the project's
 #   [PACKAGE <name>]               CMake package; default: the first target's name
 #   [PKG_CONFIG_NAME <name>]       default: PACKAGE in lower case
 #   [DESCRIPTION <text>]           for pkg-config; default: the project's
@@ -96,6 +96,7 @@ function(native_library_consumer target)
             "DESTINATION <package folder>); not understood: '${arg_UNPARSED_ARGUMENTS}'"
         )
     endif()
+    _native_library_refuse_outside(native_library_consumer DESTINATION "${arg_DESTINATION}")
     _native_library_refuse_inplace()
     set(folders "")
     foreach(library IN LISTS arg_LIBRARIES)
@@ -229,12 +230,16 @@ macro(_native_library_check_provider)
     foreach(argument IN ITEMS EXPORT_HEADER PROBE_SYMBOL)
         list(LENGTH arg_${argument} number)
         if(number GREATER number_of_targets)
+            # With a misspelled keyword among them.
+            list(JOIN arg_${argument} ", " names)
             message(
                 FATAL_ERROR
-                "native_library_provider: ${argument} names ${number} for ${number_of_targets} targets"
+                "native_library_provider: ${argument} names ${number} for ${number_of_targets} targets: "
+                "${names}"
             )
         endif()
     endforeach()
+    _native_library_refuse_outside(native_library_provider EXPORT_HEADER ${arg_EXPORT_HEADER})
     if(NOT arg_PROVIDER MATCHES "^[a-z][a-z0-9]*(_[a-z0-9]+)*$")
         # One "__" separates provider and library in the names, so that they can be split again.
         message(
@@ -271,6 +276,20 @@ endmacro()
 
 # Sets release (1.4.2), base (with a pre-release's mark), abi (1) and requirement (libfoo>=1.4.2,<2).
 macro(_native_library_compatibility)
+    if(arg_VERSION AND SKBUILD_PROJECT_VERSION_FULL)
+        # Only the wheel's says whether this is a pre-release or a packaging revision.
+        string(REGEX MATCH "^[0-9.]*[0-9]" numbers "${arg_VERSION}")
+        string(REGEX MATCH "^[0-9.]*[0-9]" wheels_numbers "${SKBUILD_PROJECT_VERSION_FULL}")
+        if(NOT numbers VERSION_EQUAL wheels_numbers)
+            message(
+                FATAL_ERROR
+                "native_library_provider: VERSION ${arg_VERSION} and the wheel's version "
+                "${SKBUILD_PROJECT_VERSION_FULL} differ; consumers require the one and would get the "
+                "other: remove VERSION, or correct the version in pyproject.toml"
+            )
+        endif()
+        set(arg_VERSION "")
+    endif()
     if(NOT arg_VERSION)
         set(arg_VERSION "${SKBUILD_PROJECT_VERSION_FULL}")
     endif()
@@ -764,6 +783,18 @@ function(_native_library_refuse_inplace)
             "use scikit-build-core's default, editable.mode=redirect"
         )
     endif()
+endfunction()
+
+# An absolute path would be written to on the machine that builds, and be missing in the wheel.
+function(_native_library_refuse_outside caller argument)
+    foreach(path IN LISTS ARGN)
+        if(path MATCHES "^[/\\]|^[A-Za-z]:|(^|[/\\])\\.\\.([/\\]|$)")
+            message(
+                FATAL_ERROR
+                "${caller}: ${argument} '${path}' leads out of the wheel: write a relative path without '..'"
+            )
+        endif()
+    endforeach()
 endfunction()
 
 # Folders in __FILE__ and debug information would make each build folder's wheel a different one.
