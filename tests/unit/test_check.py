@@ -215,14 +215,20 @@ def manifest_without_keys(folder: Path) -> str:
 
 
 def requires_of_another_shape(folder: Path) -> str:
-    _archive(folder, {"bad/_native_requires.py": "REQUIRES = (1,)\n"})
+    _archive(folder, {"bad/_native_requires.py": "FORMAT = 1\nREQUIRES = (1,)\n"})
     return "lacks what a requirement has"
+
+
+def manifest_of_a_newer_format(folder: Path) -> str:
+    _archive(folder, {"bad/_native_libs.py": "FORMAT = 2\nLIBRARIES = {}\n"})
+    return "_native_libs.py has format 2, and this native-lib reads formats up to 1: update it"
 
 
 UNUSABLE: tuple[Callable[[Path], str], ...] = (
     *(no_wheels_name, absent, no_zip, cut_off_zip, damaged_zip, encrypted, no_metadata, bomb),
     *(bomb_that_lies, path_above, path_absolute, path_of_a_drive, corrupt_binary),
     *(manifest_with_code, manifest_without_keys, requires_of_another_shape),
+    manifest_of_a_newer_format,
 )
 
 

@@ -326,7 +326,7 @@ def test_mistold_rules_are_found() -> None:
 
 def untold_problems(source: str, rules: set[str], markdown: str) -> list[str]:
     """Return the ids of doctor's problems that are in its source or on the page, and not in both."""
-    known = set(re.findall(r"\bProblem\(\s*[A-Z]+, \"([\w-]+)\"", source))
+    known = set(re.findall(r"\bProblem\(\s*\w+, \"([\w-]+)\"", source))
     table = markdown.partition("| problem |")[2].partition("\n\n")[0]
     rows = [row.strip("| ").split(" | ", 1) for row in table.splitlines()[2:]]
     told = [in_code(right if left.startswith("ids of ") else left) for left, right in rows]

@@ -197,8 +197,58 @@ def test_another_abi_is_installed(site: Site) -> None:
 def test_library_is_missing(pair: Site) -> None:
     pair.library.unlink()
     kind, of, said = only(pair.problems())
-    assert (kind, of) == ("library-missing", "libfoo")
+    assert (kind, of) == ("file-missing", "libfoo")
     assert said.startswith(f"{pair.library} is not there | python -m pip install --force-reinstall")
+
+
+def test_extension_module_is_missing(pair: Site) -> None:
+    """Python's own words are of a module that nobody has; RECORD knows whose it is."""
+    pair.extension.unlink()
+    pair.folder.joinpath("foo_ext", "__init__.py").write_text("import foo_ext._ext\n")
+    again = 'python -m pip install --force-reinstall --no-deps "foo-ext==1.0.0"'
+    assert only(pair.problems()) == (
+        *("file-missing", "foo-ext"),
+        f"{pair.extension} is not there | {again}",
+    )
+    first, _ = pair.problems("foo_ext")
+    why = "foo-ext 1.0.0 has lost it, or has it for another Python"
+    assert first == (
+        "import-failed",
+        "foo_ext",
+        f"import foo_ext: No module named 'foo_ext._ext': {why} | {again}",
+    )
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [("", "is empty"), ("no library\n", "which is no library"), (None, "Is a directory")],
+)
+def test_library_is_none(pair: Site, content: str | None, reason: str) -> None:
+    pair.library.unlink()
+    if content is None:
+        pair.library.mkdir()
+    else:
+        pair.library.write_text(content)
+    found = pair.problems()
+    assert {each[1] for each in found} == {"libfoo"}
+    assert reason in found[0][2]
+    assert found[0][2].endswith(
+        '| python -m pip install --force-reinstall --no-deps "libfoo==1.0.0"'
+    )
+
+
+def test_library_with_another_name(pair: Site) -> None:
+    """One fault, one problem; and the import's words are explained by it."""
+    pair.library.write_bytes(pair.elf.library(soname="libfoo.so.9"))
+    kind, of, said = only(pair.problems())
+    assert (kind, of) == ("manifest-differs", "libfoo")
+    again = '| python -m pip install --force-reinstall --no-deps "libfoo==1.0.0"'
+    assert said.endswith(again)
+    pair.folder.joinpath("foo_ext", "__init__.py").write_text("from . import _ext\n")
+    first, second = pair.problems("foo_ext")
+    assert f"needs {wheels.NAME}, and {pair.library} has another name: it was changed" in first[2]
+    assert first[2].endswith(again)
+    assert second[0] == "manifest-differs"
 
 
 def test_library_is_cut_off(pair: Site) -> None:
@@ -222,6 +272,17 @@ def test_symbol_that_the_provider_lost(site: Site) -> None:
     kind, of, said = only(site.problems())
     assert (kind, of) == ("symbol-missing", "foo-ext")
     assert "needs foo_one" in said
+    # Not the consumer again: its provider took something away, or is damaged.
+    built = '"libfoo==1.0.0"'
+    assert said.endswith(f"| python -m pip install --force-reinstall --no-deps {built}")
+    site.folder.joinpath("foo_ext", "__init__.py").write_text(
+        "import ctypes, libfoo\n"
+        "for file in ('../libfoo/lib/libfoo__foo.so.1', '_ext.abi3.so'):\n"
+        "    ctypes.CDLL(__file__.replace('__init__.py', file), 2)\n"
+    )
+    first, _ = site.problems("foo_ext")
+    assert "calls foo_one, and the library that serves it has no such function" in first[2]
+    assert f"--no-deps {built}; native-lib doctor" in first[2]
 
 
 def test_two_providers_of_one_name(pair: Site) -> None:
@@ -259,7 +320,7 @@ def test_loader_that_drifted(site: Site) -> None:
     site.install(site.elf.provider(site.work, more={"libfoo/_shared_lib_manager.py": "older = 1"}))
     kind, of, said = only(site.problems())
     assert (kind, of) == ("loader-differs", "libfoo")
-    assert "pip install --upgrade libfoo" in said
+    assert said.endswith("changed | tell the authors of libfoo: another release has to mend it")
 
 
 def test_two_versions_on_the_path(pair: Site, tmp_path: Path) -> None:
@@ -270,6 +331,9 @@ def test_two_versions_on_the_path(pair: Site, tmp_path: Path) -> None:
     kind, of, said = only(found)
     assert (kind, of) == ("shadowed", "libfoo")
     assert f"0.5 in {hidden} is never seen: 1.0.0 in {pair.folder} comes first" in said
+    # pip would uninstall the one that works.
+    assert "pip uninstall" not in said
+    assert f"take {hidden} off sys.path" in said
 
 
 def test_editable_install(pair: Site) -> None:
@@ -280,7 +344,7 @@ def test_editable_install(pair: Site) -> None:
     assert (kind, of) == ("editable", "libfoo")
     assert "after a change in C or CMake, install it again" in said
     pair.library.unlink()
-    (said,) = (each[2] for each in pair.problems() if each[0] == "library-missing")
+    (said,) = (each[2] for each in pair.problems() if each[0] == "file-missing")
     assert said.endswith('--force-reinstall --no-deps -e "/src/lib foo"')
 
 
@@ -293,13 +357,38 @@ def test_name_and_symbols_that_are_taken(pair: Site, tmp_path: Path) -> None:
     taken = shutil.copy(pair.library, tmp_path / wheels.NAME)
     found = {each[0]: each[2] for each in pair.problems(LD_PRELOAD=str(taken))}
     assert f"{taken} is in this interpreter already" in found["name-taken"]
-    assert "foo_one is in this interpreter's global scope already" in found["symbol-taken"]
+    assert (
+        f"foo_one of {taken} is in this interpreter's global scope already" in found["symbol-taken"]
+    )
 
 
 def test_damaged_metadata_is_told_and_the_rest_is_shown(pair: Site) -> None:
     (pair.folder / "libfoo" / "_native_libs.py").write_text("LIBRARIES = call()")
     (other,) = (each for each in pair.problems() if each[0] == "unreadable")
     assert "is not made of literals" in other[2]
+
+
+@pytest.mark.parametrize("file", ["libfoo/_native_libs.py", "foo_ext/_native_requires.py"])
+def test_newer_format_is_told(pair: Site, file: str) -> None:
+    path = pair.folder / file
+    path.write_text(path.read_text("utf-8").replace("FORMAT = 1", "FORMAT = 2"), encoding="utf-8")
+    told = [each[2] for each in pair.problems() if each[0] == "unreadable"]
+    assert len(told) == 1
+    assert f"{file} has format 2, and this native-lib reads formats up to 1: update it" in told[0]
+
+
+@pytest.mark.parametrize("file", ["nope.so", "theirs.so"])
+def test_file_that_the_environment_names(pair: Site, tmp_path: Path, file: str) -> None:
+    shutil.copy(pair.library, tmp_path / "theirs.so")
+    path = str(tmp_path / file)
+    kind, of, said = only(pair.problems(NATIVE_LIB_FOO_PATH=path))
+    assert (kind, of) == ("override", "libfoo")
+    serves = (
+        "which is not there" if file == "nope.so" else f"which serves instead of {pair.library}"
+    )
+    assert (
+        said == f"NATIVE_LIB_FOO_PATH names {path}, {serves} | correct or unset NATIVE_LIB_FOO_PATH"
+    )
 
 
 def test_manifest_that_is_gone_is_told_once(pair: Site) -> None:
@@ -428,7 +517,9 @@ def test_load_that_fails_is_explained(pair: Site) -> None:
 
 
 def test_module_that_imports(pair: Site) -> None:
-    assert pair.doctor("json")[0] == 0
+    status, out = pair.doctor("json")
+    assert status == 0
+    assert out.endswith("json was imported\nnothing is broken\n")
 
 
 @pytest.mark.parametrize("printed", ["bye", "1", "null", '["ImportError", "no", ""]'])
@@ -459,6 +550,28 @@ def test_consumer_that_opens_nothing_first(pair: Site) -> None:
         f"needs {wheels.NAME}. libfoo 1.0.0 ships it ({pair.library}), and nobody opened it" in out
     )
     assert "import libfoo and call its loader.load() first" in out
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="glibc's and musl's own words")
+def test_extension_module_for_another_machine(pair: Site) -> None:
+    """glibc has no other words for it than for a file that is not there."""
+    pair.extension.write_bytes(wheels.for_another_processor(pair.extension.read_bytes()))
+    pair.folder.joinpath("foo_ext", "__init__.py").write_text(
+        "import ctypes; ctypes.CDLL(__file__.replace('__init__.py', '_ext.abi3.so'))\n"
+    )
+    first, second = pair.problems("foo_ext")
+    assert f"{pair.extension} is for another machine than this Python | " in first[2]
+    assert first[2].endswith("--no-cache-dir foo-ext")
+    assert second[0] == "architecture"
+
+
+def test_source_folder_in_the_place_of_what_is_installed(pair: Site, tmp_path: Path) -> None:
+    package = tmp_path / "sources" / "foo_ext"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text("from . import _native_requires\n")
+    first, *_ = pair.problems("foo_ext", path=f"{package.parent}:")
+    assert f"{package / '__init__.py'} is in a source folder, and not what is installed" in first[2]
+    assert "run Python in another folder" in first[2]
 
 
 def test_process_that_ends(pair: Site) -> None:
@@ -597,3 +710,14 @@ def test_our_own_errors_are_passed_on(empty: Environment) -> None:
         "import foo_ext: libfoo cannot load its library 'foo'. file: /a (no such file)"
     )
     assert problem.mend == "do this"
+
+
+def test_our_own_errors_without_a_mend_are_no_riddle(empty: Environment) -> None:
+    text = (
+        "/a/_native_libs.py has format 2, and /b reads formats up to 1: update the vendored loader"
+    )
+    problem = explain(Attempt("foo_ext", "NativeLibraryError", text), empty)
+    assert (problem.message, problem.mend) == (
+        f"import foo_ext: NativeLibraryError: {text}",
+        "what the message says",
+    )

@@ -67,6 +67,11 @@ class Binary:
         return PurePosixPath(self.path).name
 
     @property
+    def known_as(self) -> str:
+        """The name by which others find it once it is open; on Windows that is the file's."""
+        return self.leaf if self.format == "PE" else self.runtime_name
+
+    @property
     def search_paths(self) -> tuple[str, ...]:
         """Where the file says that its libraries are."""
         return self.rpath + self.runpath

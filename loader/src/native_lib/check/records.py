@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from packaging.markers import Marker
 
+# The vendored loaders' own limits.
+MANIFEST_FORMAT = REQUIREMENTS_FORMAT = 1
 VENDORED = ("_shared_lib_manager.py", "_shared_lib_consumer.py")
 
 
@@ -31,7 +33,7 @@ def manifest_of(path: str, source: bytes) -> Manifest:
     Raises:
         UnusableError: it is no manifest.
     """
-    values = _literals(path, source)
+    values = _literals(path, source, MANIFEST_FORMAT)
     folder = PurePosixPath(path).parent
     try:
         libraries = tuple(
@@ -61,7 +63,7 @@ def requires_of(path: str, source: bytes) -> Iterator[Required]:
     Raises:
         UnusableError: it is no such record.
     """
-    values = _literals(path, source)
+    values = _literals(path, source, REQUIREMENTS_FORMAT)
     try:
         for entry in values["REQUIRES"]:
             yield Required(
@@ -94,8 +96,16 @@ def requirements_of(metadata: bytes, holds: Callable[[Marker], bool]) -> tuple[R
     return tuple(r for r in requirements if r.marker is None or holds(r.marker))
 
 
-def _literals(path: str, source: bytes) -> dict[str, Any]:
+def _literals(path: str, source: bytes, known: int) -> dict[str, Any]:
     try:
-        return read_literals(source)
+        values = read_literals(source)
     except LiteralsError as error:
         raise UnusableError(f"{path} {error}") from error
+    told = values.get("FORMAT")
+    if not isinstance(told, int):
+        raise UnusableError(f"{path} does not say its FORMAT")
+    if told > known:
+        raise UnusableError(
+            f"{path} has format {told}, and this native-lib reads formats up to {known}: update it"
+        )
+    return values

@@ -15,7 +15,7 @@ from packaging.utils import canonicalize_name
 
 from native_lib.check.links import leaf_of, private_distribution
 from native_lib.check.rule import ERROR
-from native_lib.doctor.findings import Problem
+from native_lib.doctor.findings import Problem, as_built
 
 if TYPE_CHECKING:
     from native_lib.doctor.installed import Environment
@@ -44,6 +44,7 @@ _SECONDS = 120
 
 MISSING, SYMBOL, VERSION, MACHINE = "missing", "symbol", "version", "machine"
 DAMAGED, TLS, SIGNATURE, WINDOWS = "damaged", "static TLS", "signature", "Windows"
+SOURCES = "sources"
 # A path, with spaces if it is absolute: sentences come before it, and a colon ends it.
 _FILE = r"(?:/[^\n:]+|[^\s:]+)"
 # Each loader's wording, the first that is found: glibc, musl, dyld, Windows, Wine.
@@ -81,8 +82,18 @@ WORDINGS = (
         r"(?:importing (?P<by>\w+): )?(?:The specified module could not|Module not) (?:be )?found",
     ),
     (MISSING, r"WinError 126"),
+    (
+        SOURCES,
+        r"from partially initialized module '(?P<module>[\w.]+)'[^\n]*\((?P<file>[^()\n]+)\)$",
+    ),
     (WINDOWS, r"DLL load failed while importing (?P<by>\w+)"),
 )
+
+
+# The vendored loader's, of which some say in their first line what to do.
+OUR_ERRORS = {
+    *("NativeLibraryError", "LibraryNotFoundError", "LibraryConflictError", "LibraryVersionError"),
+}
 
 
 @dataclass(frozen=True)
@@ -147,6 +158,13 @@ def explain(attempt: Attempt, environment: Environment) -> Problem:
         facts = " ".join(line.strip() for line in rest.splitlines() if "mend:" not in line)
         return _problem(attempt, f"{first} {facts}".strip(), mend[1])
     if attempt.missing:
+        top, _, rest = attempt.missing.partition(".")
+        owner = next((e for e in environment.distributions.values() if top in e.packages), None)
+        if owner and rest:
+            message = (
+                f"{text}: {owner.name} {owner.version} has lost it, or has it for another Python"
+            )
+            return _problem(attempt, message, owner.again)
         each = environment.distributions.get(canonicalize_name(attempt.missing))
         if each and each.packages and attempt.missing not in each.packages:
             return _problem(attempt, text, f"the module is called {', '.join(each.packages)}")
@@ -156,9 +174,10 @@ def explain(attempt: Attempt, environment: Environment) -> Problem:
         if found:
             words = {key: value for key, value in found.groupdict().items() if value}
             return _problem(attempt, *_EXPLAINED[kind](words, environment, text))
-    return _problem(
-        attempt, f"{attempt.error}: {text.strip()}", "not an error of a library's loading"
-    )
+    mend = "not an error of a library's loading"
+    if attempt.error in OUR_ERRORS:
+        mend = "what the message says"
+    return _problem(attempt, f"{attempt.error}: {text.strip()}", mend)
 
 
 def _problem(attempt: Attempt, message: str, mend: str) -> Problem:
@@ -168,6 +187,13 @@ def _problem(attempt: Attempt, message: str, mend: str) -> Problem:
 
 def _missing(words: dict[str, str], environment: Environment, text: str) -> tuple[str, str]:
     name = leaf_of(words.get("name", ""))
+    if name != words.get("name", "") and Path(words["name"]).exists():
+        # So glibc says of a file of another architecture that it is asked to open by its path.
+        owner = _owner(words["name"], environment) or "what it belongs to"
+        return (
+            f"{words['name']} is for another machine than this Python",
+            f"python -m pip install --force-reinstall --no-deps --no-cache-dir {owner}",
+        )
     by = words.get("by", "an extension module")
     if not name:
         return (
@@ -185,6 +211,12 @@ def _missing(words: dict[str, str], environment: Environment, text: str) -> tupl
                     if not file.exists():
                         return (
                             f"{by} needs {name}, and {file} of {provider.distribution} is gone",
+                            environment.distributions[provider.distribution].again,
+                        )
+                    names = {b.known_as for b in provider.binaries if b.path == library.file}
+                    if names and library.runtime_name not in names:
+                        return (
+                            f"{by} needs {name}, and {file} has another name: it was changed",
                             environment.distributions[provider.distribution].again,
                         )
                     return (
@@ -225,15 +257,15 @@ def _symbol(words: dict[str, str], environment: Environment, text: str) -> tuple
     if "version" in words:
         named += f", version {words['version']}"
     owner = _owner(by, environment)
+    mend = as_built(environment, owner) or (
+        f"python -m pip install --upgrade --force-reinstall {owner or 'both packages'}"
+    )
     return (
         (
             f"{by} calls {named}, and the library that serves it has no such function: it is older or "
             "newer than the one that it was built against, or another copy serves"
         ),
-        (
-            f"python -m pip install --upgrade --force-reinstall {owner or 'both packages'}; native-lib "
-            "doctor without a module says who serves whom"
-        ),
+        f"{mend}; native-lib doctor without a module says who serves whom",
     )
 
 
@@ -295,6 +327,20 @@ def _windows(words: dict[str, str], environment: Environment, text: str) -> tupl
     )
 
 
+def _sources(words: dict[str, str], environment: Environment, text: str) -> tuple[str, str]:
+    file, top = words["file"], words["module"].partition(".")[0]
+    each = next((e for e in environment.distributions.values() if top in e.packages), None)
+    if each and Path(file).is_relative_to(each.root):
+        return (
+            text,
+            f"{each.again}; if that does not help, its modules import each other: tell its authors",
+        )
+    return (
+        f"{file} is in a source folder, and not what is installed: what the build makes is not there",
+        "run Python in another folder, or with -P, or install the sources: python -m pip install -e",
+    )
+
+
 def _owner(file: str, environment: Environment) -> str:
     """Return the distribution that a file is of, as far as its path tells."""
     for each in environment.distributions.values():
@@ -312,4 +358,5 @@ _EXPLAINED = {
     TLS: _tls,
     SIGNATURE: _signature,
     WINDOWS: _windows,
+    SOURCES: _sources,
 }

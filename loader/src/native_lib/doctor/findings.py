@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from collections import defaultdict
@@ -29,11 +30,12 @@ if TYPE_CHECKING:
     from native_lib.doctor.installed import Environment, Installed
 
 # The rules of `native-lib check` that say something of what is installed: what is mended by installing
-# it again, and what only another release mends.
+# it again, and what only another release mends. Where the manifest says otherwise, names are damage.
 _DAMAGED = {"manifest-differs", "unsigned"}
+_NAMES = {"soname-missing", "soname-differs", "install-name", "dll-name"}
 _MADE_SO = {
-    *("library-copied", "symbol-missing", "soname-missing", "soname-differs", "install-name"),
-    *("dll-name", "anchor-missing", "executable-stack", "loader-differs"),
+    *("library-copied", "symbol-missing", "anchor-missing", "executable-stack", "loader-differs"),
+    *_NAMES,
 }
 
 
@@ -58,13 +60,16 @@ class Problem:
 
 def problems_of(environment: Environment, needs: tuple[Need, ...]) -> tuple[Problem, ...]:
     """Return what is wrong with the providers and consumers of an environment."""
+    lost = [*_unreadable(environment), *_missing_files(environment)]
+    checked = list(_checked(environment, {problem.distribution for problem in lost}))
+    damaged = {p.distribution for p in lost}
+    damaged |= {p.distribution for p in checked if p.id in _DAMAGED}
     found = [
-        *_unreadable(environment),
-        *_missing_files(environment),
+        *lost,
         *_requirements(environment),
-        *_unanswered(environment, needs),
+        *_unanswered(environment, needs, damaged),
         *_architectures(environment),
-        *_checked(environment),
+        *checked,
         *_names_twice(environment),
         *_in_this_process(environment),
         *_copies(environment),
@@ -81,21 +86,14 @@ def _unreadable(environment: Environment) -> Iterator[Problem]:
 
 
 def _missing_files(environment: Environment) -> Iterator[Problem]:
-    for provider, library in _libraries(environment):
-        file = environment.root_of(provider.distribution) / library.file
-        if not file.is_file():
-            mend = environment.distributions[provider.distribution].again
-            message = f"{file} is not there"
-            yield Problem(ERROR, "library-missing", provider.distribution, message, mend)
-
-
-def _is_whole(environment: Environment, distribution: str) -> bool:
-    """Tell whether all that a distribution ships is there, and can be read."""
-    return distribution not in {name for name, _, _ in environment.unreadable} and all(
-        (environment.root_of(provider.distribution) / library.file).is_file()
-        for provider, library in _libraries(environment)
-        if provider.distribution == distribution
-    )
+    for wheel in environment.wheels:
+        each = environment.distributions[wheel.distribution]
+        libraries = {library.file for m in wheel.manifests for library in m.libraries}
+        for path in sorted({*each.binaries, *libraries}):
+            file = each.root / path
+            if not file.is_file():
+                message = f"{file} is not there"
+                yield Problem(ERROR, "file-missing", each.name, message, each.again)
 
 
 def _requirements(environment: Environment) -> Iterator[Problem]:
@@ -131,9 +129,11 @@ def _fits(version: Version, required: Required) -> bool:
     return can_replace(version, required.version, required.compatibility)
 
 
-def _unanswered(environment: Environment, needs: tuple[Need, ...]) -> Iterator[Problem]:
+def _unanswered(
+    environment: Environment, needs: tuple[Need, ...], damaged: set[str]
+) -> Iterator[Problem]:
     for need in needs:
-        if need.by != NOBODY or _is_told(environment, need):
+        if need.by != NOBODY or need.distribution in damaged or _is_told(environment, need):
             continue
         where = need.file.relative_to(environment.root_of(need.consumer)).as_posix()
         message = f"{where} needs {need.name}, and nothing here answers to it"
@@ -150,14 +150,12 @@ def _unanswered(environment: Environment, needs: tuple[Need, ...]) -> Iterator[P
 
 
 def _is_told(environment: Environment, need: Need) -> bool:
-    """Tell whether another problem is the reason: a provider that is missing, damaged or too old."""
+    """Tell whether another problem is the reason: a provider that is missing or too old."""
     wheel = next(wheel for wheel in environment.wheels if wheel.distribution == need.consumer)
     required = next((r for r in wheel.requires if r.distribution == need.distribution), None)
     installed = environment.distributions.get(need.distribution)
     if installed is None:
         return required is not None
-    if not _is_whole(environment, need.distribution):
-        return True
     return required is not None and not _fits(Version(installed.version), required)
 
 
@@ -183,20 +181,36 @@ def _interpreter() -> Binary | None:
     return found[0] if len(found) == 1 else None
 
 
-def _checked(environment: Environment) -> Iterator[Problem]:
+def _checked(environment: Environment, lost: set[str]) -> Iterator[Problem]:
+    """What the rules find, but for what a file that is lost, or a wrong one, makes them find."""
     by_info = {wheel.path.name: wheel.distribution for wheel in environment.wheels}
-    for rule in RULES:
-        if rule.id not in _DAMAGED | _MADE_SO:
+    found = [
+        (rule, finding, by_info[finding.wheel])
+        for rule in RULES
+        if rule.id in _DAMAGED | _MADE_SO
+        for finding in rule.find(WheelSet(environment.wheels))
+    ]
+    differing = {name for rule, _, name in found if rule.id == "manifest-differs"}
+    for rule, finding, name in found:
+        if (rule.id == "manifest-differs" and name in lost) or (
+            rule.id in _NAMES and name in differing
+        ):
             continue
-        for finding in rule.find(WheelSet(environment.wheels)):
-            name = by_info[finding.wheel]
-            if rule.id == "manifest-differs" and not _is_whole(environment, name):
-                continue
-            where = f"{finding.file}: " if finding.file else ""
-            mend = f"python -m pip install --upgrade {name}, or tell its authors"
-            if rule.id in _DAMAGED:
-                mend = environment.distributions[name].again
-            yield Problem(rule.severity, rule.id, name, f"{where}{finding.message}", mend)
+        where = f"{finding.file}: " if finding.file else ""
+        mend = f"tell the authors of {name}: another release has to mend it"
+        if rule.id in _DAMAGED:
+            mend = environment.distributions[name].again
+        elif rule.id == "symbol-missing":
+            mend = as_built(environment, name) or mend
+        yield Problem(rule.severity, rule.id, name, f"{where}{finding.message}", mend)
+
+
+def as_built(environment: Environment, consumer: str) -> str:
+    """Return the command that installs what a consumer was built against, if it left a record."""
+    records = (wheel.requires for wheel in environment.wheels if wheel.distribution == consumer)
+    built = [f'"{each.distribution}=={each.version}"' for record in records for each in record]
+    command = "python -m pip install --force-reinstall --no-deps"
+    return " ".join([command, *built]) if built else ""
 
 
 def _names_twice(environment: Environment) -> Iterator[Problem]:
@@ -222,6 +236,7 @@ def _in_this_process(environment: Environment) -> Iterator[Problem]:
     has_names = python is None or python.libc != "musl"
     for provider, library in _libraries(environment):
         ours = environment.root_of(provider.distribution) / library.file
+        yield from _override(provider, library, ours)
         if any(_is_same(file, ours) for file in loaded):
             continue  # whoever opened it: it is the right one
         leaf = leaf_of(library.runtime_name)
@@ -231,13 +246,29 @@ def _in_this_process(environment: Environment) -> Iterator[Problem]:
             )
             mend = "find out who loads it (LD_PRELOAD, sitecustomize), and remove it"
             yield Problem(ERROR, "name-taken", provider.distribution, message, mend)
-        if library.probe_symbol and process.has_symbol(library.probe_symbol):
+        symbol = library.probe_symbol
+        taken_by = process.file_of_symbol(symbol) if symbol else ""
+        if taken_by:
             message = (
-                f"{library.probe_symbol} is in this interpreter's global scope already: consumers "
+                f"{symbol} of {taken_by} is in this interpreter's global scope already: consumers "
                 f"of {leaf} would get that one"
             )
             mend = "find out who brings it (LD_PRELOAD, the interpreter), and remove it"
             yield Problem(ERROR, "symbol-taken", provider.distribution, message, mend)
+
+
+def _override(provider: Wheel, library: Library, ours: Path) -> Iterator[Problem]:
+    """What the loader takes instead: it asks the environment first."""
+    tag = "".join(letter if letter.isalnum() else "_" for letter in library.name).upper()
+    variable = f"NATIVE_LIB_{tag}_PATH"
+    path = os.environ.get(variable)
+    if path:
+        message = f"{variable} names {path}, which serves instead of {ours}"
+        severity = WARNING
+        if not Path(path).is_file():
+            message, severity = f"{variable} names {path}, which is not there", ERROR
+        mend = f"correct or unset {variable}"
+        yield Problem(severity, "override", provider.distribution, message, mend)
 
 
 def _is_same(file: str, other: Path) -> bool:
@@ -288,7 +319,11 @@ def _shadowed(environment: Environment) -> Iterator[Problem]:
                 f"{other.version} in {other.root} is never seen: {first.version} in {first.root} "
                 "comes first"
             )
-            mend = f"python -m pip uninstall {other.name}, as often as it is found, and install it once"
+            # pip would uninstall the one that is seen, and leaves alone what is not its environment's.
+            mend = (
+                f"keep one: take {other.root} off sys.path (PYTHONPATH, the user site, --target), or "
+                f"remove {other.name} there"
+            )
             yield Problem(WARNING, "shadowed", other.name, message, mend)
 
 

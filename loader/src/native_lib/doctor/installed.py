@@ -77,9 +77,10 @@ class Installed:
 
     @property
     def packages(self) -> tuple[str, ...]:
-        """What it is imported as."""
-        tops = (file.partition("/") for file in self.files if file.endswith("/__init__.py"))
-        return tuple(dict.fromkeys(top for top, _, rest in tops if "/" not in rest))
+        """What it is imported as. An editable install has no more than what the build wrote."""
+        marks = ("__init__.py", MANIFEST, REQUIRES)
+        parts = (file.split("/") for file in self.files)
+        return tuple(dict.fromkeys(p[0] for p in parts if len(p) == 2 and p[1] in marks))
 
     def named(self, *leaves: str) -> tuple[str, ...]:
         """Return the paths of files with one of these names."""
@@ -240,14 +241,17 @@ def _wheels(found: Iterable[Installed], unreadable: list[tuple[str, Path, str]])
 def _wheel(each: Installed, unreadable: list[tuple[str, Path, str]]) -> Wheel:
     binaries: list[Binary] = []
     for file in each.binaries:
-        content = _bytes(each.root / file)
-        if not content:
-            continue  # the findings tell that a manifest's file is not there
         try:
+            content = (each.root / file).read_bytes()
             if is_binary(content[:8]):
                 binaries += read_binary(file, content)
-        except CorruptBinaryError as error:
-            unreadable.append((each.name, each.root / file, str(error)))
+            elif not content:
+                raise CorruptBinaryError("it is empty")
+        except FileNotFoundError:
+            pass  # the findings tell that
+        except (OSError, CorruptBinaryError) as error:
+            reason = error.strerror if isinstance(error, OSError) else str(error)
+            unreadable.append((each.name, each.root / file, str(reason)))
     tags = re.findall(rb"^Tag: *(\S+)", _bytes(each.info / "WHEEL"), re.MULTILINE)
     return Wheel(
         path=each.info,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -29,10 +30,19 @@ def loaded_files() -> tuple[str, ...]:
     return ()
 
 
-def has_symbol(name: str) -> bool:
-    """Tell whether the global scope of this process has a symbol; ELF only has such a scope."""
+def file_of_symbol(name: str) -> str:
+    """Return the file that has a symbol in this process's global scope, or nothing.
+
+    ELF only has such a scope.
+    """
     if sys.platform != "linux":
-        return False
+        return ""
     import ctypes
 
-    return hasattr(ctypes.CDLL(None), name)
+    process = ctypes.CDLL(None)
+    if not hasattr(process, name):
+        return ""
+    facts = (ctypes.c_void_p * 4)()  # Dl_info: file name, base, symbol name, address
+    process.dladdr(process[name], facts)
+    file = os.fsdecode(ctypes.cast(facts[0] or 0, ctypes.c_char_p).value or b"")
+    return file if "/" in file else sys.executable  # the program is named as it was called

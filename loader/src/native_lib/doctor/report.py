@@ -30,11 +30,12 @@ _LOG_WIDTH = 1000
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """An environment, what its binaries need, and what is wrong."""
+    """An environment, what its binaries need, what is wrong, and which modules could be imported."""
 
     environment: Environment
     needs: tuple[Need, ...]
     problems: tuple[Problem, ...]
+    imported: tuple[str, ...] = ()
 
     @property
     def is_broken(self) -> bool:
@@ -77,6 +78,8 @@ def print_tree(diagnosis: Diagnosis) -> None:
         console.print(_text(heading, _COLOURS[problem.severity]))
         if problem.mend:
             console.print(_text(f"    {problem.mend}"))
+    for module in diagnosis.imported:
+        console.print(_text(f"{module} was imported"))
     if not diagnosis.is_broken:
         console.print("nothing is broken")
 
@@ -111,6 +114,7 @@ def print_json(diagnosis: Diagnosis) -> None:
             for provider in environment.providers
         ],
         "needs": [{**asdict(need), "file": str(need.file)} for need in diagnosis.needs],
+        "imported": list(diagnosis.imported),
         "problems": [asdict(problem) for problem in diagnosis.problems],
     }
     print(json.dumps(result, indent=2))

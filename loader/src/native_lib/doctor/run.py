@@ -33,11 +33,8 @@ def diagnose(modules: Sequence[str] = (), *, load: bool = False) -> Diagnosis:
     """
     environment = read_environment()
     needs = tuple(needs_of(environment))
-    problems: list[Problem] = []
-    for module in modules:
-        attempt = try_import(module)
-        if attempt.error:
-            problems.append(explain(attempt, environment))
+    attempts = [try_import(module) for module in modules]
+    problems = [explain(attempt, environment) for attempt in attempts if attempt.error]
     problems += problems_of(environment, needs)
     for wheel in environment.wheels if load else ():
         for module, has_loader in _modules(environment.distributions[wheel.distribution]).items():
@@ -47,7 +44,8 @@ def diagnose(modules: Sequence[str] = (), *, load: bool = False) -> Diagnosis:
             else:
                 needs, wrong = _as_served(wheel, needs, attempt.files)
                 problems += wrong
-    return Diagnosis(environment, needs, tuple(dict.fromkeys(problems)))
+    imported = tuple(attempt.module for attempt in attempts if not attempt.error)
+    return Diagnosis(environment, needs, tuple(dict.fromkeys(problems)), imported)
 
 
 def _modules(each: Installed) -> dict[str, bool]:
