@@ -40,12 +40,103 @@ def test_first_time_in_a_project(tmp_path: Path) -> None:
     }
 
 
+def vendored_by_a_pair(pair: Path) -> list[Path]:
+    names = ("_shared_lib_*.py", "NativeLibrary.cmake", "native_library_metadata.py")
+    return sorted(path for name in (*names, "fetch_source.py") for path in pair.rglob(name))
+
+
+@pytest.mark.parametrize("source", ["here", "upstream"])
+def test_what_a_project_names_and_lacks_is_missing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], source: str
+) -> None:
+    folder = lab.generate(tmp_path, library_source=source)
+    files = vendored_by_a_pair(folder)
+    assert len(files) == (6 if source == "upstream" else 5)
+    contents = [file.read_bytes() for file in files]
+    for file in files:
+        file.unlink()
+    assert main(["vendor", "--check", str(folder)]) == 1
+    assert capsys.readouterr().out.splitlines() == [f"missing: {file}" for file in files]
+    assert vendored_by_a_pair(folder) == []
+    assert main(["vendor", str(folder)]) == 0
+    assert [file.read_bytes() for file in files] == contents
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "from ._shared_lib_consumer import load_requirements",
+        "from . import _shared_lib_consumer",
+        "from . import _native_requires, _shared_lib_consumer as consumer",
+        "    from ._shared_lib_consumer import (",
+    ],
+)
+def test_package_that_imports_a_loader_lacks_it(tmp_path: Path, line: str) -> None:
+    (tmp_path / "__init__.py").write_text(f"import os\n{line}\n", encoding="utf-8")
+    assert main(["vendor", str(tmp_path)]) == 0
+    assert [path.name for path in sorted(tmp_path.iterdir())] == [
+        *("__init__.py", "_shared_lib_consumer.py")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        (
+            "__init__.py",
+            "# from ._shared_lib_consumer import\nfrom other import _shared_lib_manager",
+        ),
+        ("__init__.py", "from ._shared_lib_consumer_of_mine import x"),
+        ("CMakeLists.txt", "# include(cmake/NativeLibrary.cmake)\ninclude(MyNativeLibrary.cmake)"),
+        ("pyproject.toml", 'provider = { path = "cmake", module = "another" }'),
+        ("pyproject.toml", 'provider = { path = ".", module = "fetch_source" }'),
+        ("pyproject.toml", 'provider = { path = "..", module = "native_library_metadata" }'),
+    ],
+)
+def test_what_is_named_elsewhere_or_otherwise_is_not_ours(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, text: str
+) -> None:
+    project = tmp_path / "project"
+    project.mkdir()
+    (project / name).write_text(text, encoding="utf-8")
+    assert main(["vendor", str(project)]) == 2
+    assert "vendors no file yet" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.rglob("*")] == ["project", name]
+
+
+def test_line_endings_are_no_drift(tmp_path: Path) -> None:
+    folder = lab.generate(tmp_path)
+    for file in vendored_by_a_pair(folder):
+        file.write_bytes(file.read_bytes().replace(b"\n", b"\r\n"))
+    assert main(["vendor", "--check", str(folder)]) == 0
+
+
+def test_what_cannot_be_written_is_one_line_and_nothing_is_changed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "cmake").mkdir()
+    old = tmp_path / "cmake" / "NativeLibrary.cmake"
+    old.write_text("# old\n", encoding="utf-8")
+    # No permission would hold back who runs tests as root.
+    (tmp_path / "foo" / "_shared_lib_manager.py").mkdir(parents=True)
+    before = sorted(tmp_path.rglob("*"))
+    assert main(["vendor", str(tmp_path), "--provider", "foo", "--consumer", "."]) == 2
+    told = capsys.readouterr()
+    assert told.out == ""
+    (line,) = told.err.splitlines()
+    assert line.startswith(f"native-lib: {tmp_path / 'foo' / '_shared_lib_manager.py'}: ")
+    assert sorted(tmp_path.rglob("*")) == before
+    assert old.read_text(encoding="utf-8") == "# old\n"
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["{folder}/absent"], "is not a folder"),
         (["{folder}"], "vendors no file yet"),
         (["{folder}", "--provider", "absent"], "is not a folder"),
+        (["{folder}", "--consumer", "../"], ".. does not lie below"),
+        (["{folder}", "--provider", "{folder}-other"], "-other does not lie below"),
     ],
 )
 def test_bad_input_is_one_line_and_writes_nothing(

@@ -45,8 +45,9 @@ def _parser() -> argparse.ArgumentParser:
     command = commands.add_parser(
         "vendor",
         help="copy the loader and the CMake module into a project, or bring them up to date",
-        description="Bring every vendored file below PROJECT up to date. With --provider or "
-        "--consumer or --upstream, put the files there in the first place.",
+        description="Bring every vendored file below PROJECT up to date, and restore those that "
+        "it names and lacks. With --provider or --consumer or --upstream, put the files there in "
+        "the first place.",
     )
     command.add_argument("project", type=Path, metavar="PROJECT", help="a folder of sources")
     command.add_argument(
@@ -67,7 +68,9 @@ def _parser() -> argparse.ArgumentParser:
         help="put fetch_source.py into PROJECT, which gets the sources that source.toml lists",
     )
     command.add_argument(
-        "--check", action="store_true", help="change nothing; exit with 1 if a file has drifted"
+        "--check",
+        action="store_true",
+        help="change nothing; exit with 1 if a file has drifted or is missing",
     )
     command.set_defaults(run=_vendor)
 
@@ -190,14 +193,19 @@ def _excludes(options: argparse.Namespace) -> int:
 
 
 def _vendor(options: argparse.Namespace) -> int:
-    files = vendored_files(
-        options.project, options.provider, options.consumer, upstream=options.upstream
-    )
-    stale = drifted(files)
-    for file in stale:
-        print(f"{'drifted' if options.check else 'updated'}: {file.destination}")
+    try:
+        files = vendored_files(
+            options.project, options.provider, options.consumer, upstream=options.upstream
+        )
+        stale = drifted(files)
+        told = [(file, "missing" if file.is_missing else "drifted") for file in stale]
+        if not options.check:
+            vendor(stale)
+    except OSError as error:
+        raise VendorError(f"{error.filename}: {error.strerror}") from None
+    for file, what in told:
+        print(f"{what if options.check else 'updated'}: {file.destination}")
     if options.check:
         return 1 if stale else 0
-    vendor(stale)
     print(f"{len(files)} vendored files are up to date")
     return 0

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,6 +25,22 @@ _PASSED_OVER = {
     *(".git", ".nox", ".tox", ".venv", "venv", "node_modules", "site-packages", "build", "upstream")
 }
 
+# How a project's own files name those that it vendors: if one is not there, it is missing. The
+# template's are no Python and no TOML, so nothing parses them.
+_IMPORT = re.compile(
+    r"^[ \t]*from \.(?: import (?:.*\W)?)?(_shared_lib_(?:manager|consumer))\b", re.MULTILINE
+)
+_INCLUDE = re.compile(
+    r"^[ \t]*include\(\"?(?:\$\{CMAKE_CURRENT_(?:SOURCE|LIST)_DIR\}/)?"
+    r"((?:[^\"$)]*/)?NativeLibrary\.cmake)",
+    re.MULTILINE,
+)
+_HOOK = re.compile(
+    r"^provider *= *\{(?=[^}]*\bpath *= *[\"']([^\"']*))"
+    r"(?=[^}]*\bmodule *= *[\"'](native_library_metadata|fetch_source)[\"'])",
+    re.MULTILINE,
+)
+
 
 class VendorError(Exception):
     """The project cannot take the files; the message says why."""
@@ -35,6 +53,11 @@ class VendoredFile:
     source: Path
     destination: Path
 
+    @property
+    def is_missing(self) -> bool:
+        """Whether the project has no copy."""
+        return not self.destination.is_file()
+
 
 def vendored_files(
     project: Path,
@@ -43,7 +66,7 @@ def vendored_files(
     *,
     upstream: bool = False,
 ) -> list[VendoredFile]:
-    """Find the files that a project vendors, by their names.
+    """Find the files that a project vendors, by their names, and by what names them.
 
     Args:
         project: the folder to look through; one project or several.
@@ -52,10 +75,12 @@ def vendored_files(
         upstream: whether the project is to get what fetches upstream's sources.
 
     Returns:
-        The files that are there, and those that the other arguments ask for.
+        The files that are there, those that the project's own files name (an import, an include,
+        a hook), and those that the other arguments ask for.
 
     Raises:
-        VendorError: a folder is missing, or nothing is vendored and nothing was asked for.
+        VendorError: a folder is missing or lies elsewhere, or nothing is vendored and nothing was
+            asked for.
     """
     if not project.is_dir():
         raise VendorError(f"{project} is not a folder")
@@ -66,6 +91,8 @@ def vendored_files(
     ):
         if package is None:
             continue
+        if not _is_below(project / package, project):
+            raise VendorError(f"{project / package} does not lie below {project}")
         if not (project / package).is_dir():
             raise VendorError(f"{project / package} is not a folder")
         destinations |= {project / package / name for name in names}
@@ -85,26 +112,71 @@ def vendored_files(
 def drifted(files: list[VendoredFile]) -> list[VendoredFile]:
     """Return the files whose copy is missing or differs."""
     return [
-        file
-        for file in files
-        if not file.destination.is_file()
-        or file.source.read_bytes() != file.destination.read_bytes()
+        file for file in files if file.is_missing or _lines(file.source) != _lines(file.destination)
     ]
 
 
 def vendor(files: list[VendoredFile]) -> None:
-    """Copy the files."""
+    """Copy the files; if one of them cannot be written, none is.
+
+    Raises:
+        OSError: one cannot be written.
+    """
+    new = [file.destination for file in files if not file.destination.exists()]
+    try:
+        for file in files:
+            file.destination.parent.mkdir(parents=True, exist_ok=True)
+            # Changes nothing, and fails where writing would.
+            file.destination.open("ab").close()
+    except OSError:
+        for path in new:
+            with suppress(OSError):
+                path.unlink()
+        raise
     for file in files:
-        file.destination.parent.mkdir(parents=True, exist_ok=True)
         file.destination.write_bytes(file.source.read_bytes())
+
+
+def _lines(file: Path) -> list[bytes]:
+    # Line endings are the version control's affair.
+    return file.read_bytes().splitlines()
 
 
 def _vendored_below(folder: Path) -> Iterator[Path]:
     for root, folders, names in os.walk(folder):
         folders[:] = [name for name in folders if name not in _PASSED_OVER]
-        # Others may have a fetch_source.py of their own; ours reads source.toml.
-        foreign = set() if "source.toml" in names else {"fetch_source.py"}
-        yield from (Path(root, name) for name in names if name in _SOURCES.keys() - foreign)
+        for file in (Path(root, name) for name in names):
+            found = [file] if file.name in _SOURCES else _named_by(file)
+            for path in found:
+                # Others may have a fetch_source.py of their own; ours reads source.toml.
+                is_foreign = (
+                    path.name == "fetch_source.py" and not path.with_name("source.toml").is_file()
+                )
+                if not is_foreign and _is_below(path, folder):
+                    yield path
+
+
+def _named_by(file: Path) -> list[Path]:
+    """Return the vendored files that one of the project's own names, there or not."""
+    if file.name == "__init__.py":
+        named = [f"{module}.py" for module in _IMPORT.findall(_text(file))]
+    elif file.name == "CMakeLists.txt":
+        named = _INCLUDE.findall(_text(file))
+    elif file.name == "pyproject.toml":
+        named = [f"{path}/{module}.py" for path, module in _HOOK.findall(_text(file))]
+    else:
+        named = []
+    return [Path(os.path.normpath(file.parent / name)) for name in named]
+
+
+def _text(file: Path) -> str:
+    return file.read_text(encoding="utf-8", errors="replace")
+
+
+def _is_below(path: Path, folder: Path) -> bool:
+    # As written: what is reached through a link is the project's, too.
+    whole, part = (Path(os.path.normpath(each.absolute())) for each in (folder, path))
+    return part.is_relative_to(whole)
 
 
 def _source(name: str) -> Path:
