@@ -85,8 +85,25 @@ def test_pre_release_of_the_next_major_promises_nothing(releases: Releases) -> N
     assert releases.abi(old, new) == 0
 
 
-def test_version_that_goes_back_promises_nothing(releases: Releases) -> None:
-    old, new = releases.release("1.4.2", TWO), releases.release("1.4.1", ONE)
+@pytest.mark.parametrize("later", ["1.4.2", "1.4.1.post1", "1.5.0rc1"])
+def test_the_earlier_release_comes_first(
+    releases: Releases, capsys: pytest.CaptureFixture[str], later: str
+) -> None:
+    """The other way round, what was lost would pass for what was added."""
+    old, new = releases.release("1.4.1", TWO), releases.release(later, ONE)
+    assert releases.abi(old, new) == 1
+    capsys.readouterr()
+    assert releases.abi(new, old) == 2
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert told.err == (
+        f"native-lib: {new.name} is a later release than {old.name}: name the earlier one first\n"
+    )
+
+
+def test_one_version_twice(releases: Releases) -> None:
+    """What is rebuilt has the version that it had."""
+    old, new = releases.release("1.4.2", TWO), releases.release("1.4.2", TWO)
     assert releases.abi(old, new) == 0
 
 
@@ -338,13 +355,19 @@ def two_distributions(releases: Releases) -> tuple[Path, Path, str]:
 
 
 def absent(releases: Releases) -> tuple[Path, Path, str]:
-    new = releases.release("1.0.0", TWO)
-    return releases.folder / new.name, new, "No such file"
+    old = releases.folder / "absent.whl"
+    return old, releases.release("1.0.0", TWO), f"{old}: cannot be read: No such file"
+
+
+def damaged(releases: Releases) -> tuple[Path, Path, str]:
+    new = releases.folder / "libfoo-1.1.0-py3-none-any.whl"
+    new.write_bytes(b"")
+    return releases.release("1.0.0", TWO), new, f"{new}: cannot be read: "
 
 
 @pytest.mark.parametrize(
     "make",
-    [other_platform, no_provider, two_manifests, two_distributions, absent],
+    [other_platform, no_provider, two_manifests, two_distributions, absent, damaged],
     ids=lambda f: f.__name__,
 )
 def test_what_cannot_be_compared_is_one_line(

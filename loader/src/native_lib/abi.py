@@ -64,14 +64,19 @@ def compare(old_path: Path, new_path: Path, *, types: bool = True) -> Comparison
         where both libraries hold debug information and Debian's abigail-tools are installed.
 
     Raises:
-        AbiError: these are not two wheels of one provider for one platform.
-        UnusableError: one cannot be read.
+        AbiError: these are not two wheels of one provider for one platform, or not in this order, or
+            one cannot be read.
     """
     with closing(Apart()) as apart:
-        old, new = apart.read(old_path), apart.read(new_path)
+        old, new = _read(apart, old_path), _read(apart, new_path)
     before, after = _manifest(old), _manifest(new)
     if old.distribution != new.distribution:
         raise AbiError(f"{old.path.name} and {new.path.name} are two distributions")
+    if old.version > new.version:
+        # Then what was lost would pass for what was added.
+        raise AbiError(
+            f"{old.path.name} is a later release than {new.path.name}: name the earlier one first"
+        )
     lost: list[str] = []
     notes: list[str] = []
     for library, binary in old.libraries:
@@ -93,6 +98,13 @@ def compare(old_path: Path, new_path: Path, *, types: bool = True) -> Comparison
             notes += why_not
     promised = can_replace(after.version, before.version, before.compatibility)
     return Comparison(old, new, promised, tuple(dict.fromkeys(lost)), tuple(dict.fromkeys(notes)))
+
+
+def _read(apart: Apart, path: Path) -> Wheel:
+    try:
+        return apart.read(path)
+    except UnusableError as error:
+        raise AbiError(f"{path}: {error}") from None
 
 
 def _manifest(wheel: Wheel) -> Manifest:
@@ -178,7 +190,7 @@ def run(old: Path, new: Path, *, types: bool = True) -> int:
     """Compare, report, and return the exit status: 1 for a broken promise, 2 for unusable input."""
     try:
         found = compare(old, new, types=types)
-    except (AbiError, UnusableError) as error:
+    except AbiError as error:
         print(f"native-lib: {printable(str(error))}", file=sys.stderr)
         return 2
     later = f"{found.new.distribution} {found.new.version}"
