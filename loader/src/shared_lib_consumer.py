@@ -73,6 +73,7 @@ def load_requirements(requires: "ModuleType") -> "tuple[Any, ...]":
             need["provider"],
             f"{consumer} needs the native library {libraries} of the distribution "
             f"{need['distribution']}",
+            need["distribution"],
             need["requirement"],
             needed_by=f"{folder} (built against {need['distribution']} {need['version']})",
         )
@@ -97,7 +98,9 @@ def load_library_module(name: str, prefer_system: "bool | None" = None) -> "tupl
         ImportError: whatever the provider's loader has to say.
     """
     try:
-        provider = _import_provider(name, f"This needs the native library provider {name}", name)
+        provider = _import_provider(
+            name, f"This needs the native library provider {name}", name.replace("_", "-"), name
+        )
     except LibraryNotFoundError:
         if not prefer_system:
             raise
@@ -107,28 +110,42 @@ def load_library_module(name: str, prefer_system: "bool | None" = None) -> "tupl
     return loaded
 
 
-def _import_provider(name: str, what: str, requirement: str, **facts: str) -> "Any":
+def _import_provider(
+    name: str, what: str, distribution: str, requirement: str, **facts: str
+) -> "Any":
     """Import a provider; only its own absence counts as absence, all else is a fault to be seen."""
-    mend = f'python -m pip install "{requirement}"'
+    absent = f"{what}, which is not installed."
     try:
         __import__(name)
     except ModuleNotFoundError as error:
         if error.name != name and not name.startswith(f"{error.name}."):
             raise
         raise LibraryNotFoundError(
-            _lines(f"{what}, which is not installed.", **facts, mend=mend), name=name
+            _lines(absent, **facts, mend=_install(distribution, requirement)), name=name
         ) from None
     provider = sys.modules[name]
-    if not hasattr(provider, "loader"):
-        found = _path_of(provider)
-        if getattr(provider, "__file__", None) is None:
-            # A mere folder of that name on sys.path is importable too, as a namespace package.
-            message = f"{what}, which is not installed."
-            found += " (a folder of that name, without the package)"
-        else:
-            message = f"{what}; what is importable as {name} is something else."
-        raise LibraryNotFoundError(_lines(message, found=found, **facts, mend=mend), name=name)
-    return provider
+    if hasattr(provider, "loader"):
+        return provider
+    file = getattr(provider, "__file__", None)
+    if file is None:
+        # A mere folder of that name on sys.path is importable too, as a namespace package.
+        found = f"{_path_of(provider)} (a folder of that name, without the package)"
+        message, mend = absent, _install(distribution, requirement)
+    else:
+        found, message = str(file), f"{what}; what is importable as {name} is something else."
+        mend = f"take that file out of Python's way, or: {_install(distribution, requirement)}"
+    raise LibraryNotFoundError(_lines(message, found=found, **facts, mend=mend), name=name)
+
+
+def _install(distribution: str, requirement: str) -> str:
+    """Return pip's command; pip leaves alone what has metadata, even if nothing else is left of it."""
+    try:
+        from importlib.metadata import version
+
+        version(distribution)
+    except (ImportError, LookupError, ValueError):
+        return f'python -m pip install "{requirement}"'
+    return f'python -m pip install --force-reinstall "{requirement}"'
 
 
 def _check_version(provider: "Any", need: "Any", consumer: str, folder: str) -> None:

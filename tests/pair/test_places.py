@@ -67,6 +67,11 @@ def test_editable(pair: lab.Pair, tmp_path: Path, which: str) -> None:
         expected[1] = pair.folder / "foo-ext" / "python" / "foo_ext"
     assert sources(env) == expected
     assert env.run(USE) == files(env.site_packages)
+    if which != "consumer":
+        (env.site_packages / "libfoo" / "lib" / "libfoo__foo.so.1").unlink()
+        url = (pair.folder / "libfoo").as_uri()
+        mend = f'python -m pip install --force-reinstall --no-deps -e "{url}"'
+        assert env.run("import foo_ext", fails=True).endswith(f"  mend:   {mend}\n")
 
 
 def test_consumer_built_against_the_editable_provider(pair: lab.Pair, tmp_path: Path) -> None:
@@ -232,6 +237,7 @@ except ImportError as error:
     assert said[:3] == [
         "LibraryNotFoundError",
         "libfoo cannot load its library 'foo'.",
-        f"  file:   {file} (inside an archive, where the system opens no library: unpack it)",
+        f"  file:   {file} (inside an archive, where the system opens no library)",
     ]
+    assert said[-2] == "  mend:   unpack the archive, and put the folder in its place on sys.path"
     assert said[-1] == f"path={file}"

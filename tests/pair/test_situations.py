@@ -75,7 +75,17 @@ def test_another_package_of_the_providers_name(installed: lab.Environment) -> No
     (installed.site_packages / "libfoo" / "__init__.py").write_text("", encoding="utf-8")
     said = installed.run(SHOW)
     assert "what is importable as libfoo is something else." in said
-    assert f"  found:     {installed.site_packages}/libfoo\n" in said
+    assert f"  found:     {installed.site_packages}/libfoo/__init__.py\n" in said
+    install = 'python -m pip install --force-reinstall "libfoo>=1.0.0,<2"'
+    assert f"  mend:      take that file out of Python's way, or: {install}\n" in said
+
+
+def test_metadata_is_all_that_is_left(installed: lab.Environment) -> None:
+    """pip takes the provider for installed, and would do nothing."""
+    shutil.rmtree(installed.site_packages / "libfoo")
+    said = installed.run(SHOW)
+    assert "of the distribution libfoo, which is not installed.\n" in said
+    assert '  mend:      python -m pip install --force-reinstall "libfoo>=1.0.0,<2"\n' in said
 
 
 def test_provider_that_imports_something_absent_is_not_taken_for_absent(
@@ -102,6 +112,7 @@ def test_provider_that_raises_is_not_taken_for_absent(installed: lab.Environment
         ("half", "7000 bytes", "file too short"),
         ("foreign", " bytes, for another machine", "wrong ELF class"),
         ("text", "27 bytes", "file too short"),
+        ("folder", "a folder", "Is a directory"),
     ],
 )
 def test_library_file_is_damaged(
@@ -109,8 +120,10 @@ def test_library_file_is_damaged(
 ) -> None:
     file = library(installed)
     content = file.read_bytes()
-    if damage == "missing":
+    if damage in ("missing", "folder"):
         file.unlink()
+        if damage == "folder":
+            file.mkdir()
     elif damage == "foreign":  # a 32 bit ELF file for this machine's loader
         file.write_bytes(content[:4] + b"\1" + content[5:])
     else:
@@ -286,6 +299,21 @@ def test_second_copy_is_a_warning_if_asked_for(installed: lab.Environment) -> No
     )
     assert "RuntimeWarning: Another file in this process already has the name" in said
     assert said.endswith("-3.0\n")  # the operating system did serve the first
+
+
+def test_second_copy_is_told_once(installed: lab.Environment) -> None:
+    """Where it has the name, it has the symbols too; its file is no other than the one that serves."""
+    source = (
+        'const char *foo_version(void) { return "1"; } double foo_square(double x) { return -x; }'
+    )
+    copy = lab.compile_library(source, installed.folder / "copy.so", soname="libfoo__foo.so.1")
+    said = installed.run(
+        "import foo_ext; print(foo_ext.square(3))",
+        env={"NATIVE_LIB_CONFLICT": "warn", "LD_PRELOAD": str(copy)},
+    )
+    assert said.count("RuntimeWarning: ") == 1
+    assert "Another file in this process already has the name" in said
+    assert said.endswith("-3.0\n")
 
 
 def test_what_is_told_is_what_answers(installed: lab.Environment) -> None:

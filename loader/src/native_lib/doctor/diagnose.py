@@ -174,10 +174,9 @@ def explain(attempt: Attempt, environment: Environment) -> Problem:
         if found:
             words = {key: value for key, value in found.groupdict().items() if value}
             return _problem(attempt, *_EXPLAINED[kind](words, environment, text))
-    mend = "not an error of a library's loading"
-    if attempt.error in OUR_ERRORS:
-        mend = "what the message says"
-    return _problem(attempt, f"{attempt.error}: {text.strip()}", mend)
+    is_ours = attempt.error in OUR_ERRORS
+    advice = "what the message says" if is_ours else "not an error of a library's loading"
+    return _problem(attempt, f"{attempt.error}: {text.strip()}", advice)
 
 
 def _problem(attempt: Attempt, message: str, mend: str) -> Problem:

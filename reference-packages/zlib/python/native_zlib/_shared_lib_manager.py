@@ -439,6 +439,8 @@ def _check_symbols(loader: LibraryLoader, library: _Library, handle: int) -> Non
     if in_global_scope in (None, ours):
         return
     other = _path_of_address(in_global_scope)
+    if _same_file(other, path):
+        return  # it has the name as well, and that was told
     if not library.anchor and _versions_keep_apart(path, other, library.probe_symbol):
         return
     _conflict(
@@ -473,7 +475,9 @@ def _not_found(
     is_whole = False
     try:
         state = f"{os.stat(path).st_size} bytes"
-        if _is_foreign(path):
+        if os.path.isdir(path):
+            state = "a folder"
+        elif _is_foreign(path):
             state += ", for another machine"  # glibc calls that "No such file or directory"
         else:
             # glibc and musl begin with the file that they stumbled over, and end with who needed it.
@@ -483,21 +487,35 @@ def _not_found(
     except FileNotFoundError:
         state = "no such file"
     except NotADirectoryError:
-        state = "inside an archive, where the system opens no library: unpack it"
+        state = "inside an archive, where the system opens no library"
+        mend = mend or "unpack the archive, and put the folder in its place on sys.path"
     except OSError as unreadable:  # in a folder that may not be entered
         state = str(unreadable.strerror)
     if is_whole and not mend:
         mend = "the file itself is whole; install what `system` names, in the version it names"
-    again = f"{loader.distribution}=={loader.version}" if loader.version else loader.distribution
     machine = os.uname().machine if hasattr(os, "uname") else f"{sys.maxsize.bit_length() + 1} bit"
     message = _lines(
         f"{loader.provider} cannot load its library {library.name!r}.",
         file=f"{path} ({state})",
         system=str(error),
         python=f"{sys.version.split()[0]} for {sys.platform}, {machine}",
-        mend=mend or f'python -m pip install --force-reinstall --no-deps "{again}"',
+        mend=mend or f"python -m pip install --force-reinstall --no-deps {_again(loader)}",
     )
     return LibraryNotFoundError(message, name=loader.provider, path=path)
+
+
+def _again(loader: LibraryLoader) -> str:
+    """What pip is to install again: for an editable install the sources, as no index has them."""
+    try:
+        from importlib.metadata import distribution
+        from json import loads
+
+        record = loads(distribution(loader.distribution).read_text("direct_url.json") or "{}")
+        if record["dir_info"]["editable"]:
+            return f'-e "{record["url"]}"'
+    except (ImportError, LookupError, TypeError, ValueError):
+        pass
+    return f'"{loader.distribution}=={loader.version}"' if loader.version else loader.distribution
 
 
 def _is_foreign(path: str) -> bool:
