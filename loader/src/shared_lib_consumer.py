@@ -114,26 +114,27 @@ def _import_provider(
     name: str, what: str, distribution: str, requirement: str, **facts: str
 ) -> "Any":
     """Import a provider; only its own absence counts as absence, all else is a fault to be seen."""
-    absent = f"{what}, which is not installed."
     try:
         __import__(name)
     except ModuleNotFoundError as error:
         if error.name != name and not name.startswith(f"{error.name}."):
             raise
+        mend = _install(distribution, requirement)
         raise LibraryNotFoundError(
-            _lines(absent, **facts, mend=_install(distribution, requirement)), name=name
+            _lines(f"{what}, which is not installed.", **facts, mend=mend), name=name
         ) from None
     provider = sys.modules[name]
     if hasattr(provider, "loader"):
         return provider
+    mend = _install(distribution, requirement)
     file = getattr(provider, "__file__", None)
     if file is None:
         # A mere folder of that name on sys.path is importable too, as a namespace package.
-        found = f"{_path_of(provider)} (a folder of that name, without the package)"
-        message, mend = absent, _install(distribution, requirement)
+        message, found = f"{what}, which is not installed.", _path_of(provider)
+        found += " (a folder of that name, without the package)"
     else:
-        found, message = str(file), f"{what}; what is importable as {name} is something else."
-        mend = f"take that file out of Python's way, or: {_install(distribution, requirement)}"
+        message, found = f"{what}; what is importable as {name} is something else.", str(file)
+        mend = f"take that file out of Python's way, or: {mend}"
     raise LibraryNotFoundError(_lines(message, found=found, **facts, mend=mend), name=name)
 
 
