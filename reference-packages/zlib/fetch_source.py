@@ -75,11 +75,13 @@ class Fetched:
         url: the archive's; of a local file with another hash, its name.
         sha256: what it hashed to.
         listed: what source.toml said that it must hash to.
+        version: what source.toml said that upstream/ holds; empty if nobody wrote that down.
     """
 
     url: str
     sha256: str
     listed: str
+    version: str = ""
 
     @property
     def is_pinned(self) -> bool:
@@ -205,7 +207,7 @@ def fetch(root: Path, local: Sequence[Path] = (), unpinned: bool = False) -> lis
             else:
                 file = Path(folder, f"{number}-{_leaf(archive.url)}")
                 _download(archive, file)
-                used = Fetched(archive.url, archive.sha256, archive.sha256)
+                used = Fetched(archive.url, archive.sha256, archive.sha256, source.version)
             _unpack(file, made)
             fetched.append(used)
         version = _header_version(source, made)
@@ -214,10 +216,26 @@ def fetch(root: Path, local: Sequence[Path] = (), unpinned: bool = False) -> lis
                 f"source.toml says {source.name} {source.version}, and {source.version_file} in the "
                 f"archive says {version}: correct version in source.toml"
             )
+        for used, archive in zip(fetched, source.archives):
+            if not used.is_pinned:
+                _warn(source, archive, used, version)
         record = json.dumps([asdict(archive) for archive in fetched], indent=2)
         (made / RECORD).write_text(record + "\n", encoding="utf-8")
         _replace(upstream, made, Path(folder, "before"))
     return fetched
+
+
+def _warn(source: Source, archive: Archive, used: Fetched, version: str) -> None:
+    """Say that an archive is not the one listed, and what that makes of the wheel's version."""
+    other = (
+        f", and {source.version_file} says {source.name} {version}, not the {source.version} that "
+        "source.toml lists"
+    )
+    print(
+        f"warning: {used.url} is not pinned{other if version != source.version else ''}\n"
+        f"  file:   {used.sha256}\n  listed: {archive.sha256 or NO_HASH} {archive.url}",
+        file=sys.stderr,
+    )
 
 
 def _replace(folder: Path, new: Path, before: Path) -> None:
@@ -246,14 +264,14 @@ def _stand_ins(
         by_hash = [archive for archive in source.archives if archive.sha256 == sha256]
         by_name = [archive for archive in source.archives if _leaf(archive.url) == file.name]
         if by_hash:
-            found[by_hash[0]] = (file, Fetched(by_hash[0].url, sha256, sha256))
+            found[by_hash[0]] = (file, Fetched(by_hash[0].url, sha256, sha256, source.version))
             continue
         # With one archive there is no doubt which one is meant.
         meant = source.archives if len(source.archives) == 1 else by_name
-        listed = "".join(
-            f"\n  listed: {archive.sha256 or NO_HASH} {archive.url}" for archive in meant
-        )
         if not unpinned:
+            listed = "".join(
+                f"\n  listed: {archive.sha256 or NO_HASH} {archive.url}" for archive in meant
+            )
             raise SourceError(
                 f"{file} is not what source.toml lists\n  file:   {sha256}{listed}\n"
                 "If that is the hash which upstream publishes, write it into source.toml. To use "
@@ -261,8 +279,7 @@ def _stand_ins(
             )
         if not meant:
             raise SourceError(f"{file}: source.toml lists no archive of this name")
-        print(f"warning: {file} is not pinned\n  file:   {sha256}{listed}", file=sys.stderr)
-        found[meant[0]] = (file, Fetched(file.name, sha256, meant[0].sha256))
+        found[meant[0]] = (file, Fetched(file.name, sha256, meant[0].sha256, source.version))
     return found
 
 
@@ -406,7 +423,8 @@ def facts(root: Path) -> dict[str, Any]:
             f"{upstream} holds {source.name} {version}, and source.toml lists {source.version}; "
             f"this gets it: {COMMAND}"
         )
-    if [archive.listed for archive in fetched] != [archive.sha256 for archive in source.archives]:
+    then = [(archive.listed, archive.version or source.version) for archive in fetched]
+    if then != [(archive.sha256, source.version) for archive in source.archives]:
         raise SourceError(
             f"{upstream} was made of other archives than source.toml lists; "
             f"this gets those: {COMMAND}"
@@ -490,7 +508,11 @@ def dynamic_metadata(settings: Mapping[str, Any], project: Mapping[str, Any]) ->
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line above; the exit status is 1 where the sources cannot be had."""
+    """Run the command line above.
+
+    Returns:
+        The exit status: 1 where the sources cannot be had, 2 for a command line that says nothing.
+    """
     parser = argparse.ArgumentParser(
         prog=COMMAND, description="Get upstream's sources, as source.toml lists them."
     )
@@ -511,6 +533,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--facts", action="store_true", help="fetch nothing; print what upstream/ holds, as JSON"
     )
     options = parser.parse_args(arguments)
+    if options.unpinned and not options.archive:
+        print("fetch_source.py: --unpinned takes an --archive, which it admits", file=sys.stderr)
+        return 2
     try:
         if options.facts:
             print(json.dumps(facts(ROOT)))

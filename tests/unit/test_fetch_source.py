@@ -149,7 +149,9 @@ def test_download(server: Server, tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["source.toml", "upstream"]
     facts = fetch_source.facts(tmp_path)
     assert (facts["version"], facts["purl"]) == ("1.4.2", "pkg:generic/foo@1.4.2")
-    assert facts["archives"] == [{"url": url, "sha256": sha256(GOOD), "listed": sha256(GOOD)}]
+    assert facts["archives"] == [
+        {"url": url, "sha256": sha256(GOOD), "listed": sha256(GOOD), "version": "1.4.2"}
+    ]
 
 
 def test_download_is_tried_again(server: Server, tmp_path: Path) -> None:
@@ -247,14 +249,40 @@ def test_unlisted_archive_needs_unpinned(
         assert part in str(refused.value)
     assert not (tmp_path / "upstream").exists()
     fetch_source.fetch(tmp_path, [archive], unpinned=True)
-    warning = capsys.readouterr().err
-    assert "warning: " in warning
-    assert sha256(GOOD) in warning
+    first, *hashes = capsys.readouterr().err.splitlines()
+    assert first == (
+        "warning: debians.tar.gz is not pinned, and include/foo.h says foo 1.4.2, not the 1.4.1 that "
+        "source.toml lists"
+    )
+    assert hashes == [
+        f"  file:   {sha256(GOOD)}",
+        f"  listed: {ZEROS} https://example.org/foo.tar.gz",
+    ]
     facts = fetch_source.facts(tmp_path)
     # What is built says what it is, whatever source.toml lists.
     assert facts["version"] == "1.4.2"
-    assert facts["archives"] == [{"url": archive.name, "sha256": sha256(GOOD), "listed": ZEROS}]
+    assert facts["archives"] == [
+        {"url": archive.name, "sha256": sha256(GOOD), "listed": ZEROS, "version": "1.4.1"}
+    ]
     assert facts["component"]["properties"] == [{"name": "native-lib:pinned", "value": "false"}]
+
+
+def test_unlisted_archive_of_the_listed_version_is_no_other(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    archive = tmp_path / "foo.tar.gz"
+    archive.write_bytes(GOOD)
+    source_toml(tmp_path, ("https://example.org/foo.tar.gz", ZEROS))
+    fetch_source.fetch(tmp_path, [archive], unpinned=True)
+    assert capsys.readouterr().err.startswith("warning: foo.tar.gz is not pinned\n")
+
+
+def test_record_of_an_older_fetch_source_is_read(tmp_path: Path) -> None:
+    record = fetched(tmp_path) / "upstream" / fetch_source.RECORD
+    (archive,) = json.loads(record.read_text(encoding="utf-8"))
+    del archive["version"]
+    record.write_text(json.dumps([archive]), encoding="utf-8")
+    assert fetch_source.facts(tmp_path)["version"] == "1.4.2"
 
 
 def test_unlisted_archive_of_several_is_known_by_its_name(tmp_path: Path) -> None:
@@ -468,7 +496,11 @@ def test_licence(
 
 
 @pytest.mark.parametrize(
-    "state", ["absent", "stale version", "stale hash", "one more archive", "damaged", "no list"]
+    "state",
+    [
+        *("absent", "stale version", "stale hash", "one more archive", "damaged", "no list"),
+        "stale version, unpinned",
+    ],
 )
 def test_build_without_the_right_sources_says_which_command_gets_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, state: str
@@ -476,6 +508,12 @@ def test_build_without_the_right_sources_says_which_command_gets_them(
     root = tmp_path / "libfoo"
     root.mkdir()
     if state == "absent":
+        source_toml(root, ("https://x/foo.tar.gz", ZEROS))
+    elif state == "stale version, unpinned":
+        archive = tmp_path / "foo.tar.gz"
+        archive.write_bytes(GOOD)
+        source_toml(root, ("https://x/foo.tar.gz", ZEROS), version='"1.4.1"')
+        fetch_source.fetch(root, [archive], unpinned=True)
         source_toml(root, ("https://x/foo.tar.gz", ZEROS))
     else:
         fetched(root)
@@ -533,6 +571,12 @@ def test_command_has_no_traceback(tmp_path: Path) -> None:
         assert done.returncode == 1
         assert done.stderr.startswith("fetch_source.py: ")
         assert "Traceback" not in done.stderr
+
+
+def test_unpinned_says_something_of_an_archive(tmp_path: Path) -> None:
+    done = command(source_toml(tmp_path, ("https://x/foo.tar.gz", ZEROS)), "--unpinned")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "fetch_source.py: --unpinned takes an --archive, which it admits\n"
 
 
 def test_progress_is_shown_on_a_terminal(
