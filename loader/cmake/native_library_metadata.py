@@ -54,8 +54,12 @@ def dynamic_metadata(
     """
     if _state == "sdist":
         return {"dependencies": []}
-    manifests = [_manifest(package, named) for package, named in _providers(settings).items()]
-    return {"dependencies": list(dict.fromkeys(manifest.REQUIREMENT for manifest in manifests))}
+    bounds = []
+    for package, named in _providers(settings).items():
+        manifest = _manifest(package, named)
+        _insist_on(named, manifest)
+        bounds.append(manifest.REQUIREMENT)
+    return {"dependencies": list(dict.fromkeys(bounds))}
 
 
 def dynamic_wheel(settings: Mapping[str, Any]) -> dict[str, bool]:
@@ -97,6 +101,20 @@ def _manifest(package: str, requirement: str) -> ModuleType:
             f"where this build runs ({sys.executable}). Either install the provider "
             f'(python -m pip install "{requirement}"; a build in isolation does it by itself), '
             f"or ask for the system's copy: NATIVE_LIB_SYSTEM={package} in the environment."
+        )
+
+
+def _insist_on(requirement: str, manifest: ModuleType) -> None:
+    """Stop if the installed provider is another version than pyproject.toml asks for."""
+    # The back end brings it; where CMake runs this file by itself, it may be absent.
+    from packaging.requirements import Requirement
+
+    if not Requirement(requirement).specifier.contains(manifest.VERSION, prereleases=True):
+        sys.exit(
+            f"pyproject.toml asks for {requirement}, and {manifest.DISTRIBUTION} {manifest.VERSION} "
+            f"is installed where this build runs ({sys.executable}). Either install what it asks for "
+            f'(python -m pip install "{requirement}"; a build in isolation does it by itself), or '
+            "correct libraries in its [[tool.dynamic-metadata]] table."
         )
 
 

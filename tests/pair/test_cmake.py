@@ -146,9 +146,7 @@ def test_version_must_be_the_wheels(tmp_path: Path, version: str, wheel: str) ->
         ("1.2.3.4.5", "1.2.3.4.5", "libfoo>=1.2.3.4.5,<2"),
     ],
 )
-def test_bound_admits_the_wheel(
-    tmp_path: Path, version: str, wheel: str, requirement: str
-) -> None:
+def test_bound_admits_the_wheel(tmp_path: Path, version: str, wheel: str, requirement: str) -> None:
     """A pre-release's or revision's wheel may leave VERSION to CMake, which knows numbers only."""
     folder = tmp_path / "project"
     configure(folder, f"{PROVIDER}SameMajorVersion VERSION {version})", f"{WHEEL}{wheel}")

@@ -48,6 +48,43 @@ def test_hooks(providers: Path) -> None:
     assert metadata.dynamic_wheel(SETTINGS) == {"dependencies": True}
 
 
+@pytest.mark.parametrize("asked", ["lib-one>=5", "lib-one<1.4.2", "lib-one==1.4.1"])
+def test_installed_provider_must_be_what_is_asked_for(
+    providers: Path, monkeypatch: pytest.MonkeyPatch, asked: str
+) -> None:
+    """In a build without isolation nothing installs another."""
+    settings = {"libraries": {"foo": asked}}
+    with pytest.raises(SystemExit) as refused:
+        metadata.dynamic_metadata(settings, {})
+    said = str(refused.value)
+    assert said.startswith(
+        f"pyproject.toml asks for {asked}, and lib-one 1.4.2 is installed where "
+    )
+    assert "\n" not in said
+    monkeypatch.setenv("NATIVE_LIB_SYSTEM", "foo")
+    assert metadata.dynamic_metadata(settings, {}) == {"dependencies": []}
+
+
+@pytest.mark.parametrize(
+    ("asked", "installed"),
+    [
+        ("lib-one", "1.4.2rc1"),
+        ("lib-one >= 1.4, != 1.4.1", "1.4.2rc1"),
+        ("lib-one==1.4.2", "1.4.2+local"),
+        ("lib-one~=1.4", "1.9.post1"),
+        ("lib-one @ https://example.org/x.whl", "1.4.2"),
+    ],
+)
+def test_what_was_installed_on_purpose_is_taken(
+    providers: Path, asked: str, installed: str
+) -> None:
+    file = providers / "lib_one" / "_native_libs.py"
+    text = file.read_text(encoding="utf-8").replace('"1.4.2"', f'"{installed}"')
+    file.write_text(text, encoding="utf-8")
+    found = metadata.dynamic_metadata({"libraries": {"foo": asked}}, {})
+    assert found == {"dependencies": ["lib-one>=1.4.2,<2"]}
+
+
 def test_sdist_has_no_bounds(providers: Path) -> None:
     metadata.build_state("sdist")
     assert metadata.dynamic_metadata(SETTINGS, {}) == {"dependencies": []}
