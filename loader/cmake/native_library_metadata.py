@@ -107,9 +107,13 @@ def _manifest(package: str, requirement: str) -> ModuleType:
 def _insist_on(requirement: str, manifest: ModuleType) -> None:
     """Stop if the installed provider is another version than pyproject.toml asks for."""
     # The back end brings it; where CMake runs this file by itself, it may be absent.
-    from packaging.requirements import Requirement
+    from packaging.requirements import InvalidRequirement, Requirement
 
-    if not Requirement(requirement).specifier.contains(manifest.VERSION, prereleases=True):
+    try:
+        specifier = Requirement(requirement).specifier
+    except InvalidRequirement:
+        sys.exit(f"native_library_metadata: {requirement!r} in pyproject.toml is no requirement.")
+    if not specifier.contains(manifest.VERSION, prereleases=True):
         sys.exit(
             f"pyproject.toml asks for {requirement}, and {manifest.DISTRIBUTION} {manifest.VERSION} "
             f"is installed where this build runs ({sys.executable}). Either install what it asks for "

@@ -65,6 +65,13 @@ def test_installed_provider_must_be_what_is_asked_for(
     assert metadata.dynamic_metadata(settings, {}) == {"dependencies": []}
 
 
+def test_what_is_no_requirement(providers: Path) -> None:
+    with pytest.raises(SystemExit) as refused:
+        metadata.dynamic_metadata({"libraries": {"foo": "lib-one>>5"}}, {})
+    said = "native_library_metadata: 'lib-one>>5' in pyproject.toml is no requirement."
+    assert refused.value.code == said
+
+
 @pytest.mark.parametrize(
     ("asked", "installed"),
     [
