@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import random
 import tarfile
@@ -439,5 +440,21 @@ def test_archive_bombs(
     if not bomb:
         assert read_sdist(path).files == {"a", "b", "c", "d"}
     else:
-        with pytest.raises(UnusableError, match=f"archive bomb: '{bomb}'$"):
+        with pytest.raises(UnusableError, match=f"^archive bomb: '{bomb}'$"):
             read_sdist(path)
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (None, r"\[Errno 2\] No such file or directory: .*"),
+        (b"no archive", "not a gzip file"),
+        (gzip.compress(b"no archive"), "truncated header"),
+        (gzip.compress(bytes(1024))[:5], "empty file"),
+    ],
+)
+def test_sdist_that_cannot_be_read(tmp_path: Path, content: bytes | None, reason: str) -> None:
+    if content is not None:
+        (tmp_path / SDIST).write_bytes(content)
+    with pytest.raises(UnusableError, match=f"^cannot be read: {reason}$"):
+        read_sdist(tmp_path / SDIST)
