@@ -34,8 +34,8 @@ def binary(path: str = FILE, name: str = "", /, **more: Any) -> Binary:
 
 def library(of: Binary, **more: str) -> Library:
     """Return what a manifest that is right says of a binary."""
-    name = of.leaf if of.format == "PE" else of.runtime_name
-    return Library(**{"name": "foo", "file": of.path, "runtime_name": name, "anchor": ""} | more)
+    facts = {"name": "foo", "file": of.path, "runtime_name": of.known_as, "anchor": ""}
+    return Library(**(facts | more))
 
 
 def required(distribution: str, version: str = "1.0.0") -> Required:

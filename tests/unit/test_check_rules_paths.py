@@ -119,6 +119,8 @@ def test_files_of_another_scheme_hide_no_others() -> None:
         ("set(X /tmp/build/include)", "/tmp/build/include"),
         ("set(X '/tmp/build/a b')", "/tmp/build/a"),
         ("include;/tmp/build/include;lib", "/tmp/build/include"),
+        ("/usr/include;/tmp/build/include", "/tmp/build/include"),
+        ("Libs: -L/usr/lib -L/tmp/build/lib", "/tmp/build/lib"),
         ("Libs: -Wl,-rpath,/tmp/build/lib", "/tmp/build/lib"),
         ("Cflags: -I/tmp/build/include", "/tmp/build/include"),
         ("Libs: -lfoo -L/tmp/build/lib", "/tmp/build/lib"),

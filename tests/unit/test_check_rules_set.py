@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -176,27 +175,25 @@ def test_every_provider_of_a_record_is_looked_at(first: str, second: str, wrong:
 
 
 @pytest.mark.parametrize(
-    ("line", "found"),
+    ("line", "admitted"),
     [
-        ("libfoo", 1),
-        ("libfoo>=1", 1),
-        ("libfoo<=2", 1),  # the next one, and no later one
-        ("libfoo!=2", 1),  # later ones
-        ("libfoo==9.*", 1),
-        ("libfoo<2", 0),  # of what is too old the provider here says nothing
-        ("libfoo>=1,<2", 0),
-        ("libbar", 0),
+        ("libfoo", "2"),
+        ("libfoo>=1", "2"),
+        ("libfoo<=2", "2"),  # the next one, and no later one
+        ("libfoo!=2", "9.0"),  # later ones
+        ("libfoo==9.*", "9.0"),
+        ("libfoo<2", ""),  # of what is too old the provider here says nothing
+        ("libfoo>=1,<2", ""),
+        ("libbar", ""),
     ],
 )
-def test_bound_without_a_record(line: str, found: int) -> None:
+def test_bound_without_a_record(line: str, admitted: str) -> None:
     user = bound(consumer("libc.so.6", NAME), line)
     findings = find("requirement-bound", provider(), user)
     assert [(f.wheel, f.file, f.value) for f in findings] == [
         (CONSUMERS_WHEEL, EXTENSION, NAME)
-    ] * found
-    start = re.escape(f"Requires-Dist: {line} admits ")
-    rest = re.escape(", which is incompatible with 1.0.0 (SameMajorVersion)")
-    assert all(re.fullmatch(rf"{start}\d+{rest}", f.message) for f in findings)
+    ] * bool(admitted)
+    assert all(f" admits {admitted}, which is incompatible" in f.message for f in findings)
 
 
 def test_a_record_is_asked_before_the_provider_that_is_here() -> None:

@@ -75,7 +75,7 @@ def manifest_differs(wheels: WheelSet) -> Iterator[Finding]:
                         *(wheel.path.name, manifest.path, library.probe_symbol),
                         f"says that {library.file} exports {library.probe_symbol}; it does not",
                     )
-                true = binary.leaf if binary.format == "PE" else binary.runtime_name
+                true = binary.known_as
                 if true and true != library.runtime_name:
                     yield Finding(
                         *(wheel.path.name, manifest.path, library.runtime_name),
@@ -91,7 +91,7 @@ def _lacks_probe(library: Library, binary: Binary) -> bool:
 def name_taken(wheels: WheelSet) -> Iterator[Finding]:
     for wheel in wheels.wheels:
         for binary in wheel.binaries:
-            name = binary.leaf if binary.format == "PE" else binary.runtime_name
+            name = binary.known_as
             # On macOS a name with a folder of its own meets no other.
             if binary.format == "Mach-O" and not name.startswith("@rpath/"):
                 continue

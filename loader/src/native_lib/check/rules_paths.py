@@ -91,11 +91,12 @@ def build_folder(wheels: WheelSet) -> Iterator[Finding]:
     for wheel in wheels.wheels:
         for name, text in wheel.texts.items():
             for line in text.splitlines():
-                found = _ABSOLUTE.search(line.partition("#")[0])
-                if found and not found[0].startswith(_SYSTEMS):
+                paths = (found[0] for found in _ABSOLUTE.finditer(line.partition("#")[0]))
+                path = next((path for path in paths if not path.startswith(_SYSTEMS)), None)
+                if path:
                     yield Finding(
-                        *(wheel.path.name, name, found[0]),
-                        f"has {found[0]}, a folder of the machine that built it",
+                        *(wheel.path.name, name, path),
+                        f"has {path}, a folder of the machine that built it",
                     )
                     break
 

@@ -109,16 +109,18 @@ def requirement_bound(wheels: WheelSet) -> Iterator[Finding]:
         for provider, _ in link.answers:
             for manifest in provider.manifests:
                 newer = next_incompatible(manifest.version, manifest.compatibility)
-                if _admits_newer(requirement.specifier, newer):
+                admitted = _admitted_newer(requirement.specifier, newer)
+                if admitted:
                     yield _at(
                         link,
-                        f"Requires-Dist: {requirement} admits {newer}, which is incompatible with "
+                        f"Requires-Dist: {requirement} admits {admitted}, which is incompatible with "
                         f"{manifest.version} ({manifest.compatibility})",
                     )
 
 
-def _admits_newer(specifier: SpecifierSet, newer: Version) -> bool:
-    return specifier.contains(newer) or specifier.contains(f"{newer.major + 7}.0")
+def _admitted_newer(specifier: SpecifierSet, newer: Version) -> str:
+    far = f"{newer.major + 7}.0"
+    return next((v for v in (str(newer), far) if specifier.contains(v)), "")
 
 
 def provider_version(wheels: WheelSet) -> Iterator[Finding]:
