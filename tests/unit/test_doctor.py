@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+import sysconfig
+from pathlib import Path
 from xml.etree import ElementTree
 
 import lab
@@ -16,10 +18,14 @@ from native_lib.doctor.diagnose import Attempt, explain
 from native_lib.doctor.installed import Environment, read_environment
 from native_lib.doctor.picture import picture
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
 SOURCES = lab.ROOT / "loader" / "src"
+
+
+def insist_on_a_command_or_words(mend: str) -> None:
+    """What begins like a command can be run as it stands, with nothing behind it."""
+    if mend.startswith(("python", "pip", "native-lib")):
+        option, what = r"(?: -{1,2}[a-z-]+| :all:)", r'(?: "[^"]+"| [a-z0-9-]+)'
+        assert re.fullmatch(rf"python -m pip install{option}*{what}+", mend), mend
 
 
 class Site:
@@ -28,8 +34,11 @@ class Site:
     def __init__(self, elf: wheels.Elf, folder: Path) -> None:
         self.elf = elf
         self.work = folder / "work"
-        self.folder = folder / "site"
-        self.folder.mkdir()
+        # A folder that pip installs to: the user's.
+        self.base = str(folder / "base")
+        scheme = {"scheme": "posix_user", "vars": {"userbase": self.base}}
+        self.folder = Path(sysconfig.get_path("purelib", **scheme))  # type: ignore[arg-type]
+        self.folder.mkdir(parents=True)
         self.library = self.folder / "libfoo" / "lib" / wheels.NAME
         self.extension = self.folder / "foo_ext" / "_ext.abi3.so"
 
@@ -47,7 +56,7 @@ class Site:
         paths = f"{path}{self.folder}:{SOURCES}"
         done = subprocess.run(
             [sys.executable, "-m", "native_lib", "doctor", *arguments],
-            env=lab.environment({"PYTHONPATH": paths, **env}),
+            env=lab.environment({"PYTHONPATH": paths, "PYTHONUSERBASE": self.base, **env}),
             capture_output=True,
             text=True,
             check=False,
@@ -58,6 +67,8 @@ class Site:
     def problems(self, *arguments: str, path: str = "", **env: str) -> list[tuple[str, str, str]]:
         status, out = self.doctor(*arguments, "--format", "json", path=path, **env)
         found = json.loads(out)["problems"]
+        for problem in found:
+            insist_on_a_command_or_words(problem["mend"])
         assert status == any(problem["severity"] == "error" for problem in found)
         return [
             (problem["id"], problem["distribution"], f"{problem['message']} | {problem['mend']}")
@@ -282,7 +293,7 @@ def test_symbol_that_the_provider_lost(site: Site) -> None:
     )
     first, _ = site.problems("foo_ext")
     assert "calls foo_one, and the library that serves it has no such function" in first[2]
-    assert f"--no-deps {built}; native-lib doctor" in first[2]
+    assert first[2].endswith(f"--no-deps {built}")
 
 
 def test_two_providers_of_one_name(pair: Site) -> None:
@@ -345,7 +356,7 @@ def test_editable_install(pair: Site) -> None:
     assert "after a change in C or CMake, install it again" in said
     pair.library.unlink()
     (said,) = (each[2] for each in pair.problems() if each[0] == "file-missing")
-    assert said.endswith('--force-reinstall --no-deps -e "/src/lib foo"')
+    assert said.endswith('--force-reinstall --no-deps -e "file:///src/lib%20foo"')
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc, and ELF's global scope")
@@ -375,19 +386,109 @@ def test_newer_format_is_told(pair: Site, file: str) -> None:
     told = [each[2] for each in pair.problems() if each[0] == "unreadable"]
     assert len(told) == 1
     assert f"{file} has format 2, and this native-lib reads formats up to 1: update it" in told[0]
+    # Its own loader may well read it: nothing is known to be broken.
+    assert told[0].endswith('| python -m pip install --upgrade "native-lib-loader[tools]"')
+    assert pair.doctor()[0] == 0
 
 
-@pytest.mark.parametrize("file", ["nope.so", "theirs.so"])
-def test_file_that_the_environment_names(pair: Site, tmp_path: Path, file: str) -> None:
-    shutil.copy(pair.library, tmp_path / "theirs.so")
-    path = str(tmp_path / file)
-    kind, of, said = only(pair.problems(NATIVE_LIB_FOO_PATH=path))
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (None, "which cannot be read: No such file or directory"),
+        ("copy", "which serves instead of {ours}"),
+        ("", "which is no library"),
+        ("cut off", "which is damaged: its tables lead out"),
+        ("renamed", f"which others know as libother.so, and not as {wheels.NAME}"),
+    ],
+)
+def test_file_that_the_environment_names(
+    pair: Site, tmp_path: Path, content: str | None, says: str
+) -> None:
+    file = tmp_path / "theirs.so"
+    library = pair.library.read_bytes()
+    contents = {"copy": library, "cut off": library[:500], "": b""}
+    contents["renamed"] = pair.elf.library(soname="libother.so")
+    if content is not None:
+        file.write_bytes(contents[content])
+    kind, of, said = only(pair.problems(NATIVE_LIB_FOO_PATH=str(file)))
     assert (kind, of) == ("override", "libfoo")
-    serves = (
-        "which is not there" if file == "nope.so" else f"which serves instead of {pair.library}"
+    assert said.startswith(f"NATIVE_LIB_FOO_PATH names {file}, {says.format(ours=pair.library)}")
+    assert said.endswith(" | correct or unset NATIVE_LIB_FOO_PATH")
+    status, _ = pair.doctor(NATIVE_LIB_FOO_PATH=str(file))
+    assert status == (content != "copy")
+
+
+def test_something_else_is_imported(pair: Site, tmp_path: Path) -> None:
+    """pip could install what it likes."""
+    (tmp_path / "libfoo.py").write_text("")
+    kind, of, said = only(pair.problems(path=f"{tmp_path}:"))
+    assert (kind, of) == ("imported-elsewhere", "libfoo")
+    assert said == (
+        f"import libfoo finds {tmp_path / 'libfoo.py'}, and not what is in {pair.folder} | "
+        "take that file out of Python's way"
     )
+    (tmp_path / "libfoo.py").unlink()
+    (tmp_path / "libfoo").mkdir()  # a mere folder hides no package
+    assert pair.problems(path=f"{tmp_path}:") == []
+
+
+def test_wrong_version_where_pip_does_not_install(pair: Site, tmp_path: Path) -> None:
+    target = tmp_path / "target"
+    target.mkdir()
+    wheels.unpack(pair.elf.provider(pair.work / "new", version="2.0.0"), target)
+    found = {each[0]: each[2] for each in pair.problems(path=f"{target}:")}
+    off = f"| take {target} off sys.path"
+    assert found["provider-version"].endswith(
+        f'{off}, for pip does not install there, then: python -m pip install "libfoo>=1.0.0,<2"'
+    )
+    assert found["shadowed"].endswith(f"{off} (PYTHONPATH, --target)")
+
+
+ORIGINS = {
+    '{"url": "file:///src/libfoo-1.0.0.whl", "archive_info": {}}': "file:///src/libfoo-1.0.0.whl",
+    '{"url": "file:///src/libfoo", "dir_info": {}}': "file:///src/libfoo",
+    (
+        '{"url": "https://example.org/foo.git", "subdirectory": "libfoo", '
+        '"vcs_info": {"vcs": "git", "commit_id": "abc"}}'
+    ): "git+https://example.org/foo.git@abc#subdirectory=libfoo",
+    "{}": "libfoo==1.0.0",
+    "[]": "libfoo==1.0.0",
+    '{"url": "https://example.org/foo.git", "vcs_info": 1}': "libfoo==1.0.0",
+}
+
+
+@pytest.mark.parametrize("record", ORIGINS)
+def test_what_is_installed_again_is_what_was_installed(pair: Site, record: str) -> None:
+    (pair.folder / "libfoo-1.0.0.dist-info" / "direct_url.json").write_text(record)
+    pair.library.unlink()
+    kind, _, said = only(pair.problems())
+    assert kind == "file-missing"
+    assert said.endswith(f'| python -m pip install --force-reinstall --no-deps "{ORIGINS[record]}"')
+
+
+def test_loader_that_is_missing_is_not_one_that_differs(site: Site) -> None:
+    site.provider(more={"libfoo/_shared_lib_manager.py": ""})  # type: ignore[arg-type]
+    loader = site.folder / "libfoo" / "_shared_lib_manager.py"
+    loader.unlink()
+    kind, _, said = only(site.problems())
+    assert (kind, said.partition(" |")[0]) == ("file-missing", f"{loader} is not there")
+    site.library.unlink()
+    (site.folder / "libfoo" / "__init__.py").unlink()
+    kind, _, said = only(site.problems())
+    assert kind == "file-missing"
+    assert "is not there, nor are 2 more of its files | python -m pip install" in said
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="ELF's names")
+def test_a_loaded_file_has_the_name_that_it_says(pair: Site, tmp_path: Path) -> None:
+    stranger = tmp_path / wheels.NAME
+    stranger.write_bytes(pair.elf.library(soname="libstranger.so"))
+    assert pair.problems(LD_PRELOAD=str(stranger)) == []
+    copy = shutil.copy(pair.library, tmp_path / "copy.so")
+    found = {each[0]: each[2] for each in pair.problems(LD_PRELOAD=str(copy))}
     assert (
-        said == f"NATIVE_LIB_FOO_PATH names {path}, {serves} | correct or unset NATIVE_LIB_FOO_PATH"
+        f"{copy} is in this interpreter already, under the name {wheels.NAME}"
+        in (found["name-taken"])
     )
 
 
@@ -561,8 +662,12 @@ def test_extension_module_for_another_machine(pair: Site) -> None:
     )
     first, second = pair.problems("foo_ext")
     assert f"{pair.extension} is for another machine than this Python | " in first[2]
-    assert first[2].endswith("--no-cache-dir foo-ext")
+    assert first[2].endswith('| python -m pip install --force-reinstall --no-deps "foo-ext==1.0.0"')
     assert second[0] == "architecture"
+    pair.extension.unlink()
+    first, second = pair.problems("foo_ext")
+    assert f"{pair.extension} is gone | python -m pip install" in first[2]
+    assert second[0] == "file-missing"
 
 
 def test_source_folder_in_the_place_of_what_is_installed(pair: Site, tmp_path: Path) -> None:
@@ -701,6 +806,7 @@ def test_every_loaders_words(case: str, empty: Environment) -> None:
     problem = explain(Attempt("foo_ext", "ImportError", said), empty)
     assert expected in f"{problem.message} | {problem.mend}"
     assert problem.mend
+    insist_on_a_command_or_words(problem.mend)
 
 
 def test_our_own_errors_are_passed_on(empty: Environment) -> None:

@@ -55,8 +55,17 @@ def needed_of(content: bytes | mmap.mmap) -> tuple[str, ...]:
     Raises:
         CorruptBinaryError: its tables lead out of the file.
     """
+    return _texts(content, _NEEDED)
+
+
+def soname_of(content: bytes | mmap.mmap) -> str:
+    """Return an ELF file's SONAME, if it has one; see `needed_of`."""
+    return next(iter(_texts(content, _SONAME)), "")
+
+
+def _texts(content: bytes | mmap.mmap, tag: int) -> tuple[str, ...]:
     try:
-        return _File(content).texts(_NEEDED)
+        return _File(content).texts(tag)
     except (struct.error, OverflowError) as error:
         raise CorruptBinaryError("its tables lead out of the file") from error
 

@@ -10,7 +10,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
-from native_lib.check.wheel import Library, Manifest, Required, UnusableError
+from native_lib.check.wheel import Library, Manifest, NewerFormatError, Required, UnusableError
 from native_lib.literals import LiteralsError, read_literals
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ def _literals(path: str, source: bytes, known: int) -> dict[str, Any]:
     if not isinstance(told, int):
         raise UnusableError(f"{path} does not say its FORMAT")
     if told > known:
-        raise UnusableError(
+        raise NewerFormatError(
             f"{path} has format {told}, and this native-lib reads formats up to {known}: update it"
         )
     return values

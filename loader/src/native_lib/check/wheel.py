@@ -25,6 +25,10 @@ class UnusableError(Exception):
     """A file is no wheel that can be checked; the message says why."""
 
 
+class NewerFormatError(UnusableError):
+    """A manifest or record has a format that is newer than this native-lib."""
+
+
 @dataclass(frozen=True)
 class Library:
     """A library in a provider's manifest; paths are the wheel's."""

@@ -168,7 +168,9 @@ def explain(attempt: Attempt, environment: Environment) -> Problem:
         each = environment.distributions.get(canonicalize_name(attempt.missing))
         if each and each.packages and attempt.missing not in each.packages:
             return _problem(attempt, text, f"the module is called {', '.join(each.packages)}")
-        return _problem(attempt, text, f"python -m pip install what provides {attempt.missing}")
+        return _problem(
+            attempt, text, f"install the distribution that has the module {attempt.missing}"
+        )
     for kind, wording in WORDINGS:
         found = re.search(wording, text)
         if found:
@@ -186,20 +188,18 @@ def _problem(attempt: Attempt, message: str, mend: str) -> Problem:
 
 def _missing(words: dict[str, str], environment: Environment, text: str) -> tuple[str, str]:
     name = leaf_of(words.get("name", ""))
-    if name != words.get("name", "") and Path(words["name"]).exists():
-        # So glibc says of a file of another architecture that it is asked to open by its path.
-        owner = _owner(words["name"], environment) or "what it belongs to"
-        return (
-            f"{words['name']} is for another machine than this Python",
-            f"python -m pip install --force-reinstall --no-deps --no-cache-dir {owner}",
-        )
+    if words.get("name", "").startswith("/"):
+        # The file itself, by its path. glibc says the same of one for another architecture.
+        there = Path(words["name"]).exists()
+        state = "is for another machine than this Python" if there else "is gone"
+        return f"{words['name']} {state}", _again(words["name"], environment)
     by = words.get("by", "an extension module")
     if not name:
         return (
             f"a DLL that {by} needs was not found (Windows does not say which one)",
             (
-                "native-lib doctor without a module lists what each file needs; the DLL that nobody "
-                "answers to is the one"
+                "see what each file needs: native-lib doctor without a module; the DLL that nobody answers "
+                "to is the one"
             ),
         )
     for provider in environment.providers:
@@ -225,8 +225,8 @@ def _missing(words: dict[str, str], environment: Environment, text: str) -> tupl
                             "the loader, or calls it after the extension module"
                         ),
                         (
-                            f"import {manifest.path.split('/')[0]} and call its loader.load() first; "
-                            "tell the package's authors: native-lib vendor"
+                            f"import {manifest.path.split('/')[0]} and call its loader.load() first, "
+                            "or install the package that needs it again"
                         ),
                     )
     distribution = private_distribution(name)
@@ -255,30 +255,29 @@ def _symbol(words: dict[str, str], environment: Environment, text: str) -> tuple
     named = words.get("symbol", "a function (Windows does not say which one)")
     if "version" in words:
         named += f", version {words['version']}"
-    owner = _owner(by, environment)
-    mend = as_built(environment, owner) or (
-        f"python -m pip install --upgrade --force-reinstall {owner or 'both packages'}"
-    )
     return (
         (
             f"{by} calls {named}, and the library that serves it has no such function: it is older or "
             "newer than the one that it was built against, or another copy serves"
         ),
-        f"{mend}; native-lib doctor without a module says who serves whom",
+        as_built(environment, _owner(by, environment))
+        or "find out which library serves: native-lib doctor --load",
     )
 
 
 def _version(words: dict[str, str], environment: Environment, text: str) -> tuple[str, str]:
     needed = f"{words['by']} needs version {words['version']}, and {words['file']} does not have it"
     if words["version"].startswith(("GLIBC_", "GLIBCXX_", "CXXABI_")):
-        owner = _owner(words["by"], environment) or "the package"
+        owner = _owner(words["by"], environment)
         return (
             f"{needed}: it was built for a newer system than this one",
-            f"python -m pip install --only-binary :all: --force-reinstall {owner}",
+            f"python -m pip install --only-binary :all: --force-reinstall {owner}"
+            if owner
+            else "install a release of the package that was built for this system",
         )
     return (
         f"{needed}: another copy of the library was loaded first",
-        "find out who loads that file, and load the provider before: native-lib doctor",
+        "find out who loads that file, and load the provider before: native-lib doctor --load",
     )
 
 
@@ -286,17 +285,13 @@ def _machine(words: dict[str, str], environment: Environment, text: str) -> tupl
     told = f" (have {words['have']}, need {words['need']})" if "have" in words else ""
     return (
         f"a library is for another machine than this Python{told}: {text.strip()}",
-        "python -m pip install --force-reinstall --no-cache-dir what it belongs to, with this Python",
+        _again(words.get("file", ""), environment),
     )
 
 
 def _damaged(words: dict[str, str], environment: Environment, text: str) -> tuple[str, str]:
-    file = words.get("file", "a library")
-    owner = _owner(file, environment) or "what it belongs to"
-    return (
-        f"{file} is damaged: {text.strip()}",
-        f"python -m pip install --force-reinstall --no-cache-dir {owner}",
-    )
+    file = words.get("file", "")
+    return f"{file or 'a library'} is damaged: {text.strip()}", _again(file, environment)
 
 
 def _tls(words: dict[str, str], environment: Environment, text: str) -> tuple[str, str]:
@@ -313,8 +308,8 @@ def _signature(words: dict[str, str], environment: Environment, text: str) -> tu
     return (
         f"macOS does not accept a library's signature: {text.strip()}",
         (
-            "python -m pip install --force-reinstall --no-cache-dir what it belongs to; its authors "
-            "sign it after every change: codesign --force --sign -"
+            "install again what the file belongs to; its authors sign it after every change: "
+            "codesign --force --sign -"
         ),
     )
 
@@ -322,7 +317,7 @@ def _signature(words: dict[str, str], environment: Environment, text: str) -> tu
 def _windows(words: dict[str, str], environment: Environment, text: str) -> tuple[str, str]:
     return (
         f"Windows could not load {words['by']}: {text.strip()}",
-        "native-lib doctor without a module says what each file needs, and what is damaged",
+        "see what each file needs, and what is damaged: native-lib doctor without a module",
     )
 
 
@@ -331,13 +326,19 @@ def _sources(words: dict[str, str], environment: Environment, text: str) -> tupl
     each = next((e for e in environment.distributions.values() if top in e.packages), None)
     if each and Path(file).is_relative_to(each.root):
         return (
-            text,
-            f"{each.again}; if that does not help, its modules import each other: tell its authors",
+            f"{text}: {each.name} {each.version} has lost a file, or is itself at fault",
+            each.again,
         )
     return (
         f"{file} is in a source folder, and not what is installed: what the build makes is not there",
-        "run Python in another folder, or with -P, or install the sources: python -m pip install -e",
+        "run Python in another folder",
     )
+
+
+def _again(file: str, environment: Environment) -> str:
+    """Return the command that installs what a file belongs to, if that is known."""
+    owner = environment.distributions.get(_owner(file, environment))
+    return owner.again if owner else "install again, with this Python, what the file belongs to"
 
 
 def _owner(file: str, environment: Environment) -> str:

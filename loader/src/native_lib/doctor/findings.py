@@ -7,6 +7,7 @@ import re
 import sys
 from collections import defaultdict
 from dataclasses import dataclass
+from importlib.machinery import PathFinder
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -74,26 +75,34 @@ def problems_of(environment: Environment, needs: tuple[Need, ...]) -> tuple[Prob
         *_in_this_process(environment),
         *_copies(environment),
         *_shadowed(environment),
+        *_elsewhere(environment),
         *_editable(environment),
     ]
     return tuple(dict.fromkeys(found))
 
 
 def _unreadable(environment: Environment) -> Iterator[Problem]:
-    for name, file, reason in environment.unreadable:
-        message = f"{file} cannot be read: {reason}"
-        yield Problem(ERROR, "unreadable", name, message, environment.distributions[name].again)
+    for each in environment.unreadable:
+        message = f"{each.file} cannot be read: {each.reason}"
+        mend = environment.distributions[each.distribution].again
+        if each.is_newer:  # its own loader may well read it
+            mend = 'python -m pip install --upgrade "native-lib-loader[tools]"'
+        severity = WARNING if each.is_newer else ERROR
+        yield Problem(severity, "unreadable", each.distribution, message, mend)
 
 
 def _missing_files(environment: Environment) -> Iterator[Problem]:
     for wheel in environment.wheels:
         each = environment.distributions[wheel.distribution]
-        libraries = {library.file for m in wheel.manifests for library in m.libraries}
-        for path in sorted({*each.binaries, *libraries}):
-            file = each.root / path
-            if not file.is_file():
-                message = f"{file} is not there"
-                yield Problem(ERROR, "file-missing", each.name, message, each.again)
+        libraries = (library.file for m in wheel.manifests for library in m.libraries)
+        # Compiled files come and go, and installers write of metadata what they like.
+        listed = (f for f in each.files if not re.search(r"\.pyc$|^[^/]+\.dist-info/", f))
+        paths = dict.fromkeys((*libraries, *listed))
+        missing = [path for path in paths if not (each.root / path).is_file()]
+        if missing:
+            more = f", nor are {len(missing) - 1} more of its files" if missing[1:] else ""
+            message = f"{each.root / missing[0]} is not there{more}"
+            yield Problem(ERROR, "file-missing", each.name, message, each.again)
 
 
 def _requirements(environment: Environment) -> Iterator[Problem]:
@@ -103,7 +112,7 @@ def _requirements(environment: Environment) -> Iterator[Problem]:
         recorded = {required.distribution for required in wheel.requires}
         for required in wheel.requires:
             name, wanted = required.distribution, required.requirement
-            mend = f'python -m pip install "{wanted}"'
+            mend = _install(environment, name, wanted)
             if name not in environment.distributions:
                 message = f"requires {wanted}, and {name} is not installed"
                 yield Problem(ERROR, "provider-missing", wheel.distribution, message, mend)
@@ -120,8 +129,17 @@ def _requirements(environment: Environment) -> Iterator[Problem]:
             if not requirement.specifier.contains(provider.version, prereleases=True):
                 wanted = f"{requirement.name}{requirement.specifier}"
                 message = f"requires {wanted}, and {provider.version} is installed"
-                mend = f'python -m pip install "{wanted}"'
+                mend = _install(environment, provider.distribution, wanted)
                 yield Problem(ERROR, "provider-version", wheel.distribution, message, mend)
+
+
+def _install(environment: Environment, provider: str, wanted: str) -> str:
+    """Say what brings a provider, and what keeps pip from that; the consumer's loader says it so, too."""
+    command = f'python -m pip install "{wanted}"'
+    there = environment.distributions.get(provider)
+    if there is None or there.is_pips:
+        return command
+    return f"take {there.root} off sys.path, for pip does not install there, then: {command}"
 
 
 def _fits(version: Version, required: Required) -> bool:
@@ -230,7 +248,7 @@ def _names_twice(environment: Environment) -> Iterator[Problem]:
 
 def _in_this_process(environment: Environment) -> Iterator[Problem]:
     loaded = process.loaded_files()
-    named = {PurePosixPath(file).name: file for file in loaded}
+    named = {process.name_of(file): file for file in loaded}
     python = _interpreter()
     # On musl a file that was opened by its path has no name that others could find.
     has_names = python is None or python.libc != "musl"
@@ -263,12 +281,26 @@ def _override(provider: Wheel, library: Library, ours: Path) -> Iterator[Problem
     variable = f"NATIVE_LIB_{tag}_PATH"
     path = os.environ.get(variable)
     if path:
-        message = f"{variable} names {path}, which serves instead of {ours}"
-        severity = WARNING
-        if not Path(path).is_file():
-            message, severity = f"{variable} names {path}, which is not there", ERROR
+        fault = _fault(Path(path), library.runtime_name)
+        message = f"{variable} names {path}, {fault or f'which serves instead of {ours}'}"
         mend = f"correct or unset {variable}"
+        severity = ERROR if fault else WARNING
         yield Problem(severity, "override", provider.distribution, message, mend)
+
+
+def _fault(file: Path, runtime_name: str) -> str:
+    """Say why a file cannot serve in the place of a provider's; nothing if it can."""
+    try:
+        names = {binary.known_as for binary in read_binary(str(file), file.read_bytes())}
+    except OSError as error:
+        return f"which cannot be read: {error.strerror}"
+    except CorruptBinaryError as error:
+        return f"which is damaged: {error}"
+    if not names:
+        return "which is no library"
+    if runtime_name not in names:
+        return f"which others know as {' and '.join(names)}, and not as {runtime_name}"
+    return ""
 
 
 def _is_same(file: str, other: Path) -> bool:
@@ -319,12 +351,26 @@ def _shadowed(environment: Environment) -> Iterator[Problem]:
                 f"{other.version} in {other.root} is never seen: {first.version} in {first.root} "
                 "comes first"
             )
-            # pip would uninstall the one that is seen, and leaves alone what is not its environment's.
-            mend = (
-                f"keep one: take {other.root} off sys.path (PYTHONPATH, the user site, --target), or "
-                f"remove {other.name} there"
-            )
+            # No command: pip uninstalls the one that is seen, if that is in its own folders.
+            strays = [each.root for each in (first, other) if not each.is_pips]
+            mend = f"remove {other.name} from one of the two"
+            if strays:
+                mend = f"take {strays[0]} off sys.path (PYTHONPATH, --target)"
             yield Problem(WARNING, "shadowed", other.name, message, mend)
+
+
+def _elsewhere(environment: Environment) -> Iterator[Problem]:
+    """What is imported in the place of what is installed; Python is asked, and imports nothing."""
+    for wheel in environment.wheels:
+        each = environment.distributions[wheel.distribution]
+        for package in () if each.is_editable else each.packages:
+            spec = PathFinder.find_spec(package)
+            if spec is None or spec.origin is None:  # gone, or a mere folder
+                continue
+            if not Path(spec.origin).resolve().is_relative_to(each.root.resolve()):
+                message = f"import {package} finds {spec.origin}, and not what is in {each.root}"
+                mend = "take that file out of Python's way"
+                yield Problem(ERROR, "imported-elsewhere", each.name, message, mend)
 
 
 def _editable(environment: Environment) -> Iterator[Problem]:

@@ -10,9 +10,8 @@ import re
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from site import getsitepackages, getusersitepackages
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
-from urllib.request import url2pathname
 
 from packaging.tags import parse_tag
 from packaging.utils import canonicalize_name
@@ -27,7 +26,7 @@ from native_lib.check.records import (
     requirements_of,
     requires_of,
 )
-from native_lib.check.wheel import UnusableError, Wheel
+from native_lib.check.wheel import NewerFormatError, UnusableError, Wheel
 from native_lib.literals import MANIFEST, REQUIRES
 
 if TYPE_CHECKING:
@@ -49,7 +48,8 @@ class Installed:
         info: its folder of metadata.
         root: what the paths of its files are relative to.
         files: with slashes; those outside of the root are left out.
-        sources: of an editable install, the folder of its sources; else empty.
+        origin: what pip took, if that was no index's: a file, a folder, or a repository.
+        is_editable: whether its sources are elsewhere.
     """
 
     name: str
@@ -57,7 +57,8 @@ class Installed:
     info: Path
     root: Path
     files: tuple[str, ...]
-    sources: str
+    origin: str
+    is_editable: bool
 
     @property
     def binaries(self) -> tuple[str, ...]:
@@ -65,14 +66,10 @@ class Installed:
         return tuple(file for file in self.files if _BINARY.search(file))
 
     @property
-    def is_editable(self) -> bool:
-        """Whether its sources are elsewhere."""
-        return bool(self.sources)
-
-    @property
     def again(self) -> str:
         """The command that installs it once more."""
-        what = f'"{self.name}=={self.version}"' if not self.sources else f'-e "{self.sources}"'
+        what = f'"{self.origin or f"{self.name}=={self.version}"}"'
+        what = f"-e {what}" if self.is_editable else what
         return f"python -m pip install --force-reinstall --no-deps {what}"
 
     @property
@@ -82,9 +79,25 @@ class Installed:
         parts = (file.split("/") for file in self.files)
         return tuple(dict.fromkeys(p[0] for p in parts if len(p) == 2 and p[1] in marks))
 
+    @property
+    def is_pips(self) -> bool:
+        """Whether pip installs to where it is, and does not leave it before what pip installs."""
+        folders = (*getsitepackages(), getusersitepackages())
+        return self.root.resolve() in (Path(folder).resolve() for folder in folders)
+
     def named(self, *leaves: str) -> tuple[str, ...]:
         """Return the paths of files with one of these names."""
         return tuple(file for file in self.files if file.rpartition("/")[2] in leaves)
+
+
+@dataclass(frozen=True)
+class Unreadable:
+    """A file that tells nothing, of a distribution, and why."""
+
+    distribution: str
+    file: Path
+    reason: str
+    is_newer: bool = False  # in a format that this native-lib does not know
 
 
 @dataclass(frozen=True)
@@ -97,13 +110,13 @@ class Environment:
         wheels: providers and consumers, as the rules of `native-lib check` look at them. Paths of
             their files are relative to `root_of`.
         root_of: where a wheel's files are, by distribution.
-        unreadable: distribution, file and reason.
+        unreadable: files of providers and consumers.
     """
 
     distributions: Mapping[str, Installed]
     shadowed: tuple[Installed, ...]
     wheels: tuple[Wheel, ...]
-    unreadable: tuple[tuple[str, Path, str], ...]
+    unreadable: tuple[Unreadable, ...]
 
     def root_of(self, distribution: str) -> Path:
         """Return the folder that a distribution's paths are relative to."""
@@ -146,7 +159,7 @@ def read_environment(paths: Sequence[str] | None = None) -> Environment:
             first[found.name] = found
         elif first[found.name].info != found.info:
             shadowed.append(found)
-    unreadable: list[tuple[str, Path, str]] = []
+    unreadable: list[Unreadable] = []
     providers = {name: each for name, each in first.items() if each.named(MANIFEST)}
     wheels = list(_wheels(providers.values(), unreadable))
     names = {library.runtime_name for w in wheels for m in w.manifests for library in m.libraries}
@@ -168,23 +181,30 @@ def _installed(distribution: importlib.metadata.Distribution) -> Installed | Non
     files = tuple(row[0] for row in record if row and not row[0].startswith(("/", "..")))
     root = Path(str(distribution.locate_file("")))
     info = next((file for file in files if re.fullmatch(r"[^/]+\.dist-info/METADATA", file)), "")
+    origin, is_editable = _origin(distribution.read_text("direct_url.json"))
     return Installed(
         name=canonicalize_name(name),
         version=str(version),
         info=(root / info).parent if info else root,
         root=root,
         files=files,
-        sources=_editable_sources(distribution.read_text("direct_url.json")),
+        origin=origin,
+        is_editable=is_editable,
     )
 
 
-def _editable_sources(direct_url: str | None) -> str:
+def _origin(direct_url: str | None) -> tuple[str, bool]:
+    """Read direct_url.json (PEP 610): what pip took, and whether as an editable install."""
     try:
-        told = json.loads(direct_url or "{}")
-        editable = told.get("dir_info", {}).get("editable")
-        return url2pathname(urlsplit(told["url"]).path) if editable else ""
-    except (ValueError, AttributeError, KeyError):
-        return ""
+        record = json.loads(direct_url or "{}")
+        url = str(record["url"])
+        if "vcs_info" in record:
+            url = f"{record['vcs_info']['vcs']}+{url}@{record['vcs_info']['commit_id']}"
+        if record.get("subdirectory"):
+            url += f"#subdirectory={record['subdirectory']}"
+        return url, bool(record.get("dir_info", {}).get("editable"))
+    except (AttributeError, KeyError, TypeError, ValueError):
+        return "", False
 
 
 def _is_consumer(each: Installed, providers: Iterable[str], runtime_names: set[str]) -> bool:
@@ -230,15 +250,16 @@ def _needed(file: Path) -> tuple[str, ...]:
         return ()
 
 
-def _wheels(found: Iterable[Installed], unreadable: list[tuple[str, Path, str]]) -> Iterator[Wheel]:
+def _wheels(found: Iterable[Installed], unreadable: list[Unreadable]) -> Iterator[Wheel]:
     for each in found:
         try:
             yield _wheel(each, unreadable)
         except (UnusableError, ValueError) as error:  # tags and versions that are none
-            unreadable.append((each.name, each.info, str(error)))
+            is_newer = isinstance(error, NewerFormatError)
+            unreadable.append(Unreadable(each.name, each.info, str(error), is_newer))
 
 
-def _wheel(each: Installed, unreadable: list[tuple[str, Path, str]]) -> Wheel:
+def _wheel(each: Installed, unreadable: list[Unreadable]) -> Wheel:
     binaries: list[Binary] = []
     for file in each.binaries:
         try:
@@ -251,7 +272,7 @@ def _wheel(each: Installed, unreadable: list[tuple[str, Path, str]]) -> Wheel:
             pass  # the findings tell that
         except (OSError, CorruptBinaryError) as error:
             reason = error.strerror if isinstance(error, OSError) else str(error)
-            unreadable.append((each.name, each.root / file, str(reason)))
+            unreadable.append(Unreadable(each.name, each.root / file, str(reason)))
     tags = re.findall(rb"^Tag: *(\S+)", _bytes(each.info / "WHEEL"), re.MULTILINE)
     return Wheel(
         path=each.info,
@@ -270,7 +291,9 @@ def _wheel(each: Installed, unreadable: list[tuple[str, Path, str]]) -> Wheel:
             for required in requires_of(f, _text(each.root / f))
         ),
         texts={},
-        vendored={f: _bytes(each.root / f) for f in each.named(*VENDORED)},
+        vendored={
+            f: _bytes(each.root / f) for f in each.named(*VENDORED) if (each.root / f).exists()
+        },
     )
 
 

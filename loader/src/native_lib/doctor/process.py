@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import mmap
 import os
 import sys
-from pathlib import Path
+from pathlib import Path, PurePath
+
+from native_lib.check.binary import CorruptBinaryError
+from native_lib.check.elf import soname_of
 
 
 def loaded_files() -> tuple[str, ...]:
@@ -28,6 +32,18 @@ def loaded_files() -> tuple[str, ...]:
         images = (system._dyld_get_image_name(n) for n in range(system._dyld_image_count()))
         return tuple(name.decode(errors="surrogateescape") for name in images if name)
     return ()
+
+
+def name_of(file: str) -> str:
+    """Return the name by which others find a file that is loaded: on Linux its SONAME, if any."""
+    try:
+        with Path(file).open("rb") as opened:
+            if opened.read(4) == b"\x7fELF":
+                with mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ) as content:
+                    return soname_of(content) or PurePath(file).name
+    except (OSError, ValueError, CorruptBinaryError):
+        pass
+    return PurePath(file).name
 
 
 def file_of_symbol(name: str) -> str:
