@@ -295,8 +295,15 @@ class Environment:
         )
 
     def install(self, *what: str | Path) -> None:
-        """Install wheels or folders, without looking for what they require."""
+        """Install wheels or folders, without looking for what they require.
+
+        Wheels as from an index: as if nobody had written down which files they were.
+        """
         uv("pip", "install", "--quiet", "--no-deps", "--python", self.python, *what)
+        if any(str(each).endswith(".whl") for each in what):
+            for record in self.site_packages.glob("*.dist-info/direct_url.json"):
+                if "archive_info" in record.read_text(encoding="utf-8"):
+                    record.unlink()
 
     def uninstall(self, *names: str) -> None:
         """Remove distributions."""

@@ -20,6 +20,8 @@ try:
 except ImportError as error:
     print(type(error).__name__, error, f"name={error.name}", f"path={error.path}", sep="\\n")
 """
+# Where pip takes the provider for installed.
+AGAIN = 'python -m pip install --force-reinstall "libfoo>=1.0.0,<2"'
 
 
 def library(env: lab.Environment) -> Path:
@@ -76,8 +78,21 @@ def test_another_package_of_the_providers_name(installed: lab.Environment) -> No
     said = installed.run(SHOW)
     assert "what is importable as libfoo is something else." in said
     assert f"  found:     {installed.site_packages}/libfoo/__init__.py\n" in said
-    install = 'python -m pip install --force-reinstall "libfoo>=1.0.0,<2"'
-    assert f"  mend:      take that file out of Python's way, or: {install}\n" in said
+    # It is the distribution's own file that was changed.
+    assert f"  mend:      {AGAIN}\n" in said
+
+
+def test_a_file_of_the_providers_name_is_nearer(installed: lab.Environment) -> None:
+    """pip could install what it likes, if it is there already."""
+    nearer = installed.folder / "libfoo.py"
+    nearer.write_text("", encoding="utf-8")
+    said = installed.run(SHOW)
+    assert f"  found:     {nearer}\n" in said
+    away = "  mend:      take that file out of Python's way"
+    assert f"{away}: the provider is installed\n" in said
+    installed.uninstall("libfoo")
+    install = 'python -m pip install "libfoo>=1.0.0,<2"'
+    assert f"{away}, then: {install}\n" in installed.run(SHOW)
 
 
 def test_metadata_is_all_that_is_left(installed: lab.Environment) -> None:
@@ -85,7 +100,7 @@ def test_metadata_is_all_that_is_left(installed: lab.Environment) -> None:
     shutil.rmtree(installed.site_packages / "libfoo")
     said = installed.run(SHOW)
     assert "of the distribution libfoo, which is not installed.\n" in said
-    assert '  mend:      python -m pip install --force-reinstall "libfoo>=1.0.0,<2"\n' in said
+    assert f"  mend:      {AGAIN}\n" in said
 
 
 def test_provider_that_imports_something_absent_is_not_taken_for_absent(
@@ -260,6 +275,18 @@ def test_provider_version(
         "name=libfoo",
         f"path={installed.site_packages}/libfoo",
     ]
+
+
+def test_wrong_version_where_pip_does_not_install(
+    installed: lab.Environment, tmp_path: Path
+) -> None:
+    """What pip would install comes later on the path: the command alone mends nothing."""
+    provides(installed, "2.0.0")
+    for part in installed.site_packages.glob("libfoo*"):
+        shutil.move(part, tmp_path / part.name)
+    said = installed.run(SHOW, env={"PYTHONPATH": str(tmp_path)})
+    off = f"take {tmp_path} off sys.path, for pip does not install there"
+    assert f'  mend:      {off}, then: python -m pip install "libfoo>=1.0.0,<2"\n' in said
 
 
 def test_wrong_version_is_told_before_anything_is_opened(installed: lab.Environment) -> None:

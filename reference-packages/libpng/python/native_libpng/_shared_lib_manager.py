@@ -505,17 +505,22 @@ def _not_found(
 
 
 def _again(loader: LibraryLoader) -> str:
-    """What pip is to install again: for an editable install the sources, as no index has them."""
+    """What pip is to install again: what it took then (PEP 610), which no index may have."""
     try:
         from importlib.metadata import distribution
         from json import loads
 
         record = loads(distribution(loader.distribution).read_text("direct_url.json") or "{}")
-        if record["dir_info"]["editable"]:
-            return f'-e "{record["url"]}"'
-    except (ImportError, LookupError, TypeError, ValueError):
-        pass
-    return f'"{loader.distribution}=={loader.version}"' if loader.version else loader.distribution
+        url = record["url"]
+        if "vcs_info" in record:
+            url = f"{record['vcs_info']['vcs']}+{url}@{record['vcs_info']['commit_id']}"
+        if record.get("subdirectory"):
+            url += f"#subdirectory={record['subdirectory']}"
+        return f'-e "{url}"' if record.get("dir_info", {}).get("editable") else f'"{url}"'
+    except (AttributeError, ImportError, LookupError, TypeError, ValueError):
+        return (
+            f'"{loader.distribution}=={loader.version}"' if loader.version else loader.distribution
+        )
 
 
 def _is_foreign(path: str) -> bool:

@@ -119,34 +119,47 @@ def _import_provider(
     except ModuleNotFoundError as error:
         if error.name != name and not name.startswith(f"{error.name}."):
             raise
-        mend = _install(distribution, requirement)
+        mend = _mend(distribution, requirement, "--force-reinstall")
         raise LibraryNotFoundError(
             _lines(f"{what}, which is not installed.", **facts, mend=mend), name=name
         ) from None
     provider = sys.modules[name]
     if hasattr(provider, "loader"):
         return provider
-    mend = _install(distribution, requirement)
     file = getattr(provider, "__file__", None)
+    mend = _mend(distribution, requirement, "--force-reinstall", file or "")
     if file is None:
         # A mere folder of that name on sys.path is importable too, as a namespace package.
         message, found = f"{what}, which is not installed.", _path_of(provider)
         found += " (a folder of that name, without the package)"
     else:
         message, found = f"{what}; what is importable as {name} is something else.", str(file)
-        mend = f"take that file out of Python's way, or: {mend}"
     raise LibraryNotFoundError(_lines(message, found=found, **facts, mend=mend), name=name)
 
 
-def _install(distribution: str, requirement: str) -> str:
-    """Return pip's command; pip leaves alone what has metadata, even if nothing else is left of it."""
-    try:
-        from importlib.metadata import version
+def _mend(distribution: str, requirement: str, option: str = "", in_its_place: str = "") -> str:
+    """Say what brings a provider, and what keeps pip from that.
 
-        version(distribution)
-    except (ImportError, LookupError, ValueError):
-        return f'python -m pip install "{requirement}"'
-    return f'python -m pip install --force-reinstall "{requirement}"'
+    Args:
+        distribution: the provider's.
+        requirement: what pip is to install.
+        option: makes pip install what has metadata, of which it leaves alone what fits.
+        in_its_place: a file that was imported by the provider's name.
+    """
+    install = f'python -m pip install "{requirement}"'
+    try:
+        from importlib.metadata import distribution as metadata_of
+        from site import getsitepackages, getusersitepackages
+
+        root = os.path.realpath(str(metadata_of(distribution).locate_file("")))
+        pips = [os.path.realpath(path) for path in (*getsitepackages(), getusersitepackages())]
+    except (AttributeError, ImportError, LookupError, ValueError):
+        return f"take that file out of Python's way, then: {install}" if in_its_place else install
+    if in_its_place and not os.path.realpath(in_its_place).startswith(os.path.join(root, "")):
+        return "take that file out of Python's way: the provider is installed"
+    if root not in pips:
+        return f"take {root} off sys.path, for pip does not install there, then: {install}"
+    return install.replace('"', f'{option} "', 1) if option else install
 
 
 def _check_version(provider: "Any", need: "Any", consumer: str, folder: str) -> None:
@@ -163,7 +176,7 @@ def _check_version(provider: "Any", need: "Any", consumer: str, folder: str) -> 
             f"{need['requirement']}, but {installed} is installed.",
             provider=f"{_path_of(provider)} ({installed})",
             needed_by=f"{folder} (built against {built})",
-            mend=f'python -m pip install "{need["requirement"]}"',
+            mend=_mend(need["distribution"], need["requirement"]),
         ),
         name=need["provider"],
         path=_path_of(provider),
