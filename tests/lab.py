@@ -300,10 +300,13 @@ class Environment:
         Wheels as from an index: as if nobody had written down which files they were.
         """
         uv("pip", "install", "--quiet", "--no-deps", "--python", self.python, *what)
-        if any(str(each).endswith(".whl") for each in what):
-            for record in self.site_packages.glob("*.dist-info/direct_url.json"):
-                if "archive_info" in record.read_text(encoding="utf-8"):
-                    record.unlink()
+        for file in self.site_packages.glob("*.dist-info/direct_url.json"):
+            if "archive_info" in file.read_text(encoding="utf-8"):
+                file.unlink()
+                record = file.with_name("RECORD")
+                lines = record.read_text(encoding="utf-8").splitlines(keepends=True)
+                kept = (line for line in lines if "/direct_url.json," not in line)
+                record.write_text("".join(kept), encoding="utf-8")
 
     def uninstall(self, *names: str) -> None:
         """Remove distributions."""
