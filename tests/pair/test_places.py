@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import sys
 import zipfile
@@ -135,6 +136,24 @@ def test_what_is_installed_again_is_what_was_installed(
     (installed.site_packages / "libfoo" / "lib" / "libfoo__foo.so.1").unlink()
     mend = f'python -m pip install --force-reinstall --no-deps "{ORIGINS[record]}"'
     assert installed.run("import foo_ext", fails=True).endswith(f"  mend:   {mend}\n")
+
+
+def test_what_lies_where_pip_does_not_install(
+    pair: lab.Pair, installed: lab.Environment, tmp_path: Path
+) -> None:
+    """The command is run: it must mend."""
+    target = tmp_path / "a target"
+    lab.uv("pip", "install", "-q", "--no-deps", "--target", target, pair.provider)
+    (target / "libfoo-1.0.0.dist-info" / "direct_url.json").unlink()
+    (target / "libfoo" / "lib" / "libfoo__foo.so.1").unlink()
+    there = {"PYTHONPATH": str(target)}
+    said = installed.run("import foo_ext", fails=True, env=there)
+    command = f'--upgrade --target "{target}" --no-deps "libfoo==1.0.0"'
+    assert said.endswith(f"  mend:   python -m pip install {command}\n")
+    arguments = shlex.split(command)
+    index = {"PIP_FIND_LINKS": str(pair.provider.parent), "PIP_NO_INDEX": "1"}
+    lab.run(sys.executable, "-m", "pip", "install", *arguments, env=index)
+    assert installed.run(USE, env=there) == files(target, installed.site_packages)
 
 
 # Installed in unusual places ---------------------------------------------------------------------

@@ -15,6 +15,7 @@ import lab
 import pytest
 import wheels
 from native_lib.doctor.diagnose import Attempt, explain
+from native_lib.doctor.findings import problems_of
 from native_lib.doctor.installed import Environment, read_environment
 from native_lib.doctor.picture import picture
 
@@ -416,6 +417,11 @@ def test_file_that_the_environment_names(
     assert said.endswith(" | correct or unset NATIVE_LIB_FOO_PATH")
     status, _ = pair.doctor(NATIVE_LIB_FOO_PATH=str(file))
     assert status == (content != "copy")
+    (pair.folder / "foo_ext" / "__init__.py").write_text("from . import _ext\n")
+    first, *_ = pair.problems("foo_ext", NATIVE_LIB_FOO_PATH=str(file))
+    assert (
+        f"needs {wheels.NAME}, and NATIVE_LIB_FOO_PATH names another file | correct or" in first[2]
+    )
 
 
 def test_something_else_is_imported(pair: Site, tmp_path: Path) -> None:
@@ -425,7 +431,7 @@ def test_something_else_is_imported(pair: Site, tmp_path: Path) -> None:
     assert (kind, of) == ("imported-elsewhere", "libfoo")
     assert said == (
         f"import libfoo finds {tmp_path / 'libfoo.py'}, and not what is in {pair.folder} | "
-        "take that file out of Python's way"
+        "take that file out of Python's way, or run Python in another folder"
     )
     (tmp_path / "libfoo.py").unlink()
     (tmp_path / "libfoo").mkdir()  # a mere folder hides no package
@@ -442,6 +448,45 @@ def test_wrong_version_where_pip_does_not_install(pair: Site, tmp_path: Path) ->
         f'{off}, for pip does not install there, then: python -m pip install "libfoo>=1.0.0,<2"'
     )
     assert found["shadowed"].endswith(f"{off} (PYTHONPATH, --target)")
+
+
+def test_what_pip_would_install_elsewhere_is_installed_where_it_was(
+    pair: Site, tmp_path: Path
+) -> None:
+    target = tmp_path / "target"
+    target.mkdir()
+    wheels.unpack(pair.elf.provider(pair.work / "new", version="1.1.0"), target)
+    (target / "libfoo" / "lib" / wheels.NAME).unlink()
+    found = {each[0]: each[2] for each in pair.problems(path=f"{target}:")}
+    assert found["file-missing"].endswith(
+        f'| python -m pip install --upgrade --target "{target}" --no-deps "libfoo==1.1.0"'
+    )
+
+
+def test_two_versions_in_one_folder(pair: Site) -> None:
+    old = pair.folder / "libfoo-1.0.0.dist-info"
+    shutil.copytree(old, pair.folder / "libfoo-0.9.0.dist-info")
+    for file in (pair.folder / "libfoo-0.9.0.dist-info").iterdir():
+        text = file.read_text("utf-8")
+        file.write_text(text.replace("Version: 1", "Version: 0.9").replace("-1.0.0.d", "-0.9.0.d"))
+    found = {each[0]: each[2] for each in pair.problems()}
+    assert found["shadowed"].endswith(
+        "| uninstall libfoo until nothing is left of it, and install it once"
+    )
+
+
+@pytest.mark.parametrize("is_base", [True, False])
+def test_a_virtual_environment_may_have_its_own(
+    pair: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_base: bool
+) -> None:
+    other = tmp_path / "other" / "site-packages"
+    other.mkdir(parents=True)
+    wheels.unpack(pair.elf.provider(pair.work / "old", version="0.5"), other)
+    monkeypatch.setattr(sys, "prefix", pair.base)
+    monkeypatch.setattr(sys, "base_prefix", str(other.parent if is_base else tmp_path / "base 2"))
+    environment = read_environment([str(pair.folder), str(other)])
+    found = [problem.id for problem in problems_of(environment, ())]
+    assert ("shadowed" in found) == (not is_base)
 
 
 ORIGINS = {
@@ -603,6 +648,25 @@ def test_load_imports_what_has_the_manifest_and_the_record(pair: Site) -> None:
     (pair.folder / "libfoo" / "__init__.py").write_text("no python\n")
     found = [each for each in pair.problems("--load") if each[1] == "libfoo"]
     assert [each[0] for each in found] == ["import-failed"]
+
+
+def test_provider_whose_loader_is_gone(pair: Site) -> None:
+    """It imports, and nothing says what is wrong."""
+    (pair.folder / "libfoo" / "__init__.py").write_text("")
+    found = [each for each in pair.problems("--load") if each[1] == "libfoo"]
+    assert [each[0] for each in found] == ["import-failed"]
+    assert "module 'libfoo' has no attribute 'loader': it is something else" in found[0][2]
+    assert found[0][2].endswith('--force-reinstall --no-deps "libfoo==1.0.0"')
+
+
+def test_load_imports_what_this_command_cannot_read(pair: Site) -> None:
+    record = pair.folder / "foo_ext" / "_native_requires.py"
+    record.write_text(record.read_text("utf-8").replace("FORMAT = 1", "FORMAT = 2"))
+    (pair.folder / "foo_ext" / "__init__.py").write_text("raise ImportError('format 2')\n")
+    assert pair.doctor()[0] == 0
+    (pair.folder / "libfoo" / "__init__.py").write_text(LOADER)
+    found = {each[0]: each[1] for each in pair.problems("--load")}
+    assert found["import-failed"] == "foo_ext"
 
 
 def test_load_that_fails_is_explained(pair: Site) -> None:

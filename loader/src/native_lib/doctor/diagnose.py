@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -15,7 +16,7 @@ from packaging.utils import canonicalize_name
 
 from native_lib.check.links import leaf_of, private_distribution
 from native_lib.check.rule import ERROR
-from native_lib.doctor.findings import Problem, as_built
+from native_lib.doctor.findings import Problem, as_built, variable_of
 
 if TYPE_CHECKING:
     from native_lib.doctor.installed import Environment
@@ -171,6 +172,12 @@ def explain(attempt: Attempt, environment: Environment) -> Problem:
         return _problem(
             attempt, text, f"install the distribution that has the module {attempt.missing}"
         )
+    if text.endswith("has no attribute 'loader'"):
+        owner = next(
+            (e for e in environment.distributions.values() if attempt.module in e.packages), None
+        )
+        if owner:
+            return _problem(attempt, f"{text}: it is something else, or was changed", owner.again)
     for kind, wording in WORDINGS:
         found = re.search(wording, text)
         if found:
@@ -211,6 +218,12 @@ def _missing(words: dict[str, str], environment: Environment, text: str) -> tupl
                         return (
                             f"{by} needs {name}, and {file} of {provider.distribution} is gone",
                             environment.distributions[provider.distribution].again,
+                        )
+                    variable = variable_of(library)
+                    if variable in os.environ:
+                        return (
+                            f"{by} needs {name}, and {variable} names another file",
+                            f"correct or unset {variable}",
                         )
                     names = {b.known_as for b in provider.binaries if b.path == library.file}
                     if names and library.runtime_name not in names:

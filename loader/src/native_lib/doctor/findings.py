@@ -277,8 +277,7 @@ def _in_this_process(environment: Environment) -> Iterator[Problem]:
 
 def _override(provider: Wheel, library: Library, ours: Path) -> Iterator[Problem]:
     """What the loader takes instead: it asks the environment first."""
-    tag = "".join(letter if letter.isalnum() else "_" for letter in library.name).upper()
-    variable = f"NATIVE_LIB_{tag}_PATH"
+    variable = variable_of(library)
     path = os.environ.get(variable)
     if path:
         fault = _fault(Path(path), library.runtime_name)
@@ -286,6 +285,12 @@ def _override(provider: Wheel, library: Library, ours: Path) -> Iterator[Problem
         mend = f"correct or unset {variable}"
         severity = ERROR if fault else WARNING
         yield Problem(severity, "override", provider.distribution, message, mend)
+
+
+def variable_of(library: Library) -> str:
+    """Return the name of the environment variable that names another file for a library."""
+    tag = "".join(letter if letter.isalnum() else "_" for letter in library.name).upper()
+    return f"NATIVE_LIB_{tag}_PATH"
 
 
 def _fault(file: Path, runtime_name: str) -> str:
@@ -345,8 +350,8 @@ def _copies_in(
 def _shadowed(environment: Environment) -> Iterator[Problem]:
     interesting = {wheel.distribution for wheel in environment.wheels}
     for other in environment.shadowed:
-        if other.name in interesting:
-            first = environment.distributions[other.name]
+        first = environment.distributions[other.name]
+        if other.name in interesting and not _is_for_that(first, other):
             message = (
                 f"{other.version} in {other.root} is never seen: {first.version} in {first.root} "
                 "comes first"
@@ -354,9 +359,23 @@ def _shadowed(environment: Environment) -> Iterator[Problem]:
             # No command: pip uninstalls the one that is seen, if that is in its own folders.
             strays = [each.root for each in (first, other) if not each.is_pips]
             mend = f"remove {other.name} from one of the two"
-            if strays:
+            if first.root == other.root:
+                mend = f"uninstall {other.name} until nothing is left of it, and install it once"
+            elif strays:
                 mend = f"take {strays[0]} off sys.path (PYTHONPATH, --target)"
             yield Problem(WARNING, "shadowed", other.name, message, mend)
+
+
+def _is_for_that(first: Installed, other: Installed) -> bool:
+    """Tell whether a virtual environment has its own in the place of its base's, as it may."""
+    prefix, base = Path(sys.prefix).resolve(), Path(sys.base_prefix).resolve()
+    ours, theirs = first.root.resolve(), other.root.resolve()
+    return (
+        prefix != base
+        and ours.is_relative_to(prefix)
+        and not theirs.is_relative_to(prefix)
+        and (theirs.is_relative_to(base))
+    )
 
 
 def _elsewhere(environment: Environment) -> Iterator[Problem]:
@@ -369,7 +388,7 @@ def _elsewhere(environment: Environment) -> Iterator[Problem]:
                 continue
             if not Path(spec.origin).resolve().is_relative_to(each.root.resolve()):
                 message = f"import {package} finds {spec.origin}, and not what is in {each.root}"
-                mend = "take that file out of Python's way"
+                mend = "take that file out of Python's way, or run Python in another folder"
                 yield Problem(ERROR, "imported-elsewhere", each.name, message, mend)
 
 

@@ -69,6 +69,8 @@ class Installed:
     def again(self) -> str:
         """The command that installs it once more."""
         what = f'"{self.origin or f"{self.name}=={self.version}"}"'
+        if not self.is_pips:
+            return f'python -m pip install --upgrade --target "{self.root}" --no-deps {what}'
         what = f"-e {what}" if self.is_editable else what
         return f"python -m pip install --force-reinstall --no-deps {what}"
 

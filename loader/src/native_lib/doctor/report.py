@@ -71,7 +71,8 @@ def print_tree(diagnosis: Diagnosis) -> None:
                 where = need.file.relative_to(environment.root_of(consumer.distribution))
                 twig.add(_text(f"{where.as_posix()} needs {need.name}: {need.answer or need.by}"))
     if not environment.providers:
-        tree.add(Text("no provider is installed"))
+        can = " that can be read" if environment.unreadable else ""
+        tree.add(Text(f"no provider{can} is installed"))
     console.print(tree)
     for problem in diagnosis.problems:
         heading = f"{problem.severity}: {problem.distribution}: {problem.message}"

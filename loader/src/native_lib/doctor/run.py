@@ -18,7 +18,6 @@ from native_lib.literals import MANIFEST, REQUIRES
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from native_lib.check.wheel import Wheel
     from native_lib.doctor.installed import Installed
     from native_lib.doctor.resolve import Need
 
@@ -36,13 +35,16 @@ def diagnose(modules: Sequence[str] = (), *, load: bool = False) -> Diagnosis:
     attempts = [try_import(module) for module in modules]
     problems = [explain(attempt, environment) for attempt in attempts if attempt.error]
     problems += problems_of(environment, needs)
-    for wheel in environment.wheels if load else ():
-        for module, has_loader in _modules(environment.distributions[wheel.distribution]).items():
+    # Also those of which a file cannot be read: their own loader may be able to.
+    names = [wheel.distribution for wheel in environment.wheels]
+    names += [each.distribution for each in environment.unreadable]
+    for name in dict.fromkeys(names) if load else ():
+        for module, has_loader in _modules(environment.distributions[name]).items():
             attempt = try_import(module, load=has_loader)
             if attempt.error:
                 problems.append(explain(attempt, environment))
             else:
-                needs, wrong = _as_served(wheel, needs, attempt.files)
+                needs, wrong = _as_served(name, needs, attempt.files)
                 problems += wrong
     imported = tuple(attempt.module for attempt in attempts if not attempt.error)
     return Diagnosis(environment, needs, tuple(dict.fromkeys(problems)), imported)
@@ -62,9 +64,9 @@ def _modules(each: Installed) -> dict[str, bool]:
 
 
 def _as_served(
-    wheel: Wheel, needs: tuple[Need, ...], files: tuple[str, ...]
+    consumer: str, needs: tuple[Need, ...], files: tuple[str, ...]
 ) -> tuple[tuple[Need, ...], list[Problem]]:
-    """Put the files that were mapped into a wheel's needs; tell where the provider's is not among them.
+    """Put the files that were mapped into a consumer's needs; tell where the provider's is not among them.
 
     A second file of its name does no harm if it came later; the provider's loader refuses where not.
     """
@@ -73,7 +75,7 @@ def _as_served(
     for need in needs:
         leaf = leaf_of(need.name)
         mapped = [file for file in files if PurePosixPath(file).name == leaf]
-        if need.consumer != wheel.distribution or need.by != PROVIDER or not mapped:
+        if need.consumer != consumer or need.by != PROVIDER or not mapped:
             served.append(need)
             continue
         ours = [file for file in mapped if Path(file).samefile(need.answer)]
@@ -81,7 +83,7 @@ def _as_served(
         if not ours:
             message = f"{need.name} is served by {mapped[0]}, and not by {need.answer}"
             mend = "find out who loads that file, and load the provider before"
-            problems.append(Problem(ERROR, "served-by-another", wheel.distribution, message, mend))
+            problems.append(Problem(ERROR, "served-by-another", consumer, message, mend))
     return tuple(served), problems
 
 

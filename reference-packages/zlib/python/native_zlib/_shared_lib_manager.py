@@ -499,28 +499,36 @@ def _not_found(
         file=f"{path} ({state})",
         system=str(error),
         python=f"{sys.version.split()[0]} for {sys.platform}, {machine}",
-        mend=mend or f"python -m pip install --force-reinstall --no-deps {_again(loader)}",
+        mend=mend or f"python -m pip install {_again(loader)}",
     )
     return LibraryNotFoundError(message, name=loader.provider, path=path)
 
 
 def _again(loader: LibraryLoader) -> str:
-    """What pip is to install again: what it took then (PEP 610), which no index may have."""
+    """Say to pip what to install again: what it took then (PEP 610), which no index may have."""
+    where = "--force-reinstall --no-deps"
+    what = f"{loader.distribution}=={loader.version}" if loader.version else loader.distribution
     try:
         from importlib.metadata import distribution
         from json import loads
+        from site import getsitepackages, getusersitepackages
 
-        record = loads(distribution(loader.distribution).read_text("direct_url.json") or "{}")
+        metadata = distribution(loader.distribution)
+        root = os.path.realpath(str(metadata.locate_file("")))
+        if root not in map(os.path.realpath, (*getsitepackages(), getusersitepackages())):
+            where = f'--upgrade --target "{root}" --no-deps'
+        record = loads(metadata.read_text("direct_url.json") or "{}")
         url = record["url"]
         if "vcs_info" in record:
             url = f"{record['vcs_info']['vcs']}+{url}@{record['vcs_info']['commit_id']}"
         if record.get("subdirectory"):
             url += f"#subdirectory={record['subdirectory']}"
-        return f'-e "{url}"' if record.get("dir_info", {}).get("editable") else f'"{url}"'
+        if record.get("dir_info", {}).get("editable"):
+            where += " -e"
+        what = url
     except (AttributeError, ImportError, LookupError, TypeError, ValueError):
-        return (
-            f'"{loader.distribution}=={loader.version}"' if loader.version else loader.distribution
-        )
+        pass  # no metadata, or no such record: it was an index's
+    return f'{where} "{what}"'
 
 
 def _is_foreign(path: str) -> bool:
