@@ -33,6 +33,19 @@ try:
 except ImportError as error:
     print(type(error).__name__, error, sep="\\n")
 """
+# What direct_url.json says, and what pip is to be given to install that again.
+ORIGINS = {
+    '{"url": "file:///src/libfoo-1.0.0.whl", "archive_info": {}}': "file:///src/libfoo-1.0.0.whl",
+    '{"url": "file:///src/libfoo", "dir_info": {}}': "file:///src/libfoo",
+    (
+        '{"url": "https://example.org/foo.git", "subdirectory": "libfoo", '
+        '"vcs_info": {"vcs": "git", "commit_id": "abc"}}'
+    ): "git+https://example.org/foo.git@abc#subdirectory=libfoo",
+    "{}": "libfoo==1.0.0",
+    "[]": "libfoo==1.0.0",
+    "no JSON": "libfoo==1.0.0",
+    '{"url": "https://example.org/foo.git", "vcs_info": 1}': "libfoo==1.0.0",
+}
 # What this process was started with must not decide what a test sees.
 _OURS = re.compile(
     r"NATIVE_LIB_|PREFER_|GITHUB_|PYTHON|VIRTUAL_ENV|(DY)?LD_|PIP_(FIND|BUILD|CONSTRAINT)"

@@ -514,8 +514,8 @@ def _again(loader: LibraryLoader) -> str:
         from site import getsitepackages, getusersitepackages
 
         metadata = distribution(loader.distribution)
-        root = os.path.realpath(str(metadata.locate_file("")))
-        if root not in map(os.path.realpath, (*getsitepackages(), getusersitepackages())):
+        root = str(metadata.locate_file(""))
+        if not any(_same_file(root, pips) for pips in (*getsitepackages(), getusersitepackages())):
             where = f'--upgrade --target "{root}" --no-deps'
         record = loads(metadata.read_text("direct_url.json") or "{}")
         url = record["url"]

@@ -112,21 +112,8 @@ def test_editable_inplace_is_refused(pair: lab.Pair, tmp_path: Path, project: st
 
 # What pip once took ------------------------------------------------------------------------------
 
-ORIGINS = {
-    '{"url": "file:///src/libfoo-1.0.0.whl", "archive_info": {}}': "file:///src/libfoo-1.0.0.whl",
-    '{"url": "file:///src/libfoo", "dir_info": {}}': "file:///src/libfoo",
-    (
-        '{"url": "https://example.org/foo.git", "subdirectory": "libfoo", '
-        '"vcs_info": {"vcs": "git", "commit_id": "abc"}}'
-    ): "git+https://example.org/foo.git@abc#subdirectory=libfoo",
-    "{}": "libfoo==1.0.0",
-    "[]": "libfoo==1.0.0",
-    "no JSON": "libfoo==1.0.0",
-    '{"url": "https://example.org/foo.git", "vcs_info": 1}': "libfoo==1.0.0",
-}
 
-
-@pytest.mark.parametrize("record", ORIGINS)
+@pytest.mark.parametrize("record", lab.ORIGINS)
 def test_what_is_installed_again_is_what_was_installed(
     installed: lab.Environment, record: str
 ) -> None:
@@ -134,7 +121,7 @@ def test_what_is_installed_again_is_what_was_installed(
     (info,) = installed.site_packages.glob("libfoo-*.dist-info")
     (info / "direct_url.json").write_text(record, encoding="utf-8")
     (installed.site_packages / "libfoo" / "lib" / "libfoo__foo.so.1").unlink()
-    mend = f'python -m pip install --force-reinstall --no-deps "{ORIGINS[record]}"'
+    mend = f'python -m pip install --force-reinstall --no-deps "{lab.ORIGINS[record]}"'
     assert installed.run("import foo_ext", fails=True).endswith(f"  mend:   {mend}\n")
 
 

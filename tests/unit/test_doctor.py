@@ -475,40 +475,41 @@ def test_two_versions_in_one_folder(pair: Site) -> None:
     )
 
 
-@pytest.mark.parametrize("is_base", [True, False])
+@pytest.mark.parametrize(
+    ("prefix", "base", "is_told"),
+    [
+        ("base", "other", False),  # the environment's own, before its base's
+        ("base", "third", True),  # before one that is not its base's
+        ("third", "other", True),  # before its base's, and not the environment's own
+    ],
+)
 def test_a_virtual_environment_may_have_its_own(
-    pair: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_base: bool
+    pair: Site,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    prefix: str,
+    base: str,
+    is_told: bool,
 ) -> None:
     other = tmp_path / "other" / "site-packages"
     other.mkdir(parents=True)
     wheels.unpack(pair.elf.provider(pair.work / "old", version="0.5"), other)
-    monkeypatch.setattr(sys, "prefix", pair.base)
-    monkeypatch.setattr(sys, "base_prefix", str(other.parent if is_base else tmp_path / "base 2"))
+    monkeypatch.setattr(sys, "prefix", str(tmp_path / prefix))
+    monkeypatch.setattr(sys, "base_prefix", str(tmp_path / base))
     environment = read_environment([str(pair.folder), str(other)])
     found = [problem.id for problem in problems_of(environment, ())]
-    assert ("shadowed" in found) == (not is_base)
+    assert ("shadowed" in found) == is_told
 
 
-ORIGINS = {
-    '{"url": "file:///src/libfoo-1.0.0.whl", "archive_info": {}}': "file:///src/libfoo-1.0.0.whl",
-    '{"url": "file:///src/libfoo", "dir_info": {}}': "file:///src/libfoo",
-    (
-        '{"url": "https://example.org/foo.git", "subdirectory": "libfoo", '
-        '"vcs_info": {"vcs": "git", "commit_id": "abc"}}'
-    ): "git+https://example.org/foo.git@abc#subdirectory=libfoo",
-    "{}": "libfoo==1.0.0",
-    "[]": "libfoo==1.0.0",
-    '{"url": "https://example.org/foo.git", "vcs_info": 1}': "libfoo==1.0.0",
-}
-
-
-@pytest.mark.parametrize("record", ORIGINS)
+@pytest.mark.parametrize("record", lab.ORIGINS)
 def test_what_is_installed_again_is_what_was_installed(pair: Site, record: str) -> None:
     (pair.folder / "libfoo-1.0.0.dist-info" / "direct_url.json").write_text(record)
     pair.library.unlink()
     kind, _, said = only(pair.problems())
     assert kind == "file-missing"
-    assert said.endswith(f'| python -m pip install --force-reinstall --no-deps "{ORIGINS[record]}"')
+    assert said.endswith(
+        f'| python -m pip install --force-reinstall --no-deps "{lab.ORIGINS[record]}"'
+    )
 
 
 def test_loader_that_is_missing_is_not_one_that_differs(site: Site) -> None:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
+from shared_lib_consumer import REQUIREMENTS_FORMAT
+from shared_lib_manager import MANIFEST_FORMAT
 
 from native_lib.check.wheel import Library, Manifest, NewerFormatError, Required, UnusableError
 from native_lib.literals import LiteralsError, read_literals
@@ -18,8 +20,6 @@ if TYPE_CHECKING:
 
     from packaging.markers import Marker
 
-# The vendored loaders' own limits.
-MANIFEST_FORMAT = REQUIREMENTS_FORMAT = 1
 VENDORED = ("_shared_lib_manager.py", "_shared_lib_consumer.py")
 
 

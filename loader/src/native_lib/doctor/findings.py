@@ -255,7 +255,7 @@ def _in_this_process(environment: Environment) -> Iterator[Problem]:
     for provider, library in _libraries(environment):
         ours = environment.root_of(provider.distribution) / library.file
         yield from _override(provider, library, ours)
-        if any(_is_same(file, ours) for file in loaded):
+        if any(is_same_file(file, ours) for file in loaded):
             continue  # whoever opened it: it is the right one
         leaf = leaf_of(library.runtime_name)
         if leaf in named and has_names:
@@ -308,7 +308,8 @@ def _fault(file: Path, runtime_name: str) -> str:
     return ""
 
 
-def _is_same(file: str, other: Path) -> bool:
+def is_same_file(file: str, other: str | Path) -> bool:
+    """Tell whether two paths lead to one file that is there."""
     try:
         return Path(file).samefile(other)
     except OSError:
@@ -351,7 +352,7 @@ def _shadowed(environment: Environment) -> Iterator[Problem]:
     interesting = {wheel.distribution for wheel in environment.wheels}
     for other in environment.shadowed:
         first = environment.distributions[other.name]
-        if other.name in interesting and not _is_for_that(first, other):
+        if other.name in interesting and not _is_in_place_of_bases(first, other):
             message = (
                 f"{other.version} in {other.root} is never seen: {first.version} in {first.root} "
                 "comes first"
@@ -366,16 +367,12 @@ def _shadowed(environment: Environment) -> Iterator[Problem]:
             yield Problem(WARNING, "shadowed", other.name, message, mend)
 
 
-def _is_for_that(first: Installed, other: Installed) -> bool:
+def _is_in_place_of_bases(first: Installed, other: Installed) -> bool:
     """Tell whether a virtual environment has its own in the place of its base's, as it may."""
     prefix, base = Path(sys.prefix).resolve(), Path(sys.base_prefix).resolve()
     ours, theirs = first.root.resolve(), other.root.resolve()
-    return (
-        prefix != base
-        and ours.is_relative_to(prefix)
-        and not theirs.is_relative_to(prefix)
-        and (theirs.is_relative_to(base))
-    )
+    is_own = prefix != base and ours.is_relative_to(prefix)
+    return is_own and theirs.is_relative_to(base) and not theirs.is_relative_to(prefix)
 
 
 def _elsewhere(environment: Environment) -> Iterator[Problem]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from native_lib.check.links import leaf_of
 from native_lib.check.rule import ERROR
 from native_lib.doctor.diagnose import explain, try_import
-from native_lib.doctor.findings import Problem, problems_of
+from native_lib.doctor.findings import Problem, is_same_file, problems_of
 from native_lib.doctor.installed import read_environment
 from native_lib.doctor.report import FORMATS, Diagnosis
 from native_lib.doctor.resolve import PROVIDER, needs_of
@@ -78,7 +78,7 @@ def _as_served(
         if need.consumer != consumer or need.by != PROVIDER or not mapped:
             served.append(need)
             continue
-        ours = [file for file in mapped if Path(file).samefile(need.answer)]
+        ours = [file for file in mapped if is_same_file(file, need.answer)]
         served.append(replace(need, answer=(ours or mapped)[0]))
         if not ours:
             message = f"{need.name} is served by {mapped[0]}, and not by {need.answer}"

@@ -151,15 +151,20 @@ def _mend(distribution: str, requirement: str, option: str = "", in_its_place: s
         from importlib.metadata import distribution as metadata_of
         from site import getsitepackages, getusersitepackages
 
-        root = os.path.realpath(str(metadata_of(distribution).locate_file("")))
-        pips = [os.path.realpath(path) for path in (*getsitepackages(), getusersitepackages())]
+        root = str(metadata_of(distribution).locate_file(""))
+        pips = [_real(path) for path in (*getsitepackages(), getusersitepackages())]
     except (AttributeError, ImportError, LookupError, ValueError):
         return f"take that file out of Python's way, then: {install}" if in_its_place else install
-    if in_its_place and not os.path.realpath(in_its_place).startswith(os.path.join(root, "")):
+    if in_its_place and not _real(in_its_place).startswith(os.path.join(_real(root), "")):
         return "take that file out of Python's way: the provider is installed"
-    if root not in pips:
+    if _real(root) not in pips:
         return f"take {root} off sys.path, for pip does not install there, then: {install}"
     return install.replace('"', f'{option} "', 1) if option else install
+
+
+def _real(path: str) -> str:
+    """Return a path as it can be compared; Windows makes no difference between c: and C:."""
+    return os.path.normcase(os.path.realpath(path))
 
 
 def _check_version(provider: "Any", need: "Any", consumer: str, folder: str) -> None:
