@@ -452,6 +452,7 @@ def test_archive_bombs(
         (gzip.compress(b"no archive"), "truncated header"),
         (gzip.compress(bytes(1024))[:5], "empty file"),
     ],
+    ids=["no file", "no archive", "no tar in it", "cut short"],
 )
 def test_sdist_that_cannot_be_read(tmp_path: Path, content: bytes | None, reason: str) -> None:
     if content is not None:
