@@ -362,16 +362,65 @@ def test_editable_install(pair: Site) -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc, and ELF's global scope")
 def test_name_and_symbols_that_are_taken(pair: Site, tmp_path: Path) -> None:
-    manifest = pair.folder / "libfoo" / "_native_libs.py"
-    text = manifest.read_text("utf-8").replace("'probe_symbol': ''", "'probe_symbol': 'foo_one'")
-    manifest.write_text(text, encoding="utf-8")
     assert pair.problems() == []
     taken = shutil.copy(pair.library, tmp_path / wheels.NAME)
     found = {each[0]: each[2] for each in pair.problems(LD_PRELOAD=str(taken))}
     assert f"{taken} is in this interpreter already" in found["name-taken"]
-    assert (
-        f"foo_one of {taken} is in this interpreter's global scope already" in found["symbol-taken"]
+    assert f"{taken} has foo_one, foo_two in this interpreter's" in found["symbol-taken"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="ELF's global scope, and LD_PRELOAD")
+@pytest.mark.parametrize(
+    "theirs", ["", "FOO_1 {foo_one;};", "FOO_2 {foo_one;};", "FOO_1 {foo_two;};"]
+)
+@pytest.mark.parametrize("ours", ["", "FOO_1 {foo_one; foo_two;};"])
+def test_symbols_are_taken_where_the_system_takes_them(site: Site, ours: str, theirs: str) -> None:
+    def versions(name: str, text: str) -> tuple[str, ...]:
+        script = site.work / name
+        script.write_text(text)
+        return (f"-Wl,--version-script={script}",) if text else ()
+
+    site.work.mkdir()
+    site.install(site.elf.provider(site.work, site.elf.library(*versions("ours", ours))))
+    taken = site.work / "taken.so"
+    source = "int foo_one(void) { return 3; }\nint foo_two(void) { return 3; }\n"
+    site.elf.library(*versions("theirs", theirs), source=source, soname=None, file=str(taken))
+    user = lab.compile_library(
+        "int foo_one(void);\nint value(void) { return foo_one(); }\n",
+        *(site.work / "user.so", str(site.library), "-nostdlib"),
     )
+    code = f"import ctypes; ours = ctypes.CDLL({str(site.library)!r}); "
+    code += f"print(ctypes.CDLL({str(user)!r}).value())"
+    env = lab.environment({"LD_PRELOAD": str(taken)})
+    value = subprocess.check_output([sys.executable, "-c", code], env=env, text=True).strip()
+    found = [each[2] for each in site.problems(LD_PRELOAD=str(taken)) if each[0] == "symbol-taken"]
+    named = [f"{taken} has foo_one" in said for said in found]
+    assert any(named) == (value == "3")
+    assert value in ("1", "3")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads ELF's global scope")
+def test_taken_symbols_are_named_but_for_weak_ones(site: Site, tmp_path: Path) -> None:
+    names = ["foo_five", "foo_four", "foo_one", "foo_three", "foo_two"]
+    source = "".join(f"int {name}(void) {{ return 1; }}\n" for name in names)
+    weak = "__attribute__((weak)) int foo_weak(void) { return 1; }\n"
+    site.install(site.elf.provider(site.work, site.elf.library(source=source + weak)))
+    taken = shutil.copy(site.library, tmp_path / "taken.so")
+    (said,) = (each[2] for each in site.problems(LD_PRELOAD=str(taken)) if "symbol" in each[0])
+    assert f"{taken} has foo_five, foo_four, foo_one and 2 more in this interpreter's" in said
+    only_weak = site.elf.library(source=weak, soname=None, file=str(tmp_path / "weak.so"))
+    assert only_weak
+    found = site.problems(LD_PRELOAD=str(tmp_path / "weak.so"))
+    assert [each for each in found if each[0] == "symbol-taken"] == []
+    manifest = site.folder / "libfoo" / "_native_libs.py"
+    text = manifest.read_text("utf-8").replace("'probe_symbol': ''", "'probe_symbol': 'foo_weak'")
+    manifest.write_text(text, encoding="utf-8")
+    (said,) = (
+        each[2]
+        for each in site.problems(LD_PRELOAD=str(tmp_path / "weak.so"))
+        if "symbol" in each[0]
+    )
+    assert "weak.so has foo_weak in this interpreter's" in said
 
 
 def test_damaged_metadata_is_told_and_the_rest_is_shown(pair: Site) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING
 
 import lab
@@ -56,10 +57,33 @@ def test_what_a_project_names_and_lacks_is_missing(
     for file in files:
         file.unlink()
     assert main(["vendor", "--check", str(folder)]) == 1
-    assert capsys.readouterr().out.splitlines() == [f"missing: {file}" for file in files]
+    assert capsys.readouterr().out.splitlines()[:-1] == [f"missing: {file}" for file in files]
     assert vendored_by_a_pair(folder) == []
     assert main(["vendor", str(folder)]) == 0
     assert [file.read_bytes() for file in files] == contents
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [[], ["--provider", "one", "--consumer", "the other"], ["--upstream"]],
+    ids=["drifted", "packages", "upstream"],
+)
+def test_check_tells_the_command_that_mends(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str]
+) -> None:
+    project = tmp_path / "my project"
+    for package in ("one", "the other"):
+        (project / package).mkdir(parents=True)
+    (project / "source.toml").touch()
+    if not arguments:
+        (project / "one" / "_shared_lib_manager.py").write_text("old = 1\n", encoding="utf-8")
+    check = ["vendor", "--check", *arguments, str(project)]
+    assert main(check) == 1
+    *stale, told = capsys.readouterr().out.splitlines()
+    assert stale
+    name, *mend = shlex.split(told.removeprefix("to bring them up to date: "))
+    assert (name, main(mend)) == ("native-lib", 0)
+    assert main(check) == 0
 
 
 @pytest.mark.parametrize(

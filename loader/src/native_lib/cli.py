@@ -169,6 +169,14 @@ def _has_tools(command: str) -> bool:
     return True
 
 
+def _vendor_command(options: argparse.Namespace) -> str:
+    """Return the command line once more, without --check."""
+    packages = {"--provider": options.provider, "--consumer": options.consumer}
+    given = [f"{name}={package}" for name, package in packages.items() if package]
+    upstream = ["--upstream"] if options.upstream else []
+    return shlex.join(["native-lib", "vendor", *given, *upstream, str(options.project)])
+
+
 def _check(options: argparse.Namespace) -> int:
     from native_lib.check.run import run
 
@@ -206,6 +214,8 @@ def _vendor(options: argparse.Namespace) -> int:
     for file, what in told:
         print(f"{what if options.check else 'updated'}: {file.destination}")
     if options.check:
+        if stale:
+            print(f"to bring them up to date: {_vendor_command(options)}")
         return 1 if stale else 0
     print(f"{len(files)} vendored files are up to date")
     return 0

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from native_lib.check.wheel import Wheel
 
 ERROR, WARNING, NOTE = "error", "warning", "note"
+_SOME = 3  # symbols in a message
 
 
 @dataclass(frozen=True)
@@ -47,3 +48,9 @@ class Rule:
     id: str
     severity: str
     find: Callable[[WheelSet], Iterator[Finding]]
+
+
+def some_of(names: list[str]) -> str:
+    """Name the first of many."""
+    more = len(names) - _SOME
+    return ", ".join(names[:_SOME]) + (f" and {more} more" if more > 0 else "")

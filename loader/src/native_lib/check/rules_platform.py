@@ -6,7 +6,7 @@ import re
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
-from native_lib.check.rule import ERROR, WARNING, Finding, Rule, WheelSet
+from native_lib.check.rule import ERROR, WARNING, Finding, Rule, WheelSet, some_of
 from native_lib.check.system import INTERPRETERS_SYMBOLS
 
 if TYPE_CHECKING:
@@ -22,7 +22,6 @@ _MACOS_TAG = re.compile(r"macosx_(\d+)_(\d+)_(\w+)")
 _MACOS_ARCHITECTURES = {"arm64": {"aarch64"}, "x86_64": {"x86_64"}, "i386": {"i686"}}
 _MACOS_UNIVERSAL = {"universal2": {"aarch64", "x86_64"}, "intel": {"x86_64", "i686"}}
 _WINDOWS_TAGS = {"win_amd64": "x86_64", "win_arm64": "aarch64", "win32": "i686"}
-_SOME = 3  # symbols in a message
 
 
 def anchor_missing(wheels: WheelSet) -> Iterator[Finding]:
@@ -68,7 +67,7 @@ def symbols_interposed(wheels: WheelSet) -> Iterator[Finding]:
             if binary.format == "ELF" and held:
                 yield Finding(
                     *(wheel.path.name, binary.path, held[0]),
-                    f"exports {_some(held)}, which an interpreter may hold in its global scope: "
+                    f"exports {some_of(held)}, which an interpreter may hold in its global scope: "
                     "there its copy answers",
                 )
 
@@ -86,13 +85,8 @@ def extension_exports(wheels: WheelSet) -> Iterator[Finding]:
                 if not (export.is_weak or export.name.startswith(("PyInit", "_ZTI", "_ZTS")))
             )
             if more:
-                message = f"exports more than its init function: {_some(more)}"
+                message = f"exports more than its init function: {some_of(more)}"
                 yield Finding(wheel.path.name, binary.path, more[0], message)
-
-
-def _some(names: list[str]) -> str:
-    more = len(names) - _SOME
-    return ", ".join(names[:_SOME]) + (f" and {more} more" if more > 0 else "")
 
 
 def executable_stack(wheels: WheelSet) -> Iterator[Finding]:

@@ -7,6 +7,7 @@ import re
 import sys
 from collections import defaultdict
 from dataclasses import dataclass
+from functools import lru_cache
 from importlib.machinery import PathFinder
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
@@ -18,7 +19,7 @@ from native_lib.check.binary import CorruptBinaryError
 from native_lib.check.compatibility import can_replace
 from native_lib.check.links import leaf_of, unmangled
 from native_lib.check.read import read_binary
-from native_lib.check.rule import ERROR, NOTE, WARNING, WheelSet
+from native_lib.check.rule import ERROR, NOTE, WARNING, WheelSet, some_of
 from native_lib.check.rules import RULES
 from native_lib.doctor import process
 from native_lib.doctor.resolve import NOBODY, Need
@@ -264,15 +265,50 @@ def _in_this_process(environment: Environment) -> Iterator[Problem]:
             )
             mend = "find out who loads it (LD_PRELOAD, sitecustomize), and remove it"
             yield Problem(ERROR, "name-taken", provider.distribution, message, mend)
-        symbol = library.probe_symbol
-        taken_by = process.file_of_symbol(symbol) if symbol else ""
-        if taken_by:
+        for file, symbols in _symbols_taken(provider, library):
             message = (
-                f"{symbol} of {taken_by} is in this interpreter's global scope already: consumers "
-                f"of {leaf} would get that one"
+                f"{file} has {some_of(symbols)} in this interpreter's global scope already: "
+                f"consumers of {leaf} would use that file's"
             )
-            mend = "find out who brings it (LD_PRELOAD, the interpreter), and remove it"
+            mend = "find out what brings that file (LD_PRELOAD, the interpreter), and remove it"
             yield Problem(ERROR, "symbol-taken", provider.distribution, message, mend)
+
+
+def _symbols_taken(provider: Wheel, library: Library) -> Iterator[tuple[str, list[str]]]:
+    """Say which symbols of a library others have in the global scope, which is searched first."""
+    ours = next((each for each in provider.binaries if each.path == library.file), None)
+    if ours is None:
+        return  # missing or damaged, which others tell
+    # A weak one of C++ is in many files, and the same in all of them; the loader looks at its probe.
+    names = {
+        export.name
+        for export in ours.own_exports
+        if not export.is_weak or export.name == library.probe_symbol
+    }
+    for file, symbols in process.files_of_symbols(sorted(names)).items():
+        apart = _binary(file) if not library.anchor else None  # musl looks at names only
+        taken = [name for name in symbols if not _versions_keep_apart(name, ours, apart)]
+        if taken:
+            yield file, taken
+
+
+def _versions_keep_apart(symbol: str, ours: Binary, other: Binary | None) -> bool:
+    """Tell whether who needs our symbol passes over the other's: the loader's own rule.
+
+    glibc, `check_match`: a reference with a version takes that version, the base version, and
+    anything of a file without versions.
+    """
+    versions = ours.versions_by_name[symbol]
+    others = other.versions_by_name.get(symbol, {""}) if other else {""}
+    return "" not in versions | others and versions.isdisjoint(others)
+
+
+@lru_cache
+def _binary(file: str) -> Binary | None:
+    try:
+        return next(iter(read_binary(file, Path(file).read_bytes())), None)
+    except (OSError, CorruptBinaryError):
+        return None
 
 
 def _override(provider: Wheel, library: Library, ours: Path) -> Iterator[Problem]:

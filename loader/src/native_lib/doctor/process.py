@@ -6,9 +6,13 @@ import mmap
 import os
 import sys
 from pathlib import Path, PurePath
+from typing import TYPE_CHECKING
 
 from native_lib.check.binary import CorruptBinaryError
 from native_lib.check.elf import soname_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 
 def loaded_files() -> tuple[str, ...]:
@@ -46,19 +50,26 @@ def name_of(file: str) -> str:
     return PurePath(file).name
 
 
-def file_of_symbol(name: str) -> str:
-    """Return the file that has a symbol in this process's global scope, or nothing.
+def files_of_symbols(names: Iterable[str]) -> dict[str, list[str]]:
+    """Return the files that have symbols in this process's global scope, and which each has.
 
     ELF only has such a scope.
     """
     if sys.platform != "linux":
-        return ""
+        return {}
     import ctypes
 
     process = ctypes.CDLL(None)
-    if not hasattr(process, name):
-        return ""
-    facts = (ctypes.c_void_p * 4)()  # Dl_info: file name, base, symbol name, address
-    process.dladdr(process[name], facts)
-    file = os.fsdecode(ctypes.cast(facts[0] or 0, ctypes.c_char_p).value or b"")
-    return file if "/" in file else sys.executable  # the program is named as it was called
+    process.dlsym.restype = ctypes.c_void_p
+    process.dlsym.argtypes = (ctypes.c_void_p, ctypes.c_char_p)
+    process.dladdr.argtypes = (ctypes.c_void_p, ctypes.c_void_p)
+    found: dict[str, list[str]] = {}
+    for name in names:
+        address = process.dlsym(process._handle, os.fsencode(name))
+        if address:
+            facts = (ctypes.c_void_p * 4)()  # Dl_info: file name, base, symbol name, address
+            process.dladdr(address, facts)
+            file = os.fsdecode(ctypes.cast(facts[0] or 0, ctypes.c_char_p).value or b"")
+            # The program is named as it was called.
+            found.setdefault(file if "/" in file else sys.executable, []).append(name)
+    return found
