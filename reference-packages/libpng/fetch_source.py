@@ -50,7 +50,7 @@ NO_HASH = "(no sha256)"
 # What unpacking a damaged, encrypted or unknown archive raises: each kind has errors of its own.
 DAMAGE = (
     *(tarfile.TarError, zipfile.BadZipFile, zlib.error, LZMAError),
-    *(EOFError, OSError, RuntimeError, ValueError),
+    *(EOFError, LookupError, OSError, RuntimeError, ValueError),
 )
 TEXTS = ("name", "version", "license", "purl", "version-file", "version-pattern")
 
@@ -164,7 +164,9 @@ def _problem(table: dict[str, Any]) -> str:
     if not isinstance(archives, list) or not archives:
         return "there is no [[archive]]"
     for archive in archives:
-        if not all(isinstance(archive.get(key), str) for key in ("url", "sha256")):
+        if not isinstance(archive, dict) or not all(
+            isinstance(archive.get(key), str) for key in ("url", "sha256")
+        ):
             return "an [[archive]] has a url and a sha256, both as text"
         if not re.fullmatch(r"([0-9a-fA-F]{64})?", archive["sha256"]):
             return f"sha256 is 64 hexadecimal digits, not {archive['sha256']!r}"
@@ -186,8 +188,8 @@ def fetch(root: Path, local: Sequence[Path] = (), unpinned: bool = False) -> lis
         What upstream/ was made of.
 
     Raises:
-        SourceError: a download failed, a hash differs, or an archive would write outside of
-            upstream/. What was there before is untouched.
+        SourceError: a download failed, a hash differs, or an archive would lead outside of
+            upstream/. What was there before is untouched, as it is after an OSError.
     """
     source = read_source(root)
     upstream = root / "upstream"
@@ -196,8 +198,12 @@ def fetch(root: Path, local: Sequence[Path] = (), unpinned: bool = False) -> lis
             f"{upstream} was not made by this command, which would replace it: move it away"
         )
     stand_ins = _stand_ins(source, local, unpinned)
-    # Beside upstream/, so that moving it there is one rename.
-    with tempfile.TemporaryDirectory(prefix="upstream.part-", dir=root) as folder:
+    try:
+        # Beside upstream/, so that moving it there is one rename.
+        part = tempfile.TemporaryDirectory(prefix="upstream.part-", dir=root)
+    except OSError as error:
+        raise SourceError(f"upstream/ cannot be made in {root}: {error.strerror}") from None
+    with part as folder:
         made = Path(folder, "upstream")
         made.mkdir()
         fetched = []
@@ -258,9 +264,12 @@ def _stand_ins(
     """Return the local file, and what it is, for the archives that are not to be downloaded."""
     found = {}
     for file in local:
-        if not file.is_file():
-            raise SourceError(f"--archive {file}: this is no file")
-        sha256 = _hash(file)
+        try:
+            if not file.is_file():
+                raise SourceError(f"--archive {file}: this is no file")
+            sha256 = _hash(file)
+        except OSError as error:
+            raise SourceError(f"--archive {file} cannot be read: {error.strerror}") from None
         by_hash = [archive for archive in source.archives if archive.sha256 == sha256]
         by_name = [archive for archive in source.archives if _leaf(archive.url) == file.name]
         if by_hash:
@@ -270,7 +279,8 @@ def _stand_ins(
         meant = source.archives if len(source.archives) == 1 else by_name
         if not unpinned:
             listed = "".join(
-                f"\n  listed: {archive.sha256 or NO_HASH} {archive.url}" for archive in meant
+                f"\n  listed: {archive.sha256 or NO_HASH} {archive.url}"
+                for archive in meant or source.archives
             )
             raise SourceError(
                 f"{file} is not what source.toml lists\n  file:   {sha256}{listed}\n"
@@ -307,9 +317,10 @@ def _download(archive: Archive, file: Path) -> None:
                 error.close()  # it is the response, too
                 is_final = error.code < 500
             if wait is None or is_final:
+                came = f"  downloaded: {_hash(file)}\n" if file.exists() else ""
                 raise SourceError(
                     f"{archive.url} cannot be downloaded: {reason}\n"
-                    f"  listed: {archive.sha256 or NO_HASH}\n"
+                    f"  listed:     {archive.sha256 or NO_HASH}\n{came}"
                     f"If you have the file, {COMMAND} --archive FILE takes it."
                 ) from None
             print(f"{archive.url}: {reason}; again in {wait} s", file=sys.stderr)
@@ -357,7 +368,10 @@ def _unpack(file: Path, into: Path) -> None:
             if not tarfile.is_tarfile(file) and zipfile.is_zipfile(file):
                 with zipfile.ZipFile(file) as zipped:
                     _refuse_escapes(file, zipped.namelist())
-                    zipped.extractall(folder)
+                    for member in zipped.infolist():
+                        path = Path(zipped.extract(member, folder))
+                        # Else upstream's configure could not be run.
+                        path.chmod(path.stat().st_mode | member.external_attr >> 16 & 0o111)
             else:
                 _unpack_tar(file, folder)
         except DAMAGE as error:
@@ -365,9 +379,12 @@ def _unpack(file: Path, into: Path) -> None:
         entries = list(folder.iterdir())
         top = entries[0] if len(entries) == 1 and entries[0].is_dir() else folder
         for entry in top.iterdir():
-            if (into / entry.name).exists():
+            if entry.name == RECORD:
+                raise SourceError(f"{file.name} has a {RECORD}, which this command writes itself")
+            if os.path.lexists(into / entry.name):
                 raise SourceError(f"{entry.name} comes out of two archives")
             shutil.move(str(entry), str(into / entry.name))
+    _refuse_links_out(file, into)
 
 
 def _unpack_tar(file: Path, folder: Path) -> None:
@@ -387,6 +404,15 @@ def _refuse_escapes(file: Path, names: Sequence[str]) -> None:
         path = PureWindowsPath(name)  # takes / and \ for separators
         if path.is_absolute() or path.drive or path.root or ".." in path.parts:
             raise SourceError(f"{file.name} would write outside of upstream/: {name!r}")
+
+
+def _refuse_links_out(file: Path, folder: Path) -> None:
+    """Judge links, as tarfile did, by where they are now: without the top folder."""
+    inside = os.path.realpath(folder)
+    for path in folder.rglob("*"):
+        if path.is_symlink() and not Path(os.path.realpath(path)).is_relative_to(inside):
+            link = f"{path.relative_to(folder).as_posix()} -> {path.readlink()}"
+            raise SourceError(f"{file.name} has a link that leads outside of upstream/: {link!r}")
 
 
 # What the build asks -----------------------------------------------------------------------------
@@ -498,7 +524,7 @@ def dynamic_metadata(settings: Mapping[str, Any], project: Mapping[str, Any]) ->
     """
     try:
         upstream = facts(ROOT)
-    except SourceError as error:
+    except (SourceError, OSError) as error:
         sys.exit(f"{ROOT.name}: {error}")
     licenses = dict.fromkeys((upstream["license"], settings.get("license", upstream["license"])))
     expression = " AND ".join(
@@ -542,7 +568,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         else:
             for archive in fetch(ROOT, options.archive, options.unpinned):
                 print(f"upstream/: {archive.url} {archive.sha256}")
-    except SourceError as error:
+    except (SourceError, OSError) as error:
         print(f"fetch_source.py: {error}", file=sys.stderr)
         return 1
     return 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import io
 import json
@@ -9,6 +10,7 @@ import os
 import subprocess
 import sys
 import tarfile
+import tempfile
 import threading
 import zipfile
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -28,14 +30,23 @@ ZEROS = "0" * 64
 HEADER = '#define FOO_VERSION "1.4.2"\n'
 
 
-def tar(files: dict[str, str | None]) -> bytes:
-    """Return a tar archive: a text for each file; None is a symbolic link that climbs out."""
+class Link(str):
+    """In an archive: a symbolic link's target."""
+
+
+class HardLink(Link):
+    """In an archive: a hard link's target, by its path in the archive."""
+
+
+def tar(files: dict[str, str]) -> bytes:
+    """Return a tar archive: a text, or a link, for each file."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
         for name, text in files.items():
             member = tarfile.TarInfo(name)
-            if text is None:
-                member.type, member.linkname = tarfile.SYMTYPE, "../../outside"
+            if isinstance(text, Link):
+                member.type = tarfile.LNKTYPE if isinstance(text, HardLink) else tarfile.SYMTYPE
+                member.linkname = text
                 archive.addfile(member)
             else:
                 member.size = len(text.encode())
@@ -179,6 +190,24 @@ def test_several_archives(server: Server, tmp_path: Path) -> None:
     source_toml(tmp_path, archives[0], (archives[1][0], sha256(clash)))
     with pytest.raises(SourceError, match=r"foo\.c comes out of two archives"):
         fetch_source.fetch(tmp_path)
+    server.files["/data.zip"] = data
+    server.files["/foo.tar.gz"] = dangling = tar(
+        {"foo/include/foo.h": HEADER, "foo/data": Link("absent")}
+    )
+    source_toml(tmp_path, (archives[0][0], sha256(dangling)), archives[1])
+    with pytest.raises(SourceError, match="data comes out of two archives"):
+        fetch_source.fetch(tmp_path)
+
+
+def test_link_that_another_archive_leads_out(server: Server, tmp_path: Path) -> None:
+    server.files = {
+        "/foo.tar.gz": tar({"foo/include/foo.h": HEADER, "foo/link": Link("data/up/..")}),
+        "/data.tar.gz": tar({"data-7/data/up": Link("..")}),
+    }
+    archives = [(f"{server.url}{path}", sha256(data)) for path, data in server.files.items()]
+    with pytest.raises(SourceError, match=r"data\.tar\.gz has a link that leads outside"):
+        fetch_source.fetch(source_toml(tmp_path, *archives))
+    assert not (tmp_path / "upstream").exists()
 
 
 @pytest.mark.parametrize("before", [False, True], ids=["nothing before", "something before"])
@@ -217,9 +246,8 @@ def test_failed_download_leaves_all_as_it_was(
     said = str(failed.value)
     assert url in said
     assert (digest or "(no sha256)") in said
-    if fault in ("wrong hash", "no hash"):
-        assert sha256(GOOD) in said
-    else:
+    assert (f"downloaded: {sha256(GOOD)}" in said) == (server.asked > 0 and fault != "404")
+    if fault not in ("wrong hash", "no hash"):
         assert "cannot be downloaded" in said
         assert "--archive FILE" in said
     assert {path.name for path in tmp_path.iterdir()} <= {"source.toml", "upstream"}
@@ -297,6 +325,14 @@ def test_unlisted_archive_of_several_is_known_by_its_name(tmp_path: Path) -> Non
     (tmp_path / "data.tar.gz").rename(tmp_path / "renamed.tar.gz")
     with pytest.raises(SourceError, match=r"source\.toml lists no archive of this name"):
         fetch_source.fetch(tmp_path, [tmp_path / "renamed.tar.gz"], unpinned=True)
+    with pytest.raises(SourceError, match=r"renamed\.tar\.gz is not what") as refused:
+        fetch_source.fetch(tmp_path, [tmp_path / "renamed.tar.gz"])
+    renamed = sha256((tmp_path / "renamed.tar.gz").read_bytes())
+    assert str(refused.value).splitlines()[1:4] == [
+        f"  file:   {renamed}",
+        f"  listed: {sha256(GOOD)} https://x/foo.tar.gz",
+        f"  listed: {ZEROS} https://x/data.tar.gz?a",
+    ]
 
 
 def test_absent_local_archive(tmp_path: Path) -> None:
@@ -313,27 +349,90 @@ def test_absent_local_archive(tmp_path: Path) -> None:
     [
         tar({"foo/include/foo.h": HEADER, "foo/../../outside": ""}),
         tar({"foo/include/foo.h": HEADER, "/tmp/outside": ""}),
-        tar({"foo/include/foo.h": HEADER, "foo/link": None}),
+        tar({"foo/include/foo.h": HEADER, "foo/link": Link("../../outside")}),
+        tar({"foo/include/foo.h": HEADER, "foo/link": Link("../outside")}),
+        tar({"foo/include/foo.h": HEADER, "foo/folder/link": Link("../..")}),
+        tar({"foo/include/foo.h": HEADER, "foo/link": Link("../foo/include/foo.h")}),
+        tar({"foo/include/foo.h": HEADER, "foo/link": HardLink("../outside")}),
+        tar(
+            {
+                "foo/include/foo.h": HEADER,
+                "foo/folder/link": Link("../include"),
+                "foo/hard": HardLink("foo/folder/link"),
+            }
+        ),
         zipped({"foo/include/foo.h": HEADER, "../outside": ""}),
         zipped({"foo/include/foo.h": HEADER, "C:/outside": ""}),
         zipped({"foo/include/foo.h": HEADER, "foo\\..\\..\\outside": ""}),
     ],
-    ids=["tar ..", "tar absolute", "tar link", "zip ..", "zip drive", "zip backslash"],
+    ids=[
+        *("tar ..", "tar absolute", "tar link", "tar link beside", "tar link to the parent"),
+        *("tar link by the top folder", "tar hard link", "tar hard link to a link"),
+        *("zip ..", "zip drive", "zip backslash"),
+    ],
 )
 def test_archive_that_climbs_out_is_refused(tmp_path: Path, data: bytes) -> None:
     root = tmp_path / "deep" / "project"
     root.mkdir(parents=True)
-    with pytest.raises(SourceError, match=r"would write outside of upstream|cannot be unpacked"):
+    with pytest.raises(SourceError, match=r"(write|leads) outside of upstream|cannot be unpacked"):
         fetched(root, data)
     assert [path.name for path in tmp_path.rglob("*outside*")] == []
-    assert not (root / "upstream").exists()
+    assert {path.name for path in root.iterdir()} == {"foo.tar.gz", "source.toml"}
+
+
+def test_links_that_stay_within(tmp_path: Path) -> None:
+    data = tar(
+        {
+            "foo/include/foo.h": HEADER,
+            "foo/foo.h": Link("include/foo.h"),
+            "foo/folder/sibling": Link("../include"),
+            "foo/folder/top": Link(".."),
+            "foo/hard.h": HardLink("foo/include/foo.h"),
+        }
+    )
+    upstream = fetched(tmp_path, data) / "upstream"
+    for path in ("foo.h", "folder/sibling/foo.h", "folder/top/foo.h", "hard.h"):
+        assert (upstream / path).read_text(encoding="utf-8") == HEADER
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such modes")
+@pytest.mark.parametrize("kind", ["tar", "zip"])
+def test_what_can_be_run_still_can(tmp_path: Path, kind: str) -> None:
+    buffer = io.BytesIO()
+    modes = {"foo/include/foo.h": 0o644, "foo/configure": 0o755}
+    if kind == "tar":
+        with tarfile.open(fileobj=buffer, mode="w") as archive:
+            for name, mode in modes.items():
+                member = tarfile.TarInfo(name)
+                member.mode, member.size = mode, len(HEADER)
+                archive.addfile(member, io.BytesIO(HEADER.encode()))
+    else:
+        with zipfile.ZipFile(buffer, "w") as zipped:
+            for name, mode in modes.items():
+                entry = zipfile.ZipInfo(name)
+                entry.external_attr = mode << 16
+                zipped.writestr(entry, HEADER)
+    upstream = fetched(tmp_path, buffer.getvalue()) / "upstream"
+    assert os.access(upstream / "configure", os.X_OK)
+    assert not (upstream / "include" / "foo.h").stat().st_mode & 0o111
+
+
+@pytest.mark.parametrize("inside", ["", "/file"], ids=["file", "folder"])
+def test_archive_with_a_record_is_refused(tmp_path: Path, inside: str) -> None:
+    data = tar({"foo/include/foo.h": HEADER, f"foo/{fetch_source.RECORD}{inside}": "[]"})
+    with pytest.raises(SourceError, match=r"has a .*, which this command writes itself"):
+        fetched(tmp_path, data)
+    assert {path.name for path in tmp_path.iterdir()} == {"foo.tar.gz", "source.toml"}
 
 
 # Names of their own: an archive has the time in it, and each process of a run makes one.
 @pytest.mark.parametrize(
     "data",
-    [GOOD[: len(GOOD) // 2], b"<html>Not found</html>", b""],
-    ids=["half", "a page", "empty"],
+    [
+        *(GOOD[: len(GOOD) // 2], b"<html>Not found</html>", b""),
+        tar({"foo/include/foo.h": HEADER, "foo/hard": HardLink("absent")}),
+    ],
+    ids=["half", "a page", "empty", "link to nothing"],
 )
 def test_damaged_archive(tmp_path: Path, data: bytes) -> None:
     with pytest.raises(SourceError, match=r"foo\.tar\.gz cannot be unpacked"):
@@ -446,9 +545,11 @@ def test_source_toml_without_archives(tmp_path: Path) -> None:
     file = source_toml(tmp_path) / "source.toml"
     with pytest.raises(SourceError, match=r"there is no \[\[archive\]\]"):
         fetch_source.read_source(tmp_path)
-    file.write_text(f"{file.read_text('utf-8')}[[archive]]\nurl = 'x'\n", encoding="utf-8")
-    with pytest.raises(SourceError, match="has a url and a sha256, both as text"):
-        fetch_source.read_source(tmp_path)
+    for wrong in ("[[archive]]\nurl = 'x'", "archive = ['https://x/foo.tar.gz']"):
+        source_toml(tmp_path)
+        file.write_text(f"{file.read_text('utf-8')}{wrong}\n", encoding="utf-8")
+        with pytest.raises(SourceError, match="has a url and a sha256, both as text"):
+            fetch_source.read_source(tmp_path)
     source_toml(tmp_path, ("https://x/foo.tar.gz", "abc"))
     with pytest.raises(SourceError, match="sha256 is 64 hexadecimal digits, not 'abc'"):
         fetch_source.read_source(tmp_path)
@@ -566,11 +667,52 @@ def test_command(tmp_path: Path) -> None:
 
 
 def test_command_has_no_traceback(tmp_path: Path) -> None:
-    for arguments in ([], ["--archive", "absent"], ["--facts"]):
-        done = command(tmp_path, *arguments)
-        assert done.returncode == 1
-        assert done.stderr.startswith("fetch_source.py: ")
-        assert "Traceback" not in done.stderr
+    for source in ("absent", "folder"):
+        for arguments in ([], ["--archive", "absent"], ["--facts"]):
+            done = command(tmp_path, *arguments)
+            assert done.returncode == 1
+            (line,) = done.stderr.splitlines()
+            assert line.startswith("fetch_source.py: ")
+            assert "source.toml" in line
+        if source == "absent":
+            (tmp_path / "source.toml").mkdir()
+
+
+@pytest.mark.parametrize(
+    ("refused", "said"),
+    [
+        ("mkdtemp", "upstream/ cannot be made in {root}: Permission denied"),
+        ("open", "--archive {archive} cannot be read: Permission denied"),
+        ("write_text", "[Errno 13] Permission denied: 'it'"),
+        ("is_file", "--archive {archive} cannot be read: Permission denied"),
+    ],
+)
+def test_what_the_system_refuses_is_one_line(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    refused: str,
+    said: str,
+) -> None:
+    archive = tmp_path / "foo.tar.gz"
+    archive.write_bytes(GOOD)
+    source_toml(tmp_path, ("https://x/foo.tar.gz", sha256(GOOD)))
+    monkeypatch.setattr(fetch_source, "ROOT", tmp_path)
+    # What root may do, too.
+    owner: object = tempfile if refused == "mkdtemp" else Path
+    allowed = getattr(owner, refused)
+
+    def refuse(path: object = None, *arguments: object, **options: object) -> object:
+        if isinstance(path, Path) and path.name not in (archive.name, fetch_source.RECORD):
+            return allowed(path, *arguments, **options)
+        raise PermissionError(errno.EACCES, "Permission denied", "it")
+
+    monkeypatch.setattr(owner, refused, refuse)
+    assert fetch_source.main(["--archive", str(archive)]) == 1
+    monkeypatch.undo()
+    said = said.format(root=tmp_path, archive=archive)
+    assert capsys.readouterr().err == f"fetch_source.py: {said}\n"
+    assert {path.name for path in tmp_path.iterdir()} == {"foo.tar.gz", "source.toml"}
 
 
 def test_unpinned_says_something_of_an_archive(tmp_path: Path) -> None:
