@@ -486,6 +486,13 @@ def test_excludes_of_what_a_provider_requires(
         ("none", "auditwheel", "none 1.0 is no provider"),
         ("libfoo", "delvewheel", f"libfoo's library here is {wheels.NAME}"),
         ("broken", "auditwheel", "is not made of literals"),
+        ("nameless", "auditwheel", "nameless/_native_libs.py lacks what such a file has: 'runtime"),
+        ("listed", "auditwheel", "listed/_native_libs.py lacks what such a file has: 'tuple'"),
+        ("bare", "auditwheel", "bare/_native_libs.py lacks what such a file has: 'LIBRARIES'"),
+        ("old", "auditwheel", "old/_native_libs.py does not say its FORMAT"),
+        ("newer", "auditwheel", "newer/_native_libs.py has format 9, and this native-lib reads"),
+        ("needy", "auditwheel", "needy/_native_requires.py lacks what such a file has: 'distri"),
+        ("ahead", "auditwheel", "ahead/_native_requires.py has format 9, and this native-lib"),
     ],
 )
 def test_excludes_of_what_is_no_provider_here(
@@ -497,10 +504,24 @@ def test_excludes_of_what_is_no_provider_here(
 ) -> None:
     install("libfoo", **{"libfoo/_native_libs.py": wheels.manifest()})
     install("none")
-    install("broken", **{"broken/_native_libs.py": "LIBRARIES = f()\n"})
+    for name, manifest in (
+        ("broken", "LIBRARIES = f()\n"),
+        ("nameless", "FORMAT = 1\nLIBRARIES = {'q': {}}\n"),
+        ("listed", "FORMAT = 1\nLIBRARIES = ('q',)\n"),
+        ("bare", "FORMAT = 1\n"),
+        ("old", "LIBRARIES = {}\n"),
+        ("newer", wheels.manifest().replace("FORMAT = 1", "FORMAT = 9")),
+    ):
+        install(name, **{f"{name}/_native_libs.py": manifest})
+    for name, requires in (
+        ("needy", "FORMAT = 1\nREQUIRES = ({},)\n"),
+        ("ahead", wheels.requires().replace("FORMAT = 1", "FORMAT = 9")),
+    ):
+        own = {f"{name}/_native_libs.py": wheels.manifest()}
+        install(name, **own, **{f"{name}/_native_requires.py": requires})
     assert main(["excludes", provider, "--tool", tool]) == 2
     told = capsys.readouterr()
     assert told.out == ""
     (line,) = told.err.splitlines()
     assert line.startswith("native-lib: ")
-    assert reason in line
+    assert reason in line.replace("\\", "/")

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
+from shared_lib_consumer import REQUIREMENTS_FORMAT
+from shared_lib_manager import MANIFEST_FORMAT
+
 from native_lib.literals import MANIFEST, REQUIRES, LiteralsError, read_literals
 
 if TYPE_CHECKING:
@@ -38,7 +41,8 @@ def excludes(providers: list[str], tool: str) -> list[str]:
         An option and a name for each library of theirs, and of the providers that they need.
 
     Raises:
-        ExcludesError: one is not installed, is no provider, or is for another platform.
+        ExcludesError: one is not installed, is no provider, is for another platform, or has a
+            manifest that cannot be read here.
     """
     names: list[str] = []
     seen: set[str] = set()
@@ -67,26 +71,44 @@ def _read(provider: str, import_name: str) -> _Installed:
         raise ExcludesError(
             f"{provider} is not installed here; python -m pip install {provider}"
         ) from None
-    manifest = _literals(distribution, f"{import_name}/{MANIFEST}")
-    if "LIBRARIES" not in manifest:
+    manifest = _file(distribution, f"{import_name}/{MANIFEST}")
+    if not manifest:
         raise ExcludesError(
             f"{provider} {distribution.version} is no provider: it has no manifest "
             f"{import_name}/{MANIFEST}"
         )
-    requires = _literals(distribution, f"{import_name}/{REQUIRES}")
-    return _Installed(
-        tuple(library["runtime_name"] for library in manifest["LIBRARIES"].values()),
-        tuple(entry["distribution"] for entry in requires.get("REQUIRES", ())),
-    )
+    requires = _file(distribution, f"{import_name}/{REQUIRES}")
+    path = manifest
+    try:
+        libraries = _literals(path, MANIFEST_FORMAT)["LIBRARIES"].values()
+        runtime_names = tuple(str(library["runtime_name"]) for library in libraries)
+        if not requires:
+            return _Installed(runtime_names, ())
+        path = requires
+        entries = _literals(path, REQUIREMENTS_FORMAT)["REQUIRES"]
+        return _Installed(runtime_names, tuple(str(entry["distribution"]) for entry in entries))
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ExcludesError(f"{path} lacks what such a file has: {error}") from error
 
 
-def _literals(distribution: importlib.metadata.Distribution, name: str) -> dict[str, Any]:
-    """Read a module of literals without importing its package, which may load something."""
+def _file(distribution: importlib.metadata.Distribution, name: str) -> Path | None:
     for file in distribution.files or ():
         if file.as_posix() == name:
-            path = Path(str(distribution.locate_file(file)))
-            try:
-                return read_literals(path.read_bytes())
-            except (OSError, LiteralsError) as error:
-                raise ExcludesError(f"{path} cannot be read: {error}") from error
-    return {}
+            return Path(str(distribution.locate_file(file)))
+    return None
+
+
+def _literals(path: Path, known: int) -> dict[str, Any]:
+    """Read a module of literals without importing its package, which may load something."""
+    try:
+        values = read_literals(path.read_bytes())
+    except (OSError, LiteralsError) as error:
+        raise ExcludesError(f"{path} cannot be read: {error}") from error
+    told = values.get("FORMAT")
+    if not isinstance(told, int):
+        raise ExcludesError(f"{path} does not say its FORMAT")
+    if told > known:
+        raise ExcludesError(
+            f"{path} has format {told}, and this native-lib reads formats up to {known}: update it"
+        )
+    return values
