@@ -4,7 +4,8 @@
 
 takes what source.toml lists, and where upstream's server cannot be reached, Debian's source package:
 the newest suite that has one. Debian's archives are checked by apt, and may be of another version; what
-is built from them says so in its version and its SBOM. Downloads are kept in a cache.
+is built from them says so in its version and its SBOM. Downloads are kept in a cache, and its newest
+one is used: to have Debian asked again, delete it.
 """
 
 from __future__ import annotations
@@ -75,10 +76,10 @@ def _reachable(source: Path) -> bool:
 
 
 def _from_debian(name: str, upstream_said: str) -> Path:
-    """Return upstream's archive out of Debian's newest source package."""
-    cached = sorted(CACHE.glob(f"{name}-*.tar.gz"))
+    """Return upstream's archive out of Debian's newest source package, or the cache's newest."""
+    cached = _newest_first([path.name for path in CACHE.glob(f"{name}-*.tar.gz")])
     if cached:
-        return cached[-1]
+        return CACHE / cached[0]
     if not shutil.which("apt-get"):
         raise SourcesError(f"{name}: {upstream_said}; and this is no Debian")
     said = [upstream_said]
@@ -125,17 +126,24 @@ def _mirror() -> str:
 
 
 def _newest_first(versions: list[str]) -> list[str]:
+    """Order Debian's versions, or the names of the cache's files for them."""
+
     def number(version: str) -> list[int]:
-        upstream = version.partition("really")[2] or version.partition(":")[2] or version
+        # 1:1.3.dfsg+really1.3.2-3 is 1.3.2-3. In a file's name, the epoch's colon is a _.
+        upstream = re.sub(r".*really|.*:|^\w+-[0-9]+_", "", version)
         return [int(part) for part in re.findall(r"[0-9]+", upstream)]
 
     return sorted(dict.fromkeys(versions), key=number, reverse=True)
 
 
+def _cached(name: str, version: str) -> Path:
+    return CACHE / f"{name}-{re.sub('[^0-9a-zA-Z.]', '_', version)}.tar.gz"
+
+
 def _completed(name: str, archive: Path, version: str) -> Path:
     """Keep an archive, with empty files for what Debian left out and the build asks for."""
     CACHE.mkdir(parents=True, exist_ok=True)
-    kept = CACHE / f"{name}-{re.sub('[^0-9a-zA-Z.]', '_', version)}.tar.gz"
+    kept = _cached(name, version)
     with tempfile.TemporaryDirectory(dir=CACHE) as folder:
         made = Path(folder, "archive")
         with tarfile.open(archive) as original, tarfile.open(made, "w:gz") as completed:

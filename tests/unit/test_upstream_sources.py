@@ -1,0 +1,30 @@
+"""upstream_sources.py: which of Debian's versions stands in for upstream's."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+import upstream_sources
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.mark.parametrize(
+    ("name", "newest", "others"),
+    [
+        ("libpng", "1.6.58-1", ["1.6.9-1", "1.6.39-2+deb12u1"]),
+        ("libpng", "1.6.58-10", ["1.6.58-9"]),
+        ("zlib", "1:1.3.dfsg+really1.3.2-3", ["1:1.3.dfsg+really1.3.1-1", "1:1.2.13.dfsg-1"]),
+        ("zlib", "1:1.3.3.dfsg-1", ["1:1.3.dfsg+really1.3.2-3", "1:1.2.13.dfsg-1"]),
+    ],
+)
+def test_newest_version_comes_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, newest: str, others: list[str]
+) -> None:
+    assert upstream_sources._newest_first([*others, newest])[0] == newest
+    monkeypatch.setattr(upstream_sources, "CACHE", tmp_path)
+    for version in (*others, newest):
+        upstream_sources._cached(name, version).write_bytes(b"")
+    assert upstream_sources._from_debian(name, "") == upstream_sources._cached(name, newest)
