@@ -327,6 +327,7 @@ def test_sides_have_limits() -> None:
         file = SIGNATURE + header(width, height, 1, GRAY) + chunk(b"IDAT") + chunk(b"IEND")
         with pytest.raises(minipng.PngError, match="IHDR"):
             minipng.read(file, max_bytes=2**62)
+    assert str(minipng.Image.__doc__).count(" 1 to 500 000.") == 2
 
 
 # Writing. ----------------------------------------------------------------------------------------
@@ -570,12 +571,15 @@ def test_versions_fit() -> None:
     assert versions["zlib"].split(".")[0] == versions["zlib_header"].split(".")[0]
 
 
-def command_line(*arguments: str | Path) -> tuple[int, list[str], list[str]]:
+def command_line(
+    *arguments: str | Path, encoding: str = "utf-8"
+) -> tuple[int, list[str], list[str]]:
     done = subprocess.run(
         [sys.executable, "-m", "minipng", *map(str, arguments)],
         capture_output=True,
-        encoding="utf-8",
+        encoding=encoding,
         check=False,
+        env={**os.environ, "PYTHONIOENCODING": encoding},
     )
     return done.returncode, done.stdout.splitlines(), done.stderr.splitlines()
 
@@ -597,6 +601,29 @@ def test_command_line_shows_good_files_and_complains_of_bad_ones(tmp_path: Path)
         f"minipng: {tmp_path / 'missing.png'}: No such file or directory",
     ]
     assert command_line(good) == (0, shown[:1], [])
+
+
+@pytest.mark.parametrize(
+    ("encoding", "name", "shown"),
+    [
+        ("ascii", "b\N{LATIN SMALL LETTER A WITH DIAERESIS}r.png", r"b\xe4r.png"),
+        pytest.param(
+            *("utf-8", "bad\udcff.png", r"bad\udcff.png"),
+            marks=pytest.mark.skipif(sys.platform != "linux", reason="such a name is Linux's"),
+        ),
+    ],
+    ids=["not in the encoding", "in no encoding"],
+)
+def test_command_line_shows_every_name(
+    tmp_path: Path, encoding: str, name: str, shown: str
+) -> None:
+    (tmp_path / name).write_bytes(SMALL)
+    found = command_line(tmp_path / name, tmp_path / f"no {name}", encoding=encoding)
+    assert found == (
+        1,
+        [f"{tmp_path / shown}: 5 x 4, 8 bit RGBA, 80 bytes decoded"],
+        [f"minipng: {tmp_path / f'no {shown}'}: No such file or directory"],
+    )
 
 
 def test_command_line_says_how_it_is_used() -> None:

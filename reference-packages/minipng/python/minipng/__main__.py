@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 
 from . import PngError, _libraries, read
@@ -61,4 +62,7 @@ def _complain(what: str) -> int:
 
 
 if __name__ == "__main__":
+    # As stderr does of itself: a file's name may be in no encoding at all, or not in the terminal's.
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
     sys.exit(main(sys.argv[1:]))

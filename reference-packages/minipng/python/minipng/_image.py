@@ -18,8 +18,8 @@ class Image:
     """The pixels of an image, row by row from the top, without gaps.
 
     Attributes:
-        width: pixels in a row, 1 to 1 000 000.
-        height: rows, 1 to 1 000 000.
+        width: pixels in a row, 1 to 500 000.
+        height: rows, 1 to 500 000.
         channels: samples of a pixel: 1 is gray, 2 gray and alpha, 3 RGB, 4 RGBA.
         bit_depth: of a sample, 8 or 16.
         data: the samples; those of 16 bit are in the machine's byte order. `read` gives bytes,
