@@ -214,6 +214,23 @@ def manifest_without_keys(folder: Path) -> str:
     return "lacks what a manifest has"
 
 
+def manifest_that_fills_the_memory(folder: Path) -> str:
+    _archive(folder, {"bad/_native_libs.py": f"LIBRARIES = [{'0,' * 200_000}]\n"})
+    return "bad/_native_libs.py is larger than what a build writes: 400015 bytes"
+
+
+def metadata_that_fills_the_memory(folder: Path) -> str:
+    with zipfile.ZipFile(folder / GOOD_NAME, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("bad-1.0.dist-info/METADATA", "Requires-Dist: a\n" * 100_000)
+    return "METADATA is too large: 1700000 bytes"
+
+
+def requirement_without_end(folder: Path) -> str:
+    with zipfile.ZipFile(folder / GOOD_NAME, "w") as archive:
+        archive.writestr("bad-1.0.dist-info/METADATA", f"Requires-Dist: a; {'(' * 9999}\n")
+    return "Requires-Dist cannot be read"
+
+
 def requires_of_another_shape(folder: Path) -> str:
     _archive(folder, {"bad/_native_requires.py": "FORMAT = 1\nREQUIRES = (1,)\n"})
     return "lacks what a requirement has"
@@ -228,6 +245,7 @@ UNUSABLE: tuple[Callable[[Path], str], ...] = (
     *(no_wheels_name, absent, no_zip, cut_off_zip, damaged_zip, encrypted, no_metadata, bomb),
     *(bomb_that_lies, path_above, path_absolute, path_of_a_drive, corrupt_binary),
     *(manifest_with_code, manifest_without_keys, requires_of_another_shape),
+    *(manifest_that_fills_the_memory, metadata_that_fills_the_memory, requirement_without_end),
     manifest_of_a_newer_format,
 )
 

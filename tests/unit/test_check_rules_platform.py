@@ -423,10 +423,11 @@ def test_an_sdist_has_files_only(tmp_path: Path) -> None:
     [
         ({"MAX_FILE": 2000}, ""),
         ({"MAX_FILE": 1999}, "libfoo-1.0.0/b"),
-        ({"MAX_TOTAL": 6000, "MAX_RATIO": 0}, ""),
-        ({"MAX_TOTAL": 5999, "MAX_RATIO": 0}, "libfoo-1.0.0/d"),
+        # With what tar has before each, and up to its next block.
+        ({"MAX_TOTAL": 8156 + 4 * 512, "MAX_RATIO": 0}, ""),
+        ({"MAX_TOTAL": 8155, "MAX_RATIO": 0}, "libfoo-1.0.0/d"),
         # What is as large packed is no bomb, however large.
-        ({"MAX_TOTAL": 0, "MAX_RATIO": 1}, ""),
+        ({"MAX_TOTAL": 0, "MAX_RATIO": 2}, ""),
         ({"MAX_FILES": 10}, ""),
         ({"MAX_FILES": 2}, "libfoo-1.0.0/d"),
     ],
@@ -442,6 +443,47 @@ def test_archive_bombs(
     else:
         with pytest.raises(UnusableError, match=f"^archive bomb: '{bomb}'$"):
             read_sdist(path)
+
+
+def _endless(kind: bytes, size: int, **pax: str) -> bytes:
+    """Return an archive that begins with a header of a kind, and its size."""
+    first = tarfile.TarInfo("x")
+    first.type, first.size = kind, size
+    packed = io.BytesIO()
+    with gzip.open(packed, "wb", compresslevel=1) as archive:
+        archive.write(first.tobuf(tarfile.USTAR_FORMAT) + bytes(size))
+        second = tarfile.TarInfo("libfoo-1.0.0/a")
+        second.pax_headers = pax
+        archive.write(second.tobuf(tarfile.PAX_FORMAT) + bytes(1024))
+    return packed.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (_endless(tarfile.XHDTYPE, 1 << 25), "a header of 33554432 bytes"),
+        (_endless(tarfile.XGLTYPE, 1 << 25), "a header of 33554432 bytes"),
+        (_endless(tarfile.GNUTYPE_LONGNAME, 1 << 25), "a header of 33554432 bytes"),
+        (_endless(tarfile.GNUTYPE_SPARSE, 0), "a sparse file"),
+        (
+            _endless(tarfile.REGTYPE, 0, **{"GNU.sparse.major": "1", "GNU.sparse.minor": "0"}),
+            "a sparse file",
+        ),
+    ],
+    ids=["pax", "global pax", "long name", "sparse", "sparse by pax"],
+)
+def test_sdist_that_fills_the_memory(tmp_path: Path, content: bytes, reason: str) -> None:
+    (tmp_path / SDIST).write_bytes(content)
+    with pytest.raises(UnusableError, match=f"^archive bomb: {reason}$"):
+        read_sdist(tmp_path / SDIST)
+
+
+def test_sdist_whose_headers_never_end(tmp_path: Path) -> None:
+    header = tarfile.TarInfo("x")
+    header.type = tarfile.XHDTYPE
+    (tmp_path / SDIST).write_bytes(gzip.compress(header.tobuf() * 1000))
+    with pytest.raises(UnusableError, match="^cannot be read: "):
+        read_sdist(tmp_path / SDIST)
 
 
 @pytest.mark.parametrize(

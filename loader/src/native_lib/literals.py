@@ -6,6 +6,8 @@ import ast
 from typing import Any
 
 MANIFEST, REQUIRES = "_native_libs.py", "_native_requires.py"
+# The build writes some thousands of bytes, and each takes hundreds of bytes of memory to parse.
+_MAX_SIZE = 1 << 18
 
 
 class LiteralsError(Exception):
@@ -24,6 +26,8 @@ def read_literals(source: bytes) -> dict[str, Any]:
     Raises:
         LiteralsError: it has something else in it.
     """
+    if len(source) > _MAX_SIZE:
+        raise LiteralsError(f"is larger than what a build writes: {len(source)} bytes")
     try:
         return {
             ast.unparse(node.targets[0]): ast.literal_eval(node.value)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from packaging.markers import Marker
 
 VENDORED = ("_shared_lib_manager.py", "_shared_lib_consumer.py")
+_MAX_METADATA = 1 << 20
 
 
 def manifest_of(path: str, source: bytes) -> Manifest:
@@ -86,12 +87,14 @@ def requirements_of(metadata: bytes, holds: Callable[[Marker], bool]) -> tuple[R
         holds: tells whether a line with a marker counts.
 
     Raises:
-        UnusableError: a line is no requirement.
+        UnusableError: a line is no requirement, or it is larger than metadata is.
     """
+    if len(metadata) > _MAX_METADATA:
+        raise UnusableError(f"METADATA is too large: {len(metadata)} bytes")
     lines = BytesHeaderParser().parsebytes(metadata).get_all("Requires-Dist", [])
     try:
         requirements = [Requirement(str(line)) for line in lines]
-    except InvalidRequirement as error:
+    except (InvalidRequirement, RecursionError) as error:
         raise UnusableError(f"Requires-Dist cannot be read: {error}") from error
     return tuple(r for r in requirements if r.marker is None or holds(r.marker))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tarfile
 import zlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from native_lib.check.bombs import MAX_FILE, MAX_FILES, MAX_RATIO, MAX_TOTAL
 from native_lib.check.wheel import UnusableError
@@ -14,12 +14,35 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+# Of what tarfile reads in one go and keeps; it holds a path or two.
+_MAX_HEADER = 1 << 16
+
+
 @dataclass(frozen=True)
 class Sdist:
     """The files of an sdist, without its one top folder."""
 
     path: Path
     files: frozenset[str]
+
+
+class _Member(tarfile.TarInfo):
+    """What an archive says of a file; it refuses what fills the memory."""
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> _Member:
+        member = super().frombuf(buf, encoding, errors)
+        is_file = member.type in (tarfile.REGTYPE, tarfile.AREGTYPE, tarfile.CONTTYPE)
+        if not is_file and member.size > _MAX_HEADER:
+            raise UnusableError(f"archive bomb: a header of {member.size} bytes")
+        if member.type == tarfile.GNUTYPE_SPARSE:
+            cls._proc_gnusparse_10()
+        return member
+
+    @staticmethod
+    def _proc_gnusparse_10(*_: object) -> NoReturn:
+        """Refuse a list of a file's parts, which may be without end; tarfile calls it for one."""
+        raise UnusableError("archive bomb: a sparse file")
 
 
 def read_sdist(path: Path) -> Sdist:
@@ -35,17 +58,18 @@ def read_sdist(path: Path) -> Sdist:
         UnusableError: it is no sdist, or none that is safe to read.
     """
     files: set[str] = set()
-    total = 0
     try:
         limit = max(MAX_TOTAL, MAX_RATIO * path.stat().st_size)
-        # As a stream: an index of an archive without end would need memory without end.
-        with tarfile.open(path, "r|gz") as archive:
+        # As a stream, and forgotten: an index of an archive without end takes memory without end.
+        with tarfile.open(path, "r|gz", tarinfo=_Member) as archive:
             for number, member in enumerate(archive):
-                total += member.size
-                if member.size > MAX_FILE or total > limit or number > MAX_FILES:
+                archive.members, archive.pax_headers = [], {}  # type: ignore[attr-defined]
+                end = member.offset_data + member.size
+                if member.size > MAX_FILE or end > limit or number > MAX_FILES:
                     raise UnusableError(f"archive bomb: {member.name!r}")
                 if member.isfile():
                     files.add(member.name.partition("/")[2])
-    except (OSError, tarfile.TarError, zlib.error, EOFError, ValueError) as error:
+    # A chain of headers is a recursion.
+    except (OSError, tarfile.TarError, zlib.error, EOFError, ValueError, RecursionError) as error:
         raise UnusableError(f"cannot be read: {error}") from error
     return Sdist(path, frozenset(files))
