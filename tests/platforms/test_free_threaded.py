@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from typing import TYPE_CHECKING, Callable
 
 import lab
@@ -10,7 +11,16 @@ import pytest
 if TYPE_CHECKING:
     from pathlib import Path
 
-PROCESSES = 100
+Once = Callable[[str, Callable[["Path"], lab.Environment]], lab.Environment]
+
+# Every binding that the template offers; each says in its own way that it does without the GIL.
+BINDINGS = {
+    "c-api": {},
+    "cython": {"binding": "cython"},
+    "pybind11": {"binding": "pybind11", "stable_abi": "no"},
+    "nanobind": {"binding": "nanobind"},
+}
+PROCESSES = 100  # for each binding
 IMPORT_AT_ONCE = f"""
 import sys, threading
 go, said, failed = threading.Barrier(64), [], []
@@ -35,32 +45,57 @@ print(sorted(said) == [n * n for n in range(64)], failed, sys._is_gil_enabled(),
 
 
 @pytest.fixture(scope="session")
+def python(build_python: Callable[[str], Path]) -> Path:
+    return build_python("free-threaded")
+
+
+@pytest.fixture(scope="session", params=BINDINGS)
 def free_threaded(
-    build_python: Callable[[str], Path],
-    once: Callable[[str, Callable[[Path], lab.Environment]], lab.Environment],
+    request: pytest.FixtureRequest, python: Path, pair: lab.Pair, once: Once
 ) -> lab.Environment:
-    """An environment of a free-threaded Python with the pair, built for it."""
-    python = build_python("free-threaded")
+    """An environment of a free-threaded Python with the provider, and a consumer built for it."""
+    binding: str = request.param
 
     def make(folder: Path) -> lab.Environment:
-        pair = lab.build_pair(folder, python=python)
-        return lab.new_environment(folder / "env", pair.provider, pair.consumer, python=python)
+        generated = lab.generate(folder, **BINDINGS[binding])
+        wheels = generated / "dist"
+        wheels.mkdir()
+        shutil.copy(pair.provider, wheels)  # there is no Python in it, so it serves this one, too
+        consumer = lab.build(generated / "foo-ext", wheels, python=python)
+        return lab.new_environment(folder / "env", pair.provider, consumer, python=python)
 
-    return once("free_threaded", make)
+    return once(f"free_threaded-{binding}", make)
 
 
 def test_64_threads_at_once_in_fresh_processes(free_threaded: lab.Environment) -> None:
     library = free_threaded.site_packages / "libfoo" / "lib" / "libfoo__foo.so.1"
     for _ in range(PROCESSES):
         said = free_threaded.run(IMPORT_AT_ONCE, env={"NATIVE_LIB_DEBUG": "1"}).splitlines()
-        loads = [line for line in said if line.startswith("native-lib: libfoo: foo is")]
-        assert loads == [f"native-lib: libfoo: foo is {library} (wheel)"]
-        assert said[-1] == f"True [] False ['{library}']"
+        # All that was printed: it was loaded once, and nobody warned of anything.
+        assert sorted(said) == [
+            f"True [] False ['{library}']",
+            "native-lib: foo_ext requires libfoo>=1.0.0,<2, there is 1.0.0",
+            f"native-lib: libfoo: foo is {library} (wheel)",
+        ]
 
 
-def test_the_gil_is_off_because_the_module_says_so(free_threaded: lab.Environment) -> None:
-    """So that the test above can fail: Python turns the GIL on for a module that does not."""
+def test_module_was_built_without_the_gil(free_threaded: lab.Environment) -> None:
     code = "import sys, foo_ext; print(sys._is_gil_enabled(), foo_ext._ext.__file__)"
     said = free_threaded.run(code)
     assert said.startswith("False ")
     assert "cpython-313t" in said
+
+
+def test_a_module_that_says_nothing_turns_the_gil_on(python: Path, tmp_path: Path) -> None:
+    """So the tests above can fail: this is what they would see."""
+    include = lab.run(python, "-c", "import sysconfig; print(sysconfig.get_path('include'))")
+    source = """
+#include <Python.h>
+static struct PyModuleDef module = {PyModuleDef_HEAD_INIT, "mute", NULL, 0, NULL, NULL, NULL, NULL, NULL};
+PyMODINIT_FUNC PyInit_mute(void) { return PyModuleDef_Init(&module); }
+"""
+    lab.compile_library(source, tmp_path / "mute.so", f"-I{include.strip()}")
+    code = "import sys, mute; print(sys._is_gil_enabled())"
+    said = lab.run(python, "-c", code, env={"PYTHONPATH": str(tmp_path)})
+    assert "RuntimeWarning: The global interpreter lock (GIL) has been enabled" in said
+    assert said.endswith("True\n")
