@@ -1,8 +1,7 @@
 """The situations of tests/pair/test_situations.py, each made on musl; in its order.
 
 Left out, as no C library has a part in it: what importable provider is none (a mere folder, another
-package, one that raises) and the values of NATIVE_LIB_DEBUG. And "asking for the name loads nothing":
-that takes a file that answers to no name, and by its anchor ours answers without a SONAME, too.
+package or file, one that raises), what pip would then do, and the values of NATIVE_LIB_DEBUG.
 """
 
 from __future__ import annotations
@@ -56,12 +55,15 @@ def test_provider_not_installed(musl: Musl) -> None:
         ("half", "1000 bytes", "file too short"),
         ("foreign", " bytes, for another machine", "for another machine"),
         ("text", "27 bytes", "Exec format error"),
+        ("folder", "a folder", "Is a directory"),
     ],
 )
 def test_library_file_is_damaged(musl: Musl, damage: str, state: str, system: str) -> None:
     content = musl.library.read_bytes()
-    if damage == "missing":
+    if damage in ("missing", "folder"):
         musl.library.unlink()
+        if damage == "folder":
+            musl.library.mkdir()
     elif damage == "foreign":  # an ELF file of 32 bits, which musl would map all the same
         musl.library.write_bytes(content[:4] + b"\1" + content[5:])
     else:
@@ -212,6 +214,20 @@ def test_second_copy_is_a_warning_if_asked_for(musl: Musl) -> None:
     said = musl.run(code, LD_LIBRARY_PATH=str(copy.parent), NATIVE_LIB_CONFLICT="warn")
     assert "RuntimeWarning: Another file in this process already has the name" in said
     assert said.endswith("-3.0\n")  # musl did serve the first
+
+
+def test_second_copy_is_told_once(musl: Musl) -> None:
+    """Preloaded by its name, as a path would give it none; it then has the symbols, too."""
+    copy = musl.stranger("theirs")
+    said = musl.run(
+        lab.SQUARE,
+        LD_PRELOAD=copy.name,
+        LD_LIBRARY_PATH=str(copy.parent),
+        NATIVE_LIB_CONFLICT="warn",
+    )
+    assert said.count("RuntimeWarning: ") == 1
+    assert "Another file in this process already has the name" in said
+    assert said.endswith("-3.0\n")
 
 
 def test_what_is_told_is_what_answers(musl: Musl) -> None:
@@ -442,7 +458,9 @@ def test_plain_name_of_the_system(plain: Musl, variable: str | None, argument: b
     assert said == f"LoadedLibrary(name='foo', path={str(system)!r}, origin='system')\n-3.0\n"
 
 
-@pytest.mark.parametrize(("variable", "argument"), [("0", None), ("no", True), (None, False)])
+@pytest.mark.parametrize(
+    ("variable", "argument"), [("0", None), ("", None), ("", True), ("no", True), (None, False)]
+)
 def test_plain_name_of_the_wheel(plain: Musl, variable: str | None, argument: bool | None) -> None:
     """Against LD_LIBRARY_PATH the anchor cannot win, whatever is asked for: musl looks there first."""
     env = {} if variable is None else {"PREFER_FOO_SYSTEM_LIBRARY": variable}
@@ -459,3 +477,16 @@ def test_plain_name_that_the_system_lacks(plain: Musl) -> None:
     )
     assert "libfoo: the system has no libfoo.so.1" in said
     assert said.endswith("origin='wheel')\n9.0\n")
+
+
+def test_asking_for_the_name_loads_nothing(musl: Musl) -> None:
+    """A file that was opened by its path answers to no name, and musl's search would find another."""
+    ours, other = copied(musl), musl.stranger("other")
+    env = {
+        "NATIVE_LIB_FOO_PATH": str(ours),
+        "LD_LIBRARY_PATH": str(other.parent),
+        "NATIVE_LIB_DEBUG": "1",
+    }
+    code = "import libfoo; libfoo.loader.load()"
+    assert f"{PROVIDER} is not verified, no file answers to it" in musl.run(code, **env)
+    assert musl.mapped(code, "foo.so", **env) == [str(ours)]
