@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import random
 import struct
 import subprocess
 import sys
 import zipfile
 from contextlib import closing
+from pathlib import Path
 from typing import TYPE_CHECKING, Callable
 
 import lab
@@ -22,7 +25,7 @@ from native_lib.check.wheel import UnusableError
 from native_lib.cli import main
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Iterator
 
     import foreign
 
@@ -58,6 +61,27 @@ def test_table(elf: wheels.Elf, tmp_path: Path, capsys: pytest.CaptureFixture[st
     ):
         assert part in finding
     assert total == "1 file checked: 1 error, 0 warnings, 0 notes"
+
+
+def test_a_table_has_no_rows_without_end(capsys: pytest.CaptureFixture[str]) -> None:
+    """Of one rule in one wheel; JSON has them all."""
+    rules = [Rule(name, ERROR, lambda wheels: iter(())) for name in ("one", "two")]
+    counts = ((rules[0], "a.whl", 1000), (rules[1], "a.whl", 100), (rules[0], "b.whl", 101))
+    findings = tuple(
+        (rule, Finding(wheel, "x.so", "", f"{wheel} {n}"))
+        for rule, wheel, count in counts
+        for n in range(count)
+    )
+    reporting.print_table(reporting.Report((), findings, ()))
+    _, *rows, total = capsys.readouterr().out.splitlines()
+    assert len(rows) == 300
+    assert [row.split()[1:] for row in rows if "more" in row] == [
+        ["one", f"{wheel}.whl", "and", more, "more;", "--format", "json", "tells", "all"]
+        for wheel, more in (("a", "901"), ("b", "2"))
+    ]
+    assert total == "0 files checked: 1201 errors, 0 warnings, 0 notes"
+    reporting.print_json(reporting.Report((), findings, ()))
+    assert len(json.loads(capsys.readouterr().out)["findings"]) == 1201
 
 
 def test_json(elf: wheels.Elf, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -171,6 +195,11 @@ def no_metadata(folder: Path) -> str:
     return "0 files *.dist-info/METADATA"
 
 
+def pipe(folder: Path) -> str:
+    os.mkfifo(folder / GOOD_NAME)
+    return "cannot be read: it is no regular file"
+
+
 def bomb(folder: Path) -> str:
     _archive(folder, {"lib.so": b"\x7fELF" + b"\0" * (40 << 20)})
     return "zip bomb: 'lib.so'"
@@ -246,7 +275,7 @@ UNUSABLE: tuple[Callable[[Path], str], ...] = (
     *(bomb_that_lies, path_above, path_absolute, path_of_a_drive, corrupt_binary),
     *(manifest_with_code, manifest_without_keys, requires_of_another_shape),
     *(manifest_that_fills_the_memory, metadata_that_fills_the_memory, requirement_without_end),
-    manifest_of_a_newer_format,
+    *(manifest_of_a_newer_format, pipe),
 )
 
 
@@ -274,6 +303,40 @@ def test_unusable_input_is_one_line_and_the_others_are_checked(
 def test_file_that_is_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check", str(tmp_path / "no-wheel")]) == 2
     assert "no-wheel: cannot be read: No such file or directory" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["x" * 304, f"{'x' * 300}.whl"])
+def test_name_that_no_file_has(
+    name: str, elf: wheels.Elf, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    good = elf.provider(tmp_path)
+    assert main(["check", str(tmp_path / name), str(good)]) == 2
+    told = capsys.readouterr()
+    assert told.err == f"native-lib: {tmp_path / name}: cannot be read: File name too long\n"
+    assert "1 file checked" in told.out
+
+
+def test_folder_that_cannot_be_read(
+    elf: wheels.Elf,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Asked of a stand-in: the superuser, whom tests may run as, reads every folder."""
+    locked, good = tmp_path / "locked", elf.provider(tmp_path / "good")
+    locked.mkdir()
+    iterdir = Path.iterdir
+
+    def refuse(folder: Path) -> Iterator[Path]:
+        if folder == locked:
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return iterdir(folder)
+
+    monkeypatch.setattr(Path, "iterdir", refuse)
+    assert main(["check", str(locked), str(good.parent)]) == 2
+    told = capsys.readouterr()
+    assert told.err == f"native-lib: {locked}: cannot be read: Permission denied\n"
+    assert "1 file checked" in told.out
 
 
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:

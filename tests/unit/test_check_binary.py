@@ -152,6 +152,17 @@ def test_dynamic_section_without_end(elf: wheels.Elf) -> None:
         read_binary("lib.so", bytes(content))
 
 
+def test_folders_without_end(elf: wheels.Elf) -> None:
+    """Each would be a finding."""
+    for count in (1000, 1001):
+        content = elf.library(f"-Wl,-rpath,{':'.join(map(str, range(count)))}")
+        if count == 1000:
+            assert len(read_binary("lib.so", content)[0].search_paths) == count
+            continue
+        with pytest.raises(CorruptBinaryError, match="1001 libraries or search paths"):
+            read_binary("lib.so", content)
+
+
 def test_differences_from_readelf_are_found(elf: wheels.Elf) -> None:
     (binary,) = read_binary("lib", elf.library())
     if not readelf.is_available():

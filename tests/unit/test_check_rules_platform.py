@@ -482,7 +482,7 @@ def test_sdist_whose_headers_never_end(tmp_path: Path) -> None:
     header = tarfile.TarInfo("x")
     header.type = tarfile.XHDTYPE
     (tmp_path / SDIST).write_bytes(gzip.compress(header.tobuf() * 1000))
-    with pytest.raises(UnusableError, match="^cannot be read: "):
+    with pytest.raises(UnusableError, match="cannot be read"):
         read_sdist(tmp_path / SDIST)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -62,6 +63,73 @@ def test_name_whose_provider_is_not_here(lines: list[str], rule: str, message: s
     assert find(rule, alone) == [Finding(CONSUMERS_WHEEL, EXTENSION, NAME, message)]
     for other in {"provider-absent", "requirement-missing", "needed-unanswered"} - {rule}:
         assert find(other, alone) == []
+
+
+@pytest.mark.parametrize(
+    ("needed", "more", "format", "rule"),
+    [
+        ("libfoo.so.1", [], "ELF", "provider-absent"),
+        ("libfoo.so", [], "ELF", "provider-absent"),
+        ("@rpath/libfoo.1.dylib", [], "Mach-O", "provider-absent"),
+        ("libfoo16.so.16", [], "ELF", "provider-absent"),
+        ("foo.dll", [], "PE", "provider-absent"),
+        ("libfoo-1.dll", [], "PE", "provider-absent"),
+        # No linker makes these of a library foo …
+        ("libcrypto.so.1.1", [], "ELF", "needed-unanswered"),
+        ("libfoobar.so.1", [], "ELF", "needed-unanswered"),
+        ("foo.so", [], "ELF", "needed-unanswered"),
+        ("foo", [], "ELF", "needed-unanswered"),
+        # … and who gives one library a private name gives it to all.
+        ("libfoo.so.1", [NAME], "ELF", "needed-unanswered"),
+    ],
+)
+def test_plain_name_of_a_provider_that_is_recorded(
+    needed: str, more: list[str], format: str, rule: str
+) -> None:
+    user = replace(consumer(*more, needed, format=format), requires=(models.required("libfoo"),))
+    for each in ("provider-absent", "needed-unanswered"):
+        found = [f.value for f in find(each, user) if f.value == needed]
+        assert found == [needed] * (each == rule)
+    # The provider is here, and has another name.
+    other = binary(models.FILE, "libother.so.1", format=format)
+    assert needed in [f.value for f in find("needed-unanswered", provider(other), user)]
+
+
+@pytest.mark.parametrize(
+    ("lines", "record", "architecture", "exports", "found"),
+    [
+        (["libfoo"], [], "x86_64", "inflate", 0),
+        (["libfoo"], [], "x86_64", "deflate", 1),
+        (["libbar"], ["libfoo"], "x86_64", "deflate", 1),
+        (["libbar"], ["libbar"], "x86_64", "deflate", 0),  # the system's is meant
+        (["libfoo"], [], "aarch64", "deflate", 0),
+    ],
+)
+def test_systems_name_of_a_provider_that_is_required(
+    lines: list[str], record: list[str], architecture: str, exports: str, found: int
+) -> None:
+    name = "libz.so.1"
+    of = binary(f"libfoo/lib/{name}", name, exports=exports, architecture=architecture)
+    imports = frozenset({Import("inflate")})
+    user = bound(consumer("libc.so.6", name, libc="glibc", imports=imports), *lines)
+    user = replace(user, requires=tuple(map(models.required, record)))
+    assert len(find("symbol-missing", provider(of), user)) == found
+    for rule in ("needed-unanswered", "provider-platform"):
+        assert find(rule, provider(of), user) == []
+    # Not one that merely has a copy of it.
+    assert find("symbol-missing", wheel("libfoo", of), user) == []
+
+
+def test_names_without_end() -> None:
+    """As many names as files may need, in each of many files, and as many files that have none."""
+    names = [f"lib{number}.so" for number in range(1000)]
+    users = [binary(f"foo_ext/{n}.so", needed=(NAME, *names[n:], *names[:n])) for n in range(100)]
+    others = [binary(f"libfoo/{n}.so", NAME) for n in range(1000)]
+    requires = tuple(models.required(f"libfoo{number}") for number in range(1000))
+    wheels = (wheel("foo-ext", *users, requires=requires), wheel("libfoo", *others))
+    began = time.process_time()
+    assert len(find("needed-unanswered", *wheels)) == 100_000
+    assert time.process_time() - began < 20  # some two seconds
 
 
 # library-copied -----------------------------------------------------------------------------------
@@ -174,6 +242,33 @@ def test_every_provider_of_a_record_is_looked_at(first: str, second: str, wrong:
     ]
 
 
+BELOW, FROM = "; python_version < '3.12'", "; python_version >= '3.12'"
+
+
+@pytest.mark.parametrize(
+    ("lines", "wrong"),
+    [
+        (["libfoo>=1.0.0", "LibFoo<2"], []),
+        (["libfoo<2", "libbar", "libfoo>=1.0.0"], []),
+        ([f"libfoo>=1.0.0{BELOW}", f"libfoo<2{BELOW}"], []),
+        ([f"libfoo>=1.0.0,<2{BELOW}", f"libfoo>=1.0.0,<3{FROM}"], ["libfoo<3,>=1.0.0"]),
+        ([f"libfoo{FROM}", f"libfoo>=1.0.0,<2{BELOW}"], ["libfoo"]),
+        ([f"libfoo{BELOW}", f"libfoo{FROM}"], ["libfoo", "libfoo"]),
+        # What always holds does so beside the others.
+        (["libfoo>=1.0.0,<2", f"libfoo!=1.5{BELOW}"], []),
+        ([f"libfoo<2{BELOW}", "libfoo>=1.0.0"], ["libfoo>=1.0.0"]),
+    ],
+)
+def test_lines_on_one_provider(lines: list[str], wrong: list[str]) -> None:
+    """pip takes those together that hold; which markers do, a wheel does not tell."""
+    recorded = replace(bound(consumer(NAME), *lines), requires=(models.required("libfoo"),))
+    found = find("requirement-bound", recorded)
+    assert [f.value.partition(";")[0] for f in found] == wrong
+    # What the provider tells, without a record, is the same here.
+    found = find("requirement-bound", provider(), bound(consumer(NAME), *lines))
+    assert len(found) == len(wrong)
+
+
 @pytest.mark.parametrize(
     ("line", "admitted"),
     [
@@ -223,6 +318,18 @@ def test_versions_that_a_bound_admits(line: str, versions: list[str], there: str
     found = find("provider-version", *(provider(version=version) for version in versions), user)
     message = f"Requires-Dist: {line} admits none of what is here: {there}"
     assert found == ([Finding(CONSUMERS_WHEEL, EXTENSION, NAME, message)] if there else [])
+
+
+@pytest.mark.parametrize(
+    ("lines", "found"),
+    [
+        (["libfoo>=1", "libfoo<1"], 1),
+        ([f"libfoo>=2{FROM}", f"libfoo<2{BELOW}"], 0),  # for another Python, with another provider
+        ([f"libfoo>=2{FROM}", f"libfoo>=3{BELOW}"], 1),
+    ],
+)
+def test_versions_that_several_lines_admit(lines: list[str], found: int) -> None:
+    assert len(find("provider-version", provider(), bound(consumer(NAME), *lines))) == found
 
 
 # symbol-missing -----------------------------------------------------------------------------------

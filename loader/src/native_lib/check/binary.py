@@ -82,6 +82,11 @@ class Binary:
         return frozenset(export for export in self.exports if export.name not in _LINKERS_OWN)
 
     @cached_property
+    def own_names(self) -> frozenset[str]:
+        """The names of `own_exports`."""
+        return frozenset(export.name for export in self.own_exports)
+
+    @cached_property
     def versions_by_name(self) -> dict[str, set[str]]:
         """The exports' versions, by name."""
         found: dict[str, set[str]] = {}

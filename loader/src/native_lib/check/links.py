@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from packaging.utils import canonicalize_name
@@ -12,7 +11,7 @@ from packaging.utils import canonicalize_name
 from native_lib.check.system import is_system_library
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from native_lib.check.binary import Binary
     from native_lib.check.wheel import Wheel
@@ -47,67 +46,124 @@ def unmangled(leaf: str) -> str:
 
 def leaf_of(name: str) -> str:
     """Return the last part of an install name; other names have one part."""
-    return PurePosixPath(name).name
+    return name.rpartition("/")[2]
+
+
+def libraries_of(leaf: str) -> set[str]:
+    """Return of which libraries' names a linker makes this file's: foo of libfoo.so.1 and foo-1.dll."""
+    name = re.fullmatch(r"(.+?)\.(so(?:\.[.\d]*)?|dylib|dll)", leaf.lower())
+    if name is None:
+        return set()
+    stems = {name[1], re.sub(r"[-.]?\d[.\d]*$", "", name[1])}
+    with_lib = {stem for stem in stems if stem.startswith("lib")}
+    return (stems if name[2] == "dll" else with_lib) | {stem[3:] for stem in with_lib}
+
+
+class _Index:
+    """The binaries of a set by the names that they answer to."""
+
+    def __init__(self, wheels: Iterable[Wheel]) -> None:
+        self._by_name: dict[str, list[tuple[Wheel, Binary]]] = {}
+        self._by_file: dict[str, list[tuple[Wheel, Binary]]] = {}  # of Windows
+        # One of each platform, by distribution.
+        self.platforms: dict[str, dict[str, Binary]] = {}
+        for wheel in wheels:
+            platforms = self.platforms.setdefault(wheel.distribution, {})
+            for binary in wheel.binaries:
+                platforms.setdefault(binary.platform, binary)
+                if binary.format == "PE":
+                    self._by_file.setdefault(binary.leaf.lower(), []).append((wheel, binary))
+                elif binary.runtime_name:
+                    self._by_name.setdefault(binary.runtime_name, []).append((wheel, binary))
+
+    def answering(self, needed: str) -> list[tuple[Wheel, Binary]]:
+        """Return the libraries that have this name once they have been opened."""
+        return [*self._by_name.get(needed, ()), *self._by_file.get(needed.lower(), ())]
 
 
 def links_of(wheel: Wheel, wheels: tuple[Wheel, ...]) -> Iterator[Link]:
     """Find what answers the names that a wheel's binaries need, among these wheels."""
-    for binary in wheel.binaries:
-        for needed in binary.needed:
-            yield _link(wheel, binary, needed, wheels)
+    return _Search(wheel, _Index(wheels)).links()
 
 
-def _link(wheel: Wheel, binary: Binary, needed: str, wheels: tuple[Wheel, ...]) -> Link:
-    if any(_is_beside(other, binary, needed) for other in wheel.binaries):
-        return Link(wheel, binary, needed, OWN)
-    if is_system_library(needed, binary, wheel.tags):
-        return Link(wheel, binary, needed, SYSTEM)
-    others = [other for other in wheels if other.distribution != wheel.distribution]
-    found = [(o, b) for o in others for b in o.binaries if _answers(b, needed)]
-    distribution = private_distribution(needed)
-    if distribution:
-        # A private name says whose it is; another wheel's file of that name is a copy.
-        ours = [(o, b) for o, b in found if o.distribution == distribution]
-        found = ours or [(o, b) for o, b in found if o.manifests]
-    fitting = tuple(_admitted(wheel, [(o, b) for o, b in found if b.fits(binary)]))
-    if fitting:
-        return Link(wheel, binary, needed, PROVIDER, fitting[0][0].distribution, fitting)
-    if found:
-        return Link(wheel, binary, needed, UNFIT, found[0][0].distribution)
-    present = {other.distribution for other in others}
-    if distribution and distribution in present:
-        # Names differ between platforms: the set may have the provider for others only.
-        fits = any(
-            b.fits(binary) for o in others if o.distribution == distribution for b in o.binaries
-        )
-        return Link(wheel, binary, needed, UNANSWERED if fits else UNFIT, distribution)
-    if distribution:
-        return Link(wheel, binary, needed, ABSENT, distribution)
-    # A provider with plain names: the consumer's record says that there is one.
-    for required in wheel.requires:
-        if required.distribution not in present:
-            return Link(wheel, binary, needed, ABSENT, required.distribution)
-    return Link(wheel, binary, needed, UNANSWERED)
+def all_links(wheels: tuple[Wheel, ...]) -> Iterator[Link]:
+    """Find what answers the names that the binaries of these wheels need, among them."""
+    index = _Index(wheels)
+    for wheel in wheels:
+        yield from _Search(wheel, index).links()
+
+
+_Answer = tuple[str, str, "tuple[tuple[Wheel, Binary], ...]"]  # as the last fields of Link
+
+
+class _Search:
+    """Looks for what a wheel's binaries need: in the wheel, then in the set."""
+
+    def __init__(self, wheel: Wheel, index: _Index) -> None:
+        self._wheel, self._index = wheel, index
+        self._names = {binary.runtime_name for binary in wheel.binaries} - {""}
+        self._files = {binary.leaf for binary in wheel.binaries}
+        self._lower = {file.lower() for file in self._files}
+        needed = {name for binary in wheel.binaries for name in binary.needed}
+        self._private = {private_distribution(name) for name in needed}
+
+    def links(self) -> Iterator[Link]:
+        answers: dict[tuple[str, str], _Answer] = {}  # many files need the same
+        for binary in self._wheel.binaries:
+            for needed in dict.fromkeys(binary.needed):
+                key = needed, binary.platform
+                if key not in answers:
+                    is_own = self._is_beside(binary, needed)
+                    answers[key] = (OWN, "", ()) if is_own else self._answer(binary, needed)
+                yield Link(self._wheel, binary, needed, *answers[key])
+
+    def _is_beside(self, binary: Binary, needed: str) -> bool:
+        """Tell whether a file of the same wheel is what a search by name finds."""
+        if binary.format == "PE":
+            return needed.lower() in self._lower
+        return leaf_of(needed) in self._files or needed in self._names
+
+    def _answer(self, binary: Binary, needed: str) -> _Answer:
+        wheel, index = self._wheel, self._index
+        found = [(o, b) for o, b in index.answering(needed) if o.distribution != wheel.distribution]
+        if is_system_library(needed, binary, wheel.tags):
+            # Who requires a provider of that very name means that one.
+            found = [(o, b) for o, b in found if o.manifests and wheel.uses(o.distribution)]
+            if not any(b.fits(binary) for _, b in found):
+                return SYSTEM, "", ()
+        distribution = private_distribution(needed)
+        if distribution:
+            # A private name says whose it is; another wheel's file of that name is a copy.
+            ours = [(o, b) for o, b in found if o.distribution == distribution]
+            found = ours or [(o, b) for o, b in found if o.manifests]
+        fitting = tuple(_admitted(wheel, [(o, b) for o, b in found if b.fits(binary)]))
+        if fitting:
+            return PROVIDER, fitting[0][0].distribution, fitting
+        if found:
+            return UNFIT, found[0][0].distribution, ()
+        if distribution and self._is_present(distribution):
+            # Names differ between platforms: the set may have the provider for others only.
+            fits = any(b.fits(binary) for b in index.platforms[distribution].values())
+            return (UNANSWERED if fits else UNFIT), distribution, ()
+        if distribution:
+            return ABSENT, distribution, ()
+        # A provider with plain names: the consumer's record says that there is one.
+        libraries = libraries_of(leaf_of(needed))
+        for required in wheel.requires:
+            is_its = not libraries.isdisjoint(library.lower() for library in required.libraries)
+            is_there = self._is_present(required.distribution)
+            if is_its and not is_there and required.distribution not in self._private:
+                return ABSENT, required.distribution, ()
+        return UNANSWERED, "", ()
+
+    def _is_present(self, distribution: str) -> bool:
+        return distribution in self._index.platforms and distribution != self._wheel.distribution
 
 
 def private_distribution(needed: str) -> str:
     """Return the distribution that a private name says, or nothing for a plain name."""
     private = _PRIVATE.match(leaf_of(needed))
     return canonicalize_name(private[1]) if private else ""
-
-
-def _is_beside(other: Binary, binary: Binary, needed: str) -> bool:
-    """Tell whether a file of the same wheel is what a search by name finds."""
-    if binary.format == "PE":
-        return other.leaf.lower() == needed.lower()
-    return other.leaf == leaf_of(needed) or (bool(needed) and other.runtime_name == needed)
-
-
-def _answers(provider: Binary, needed: str) -> bool:
-    """Tell whether a library of another wheel has this name once it has been opened."""
-    if provider.format == "PE":
-        return provider.leaf.lower() == needed.lower()
-    return provider.runtime_name == needed
 
 
 def _admitted(wheel: Wheel, found: list[tuple[Wheel, Binary]]) -> list[tuple[Wheel, Binary]]:
@@ -118,5 +174,8 @@ def _admitted(wheel: Wheel, found: list[tuple[Wheel, Binary]]) -> list[tuple[Whe
 
 def is_admitted(wheel: Wheel, provider: Wheel) -> bool:
     """Tell whether a wheel's Requires-Dist admits this version of a provider, if it names it."""
-    requirement = wheel.requirement(provider.distribution)
-    return requirement is None or requirement.specifier.contains(provider.version, prereleases=True)
+    requirements = wheel.requirements_on(provider.distribution)
+    return not requirements or any(
+        requirement.specifier.contains(provider.version, prereleases=True)
+        for requirement in requirements
+    )

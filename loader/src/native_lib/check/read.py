@@ -5,10 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from native_lib.check import elf
-from native_lib.check.binary import Binary, CorruptBinaryError
+from native_lib.check.binary import Binary, CorruptBinaryError, require
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+
+# Those in use need less than two hundred libraries.
+_MAX_NAMES = 1000
 
 
 def is_binary(head: bytes) -> bool:
@@ -33,7 +37,11 @@ def read_binary(path: str, content: bytes) -> tuple[Binary, ...]:
     if reader is None:
         return ()
     try:
-        return reader(path, content)
+        binaries = reader(path, content)
+        for binary in binaries:
+            most = max(len(binary.needed), len(binary.search_paths))
+            require(most <= _MAX_NAMES, f"{most} libraries or search paths")
+        return binaries
     # The last two are no fault of the file.
     except (CorruptBinaryError, MemoryError, ImportError):
         raise

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from email.parser import BytesHeaderParser
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from packaging.markers import Marker
 
 VENDORED = ("_shared_lib_manager.py", "_shared_lib_consumer.py")
-_MAX_METADATA = 1 << 20
+_MAX_METADATA, _MAX_LINES = 1 << 20, 100
 
 
 def manifest_of(path: str, source: bytes) -> Manifest:
@@ -73,7 +74,7 @@ def requires_of(path: str, source: bytes) -> Iterator[Required]:
                 version=Version(entry["version"]),
                 compatibility=str(entry["compatibility"]),
                 requirement=str(entry["requirement"]),
-                libraries=tuple(entry["libraries"]),
+                libraries=tuple(map(str, entry["libraries"])),
             )
     except (KeyError, TypeError, AttributeError, InvalidVersion) as error:
         raise UnusableError(f"{path} lacks what a requirement has: {error}") from error
@@ -96,7 +97,11 @@ def requirements_of(metadata: bytes, holds: Callable[[Marker], bool]) -> tuple[R
         requirements = [Requirement(str(line)) for line in lines]
     except (InvalidRequirement, RecursionError) as error:
         raise UnusableError(f"Requires-Dist cannot be read: {error}") from error
-    return tuple(r for r in requirements if r.marker is None or holds(r.marker))
+    kept = tuple(r for r in requirements if r.marker is None or holds(r.marker))
+    most = max(Counter(canonicalize_name(r.name) for r in kept).values(), default=0)
+    if most > _MAX_LINES:
+        raise UnusableError(f"Requires-Dist names one distribution {most} times")
+    return kept
 
 
 def _literals(path: str, source: bytes, known: int) -> dict[str, Any]:

@@ -26,6 +26,8 @@ _GITHUB = {ERROR: "error", WARNING: "warning", NOTE: "notice"}
 _UNPRINTABLE = re.compile(
     r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
 )
+# Of one rule in one wheel: whom a hundred do not convince, a thousand do not help.
+_MAX_ROWS = 100
 # As wide as a message is long: a log has no width, and a cut-off name is none.
 _LOG_WIDTH = 1000
 
@@ -57,18 +59,26 @@ def print_table(report: Report) -> None:
     table = Table(box=None, padding=(0, 2, 0, 0), show_header=bool(report.findings))
     for heading in ("severity", "rule", "wheel: file", "finding"):
         table.add_column(heading, overflow="fold", no_wrap=heading in ("severity", "rule"))
+    rows = Counter((rule, finding.wheel) for rule, finding in report.findings)
+    told: Counter[tuple[Rule, str]] = Counter()
     for rule, finding in report.findings:
-        colour = _COLOURS[rule.severity]
+        key = rule, finding.wheel
+        told[key] += 1
         where = f"{finding.wheel}: {finding.file}" if finding.file else finding.wheel
-        table.add_row(
-            Text(rule.severity, style=colour),
-            *(Text(printable(text)) for text in (rule.id, where, finding.message)),
-        )
+        message = finding.message
+        if told[key] == _MAX_ROWS < rows[key]:
+            where, more = finding.wheel, rows[key] - _MAX_ROWS + 1
+            message = f"and {more} more; --format json tells all"
+        if told[key] <= _MAX_ROWS:
+            table.add_row(
+                Text(rule.severity, style=_COLOURS[rule.severity]),
+                *(Text(printable(text)) for text in (rule.id, where, message)),
+            )
     if report.findings:
         console.print(table)
     count = Counter(rule.severity for rule, _ in report.findings)
-    told = ", ".join(_plural(count[severity], severity) for severity in (ERROR, WARNING, NOTE))
-    console.print(f"{_plural(len(report.checked), 'file')} checked: {told}")
+    summary = ", ".join(_plural(count[severity], severity) for severity in (ERROR, WARNING, NOTE))
+    console.print(f"{_plural(len(report.checked), 'file')} checked: {summary}")
 
 
 def _plural(number: int, word: str) -> str:

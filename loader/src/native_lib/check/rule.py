@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Callable
 
-from native_lib.check.links import Link, links_of
+from native_lib.check.links import Link, all_links
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,7 +38,7 @@ class WheelSet:
     @cached_property
     def links(self) -> tuple[Link, ...]:
         """Every name that a binary of the set needs, and what answers it."""
-        return tuple(link for wheel in self.wheels for link in links_of(wheel, self.wheels))
+        return tuple(all_links(self.wheels))
 
 
 @dataclass(frozen=True)

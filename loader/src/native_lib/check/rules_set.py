@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import product
 from typing import TYPE_CHECKING
 
 from native_lib.check import links
@@ -62,19 +63,15 @@ def _copied(wheel: Wheel, binary: Binary, wheels: WheelSet) -> tuple[str, str] |
 
 
 def _is_consumer(wheel: Wheel, provider: Wheel) -> bool:
-    if wheel.distribution == provider.distribution or not provider.manifests:
-        return False
-    return wheel.requirement(provider.distribution) is not None or any(
-        required.distribution == provider.distribution for required in wheel.requires
-    )
+    is_provider = wheel.distribution != provider.distribution and bool(provider.manifests)
+    return is_provider and wheel.uses(provider.distribution)
 
 
 def _is_copy(binary: Binary, original: Binary) -> bool:
     if links.unmangled(binary.leaf).lower() == original.leaf.lower():
         return True
-    names = {export.name for export in original.own_exports}
-    own = {export.name for export in binary.own_exports}
-    return bool(names) and len(names & own) >= _COPY * len(names)
+    names = original.own_names
+    return bool(names) and len(names & binary.own_names) >= _COPY * len(names)
 
 
 def requirement_missing(wheels: WheelSet) -> Iterator[Finding]:
@@ -89,33 +86,32 @@ def requirement_missing(wheels: WheelSet) -> Iterator[Finding]:
 def requirement_bound(wheels: WheelSet) -> Iterator[Finding]:
     for wheel in wheels.wheels:
         for required in wheel.requires:
-            requirement = wheel.requirement(required.distribution)
-            if requirement is None:
-                continue
-            for version in incompatible(required.version, required.compatibility):
-                if requirement.specifier.contains(version):
-                    yield Finding(
-                        *(wheel.path.name, required.path, str(requirement)),
-                        f"Requires-Dist: {requirement} admits {version}; built against "
-                        f"{required.version}, {required.compatibility}",
-                    )
-                    break
+            for requirement in wheel.requirements_on(required.distribution):
+                for version in incompatible(required.version, required.compatibility):
+                    if requirement.specifier.contains(version):
+                        yield Finding(
+                            *(wheel.path.name, required.path, str(requirement)),
+                            f"Requires-Dist: {requirement} admits {version}; built against "
+                            f"{required.version}, {required.compatibility}",
+                        )
+                        break
     for link in wheels.links:
         # A consumer that left no record: only what is newer can be told from the provider.
         recorded = {required.distribution for required in link.wheel.requires}
-        requirement = link.wheel.requirement(link.distribution) if link.distribution else None
-        if requirement is None or link.distribution in recorded:
+        if link.distribution in recorded:
             continue
-        for provider, _ in link.answers:
-            for manifest in provider.manifests:
-                newer = next_incompatible(manifest.version, manifest.compatibility)
-                admitted = _admitted_newer(requirement.specifier, newer)
-                if admitted:
-                    yield _at(
-                        link,
-                        f"Requires-Dist: {requirement} admits {admitted}, which is incompatible with "
-                        f"{manifest.version} ({manifest.compatibility})",
-                    )
+        manifests = [manifest for provider, _ in link.answers for manifest in provider.manifests]
+        for requirement, manifest in product(
+            link.wheel.requirements_on(link.distribution), manifests
+        ):
+            newer = next_incompatible(manifest.version, manifest.compatibility)
+            admitted = _admitted_newer(requirement.specifier, newer)
+            if admitted:
+                yield _at(
+                    link,
+                    f"Requires-Dist: {requirement} admits {admitted}, which is incompatible with "
+                    f"{manifest.version} ({manifest.compatibility})",
+                )
 
 
 def _admitted_newer(specifier: SpecifierSet, newer: Version) -> str:
@@ -125,12 +121,12 @@ def _admitted_newer(specifier: SpecifierSet, newer: Version) -> str:
 
 def provider_version(wheels: WheelSet) -> Iterator[Finding]:
     for link in wheels.links:
-        requirement = link.wheel.requirement(link.distribution) if link.distribution else None
-        if requirement is None or not link.answers:
+        if not link.answers:
             continue
         if not any(links.is_admitted(link.wheel, provider) for provider, _ in link.answers):
             there = ", ".join(sorted({str(provider.version) for provider, _ in link.answers}))
-            yield _at(link, f"Requires-Dist: {requirement} admits none of what is here: {there}")
+            lines = " or ".join(map(str, link.wheel.requirements_on(link.distribution)))
+            yield _at(link, f"Requires-Dist: {lines} admits none of what is here: {there}")
 
 
 def symbol_missing(wheels: WheelSet) -> Iterator[Finding]:
@@ -181,20 +177,17 @@ def _elsewhere(symbol: Import, link: Link, providing: list[Link]) -> bool:
 
 
 def provider_platform(wheels: WheelSet) -> Iterator[Finding]:
+    there: dict[str, set[str]] = {}
+    for wheel in wheels.wheels:
+        platforms = there.setdefault(wheel.distribution, set())
+        platforms.update(binary.platform for binary in wheel.binaries)
     for link in wheels.links:
         if link.kind == links.UNFIT:
-            theirs = sorted(
-                {
-                    binary.platform
-                    for wheel in wheels.wheels
-                    if wheel.distribution == link.distribution
-                    for binary in wheel.binaries
-                }
-            )
+            theirs = ", ".join(sorted(there[link.distribution]))
             yield _at(
                 link,
                 f"needs {link.needed} for {link.binary.platform}; {link.distribution} is here for "
-                f"{', '.join(theirs) or 'no platform'}",
+                f"{theirs or 'no platform'}",
             )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 import sys
 from contextlib import closing
 from typing import TYPE_CHECKING
@@ -36,8 +37,7 @@ def check(paths: Sequence[Path], read: Callable[[Path], Wheel] | None = None) ->
     with closing(Apart()) as apart:
         for path in dict.fromkeys(file for given in paths for file in _files(given)):
             try:
-                if path.is_dir():
-                    raise UnusableError("no wheel in this folder")
+                _require_file(path)
                 if path.name.endswith(_SDIST):
                     sdists.append(read_sdist(path))
                 else:
@@ -52,12 +52,26 @@ def check(paths: Sequence[Path], read: Callable[[Path], Wheel] | None = None) ->
 
 
 def _files(given: Path) -> Iterator[Path]:
-    """Return a folder's wheels and sdists; the folder itself if there is none."""
-    if not given.is_dir():
-        yield given
-        return
-    found = sorted(p for p in given.iterdir() if p.name.endswith((".whl", _SDIST)))
+    """Return a folder's wheels and sdists; the path itself if there is none, or it is no folder."""
+    try:
+        there = given.iterdir() if given.is_dir() else ()
+        found = sorted(path for path in there if path.name.endswith((".whl", _SDIST)))
+    except OSError:
+        found = []  # `_require_file` says why
     yield from found or [given]
+
+
+def _require_file(path: Path) -> None:
+    """Raise an UnusableError for what is there and no file: a pipe would be read for ever."""
+    try:
+        mode = path.stat().st_mode
+        if stat.S_ISDIR(mode):
+            next(path.iterdir(), None)
+            raise UnusableError("no wheel in this folder")
+    except OSError as error:
+        raise UnusableError(f"cannot be read: {error.strerror}") from error
+    if not stat.S_ISREG(mode):
+        raise UnusableError("cannot be read: it is no regular file")
 
 
 def run(paths: Sequence[Path], format: str) -> int:

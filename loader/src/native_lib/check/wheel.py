@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
+from copy import copy
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
+from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 if TYPE_CHECKING:
@@ -81,23 +84,57 @@ class Wheel:
     texts: Mapping[str, str]  # CMake and pkg-config files
     vendored: Mapping[str, bytes]  # the loader's files
 
-    @property
+    @cached_property
     def libraries(self) -> tuple[tuple[Library, Binary], ...]:
         """The libraries of its manifests, each with its binary, where there is one."""
+        binaries: dict[str, list[Binary]] = {}
+        for binary in self.binaries:
+            binaries.setdefault(binary.path, []).append(binary)
         return tuple(
             (library, binary)
             for manifest in self.manifests
             for library in manifest.libraries
-            for binary in self.binaries
-            if binary.path == library.file
+            for binary in binaries.get(library.file, ())
         )
 
     def requirement(self, distribution: str) -> Requirement | None:
-        """Return what Requires-Dist says of a distribution."""
-        for requirement in self.requirements:
-            if canonicalize_name(requirement.name) == canonicalize_name(distribution):
-                return requirement
-        return None
+        """Return what Requires-Dist says of a distribution; see `requirements_on`."""
+        return next(iter(self.requirements_on(distribution)), None)
+
+    def requirements_on(self, distribution: str) -> tuple[Requirement, ...]:
+        """Return what Requires-Dist says of a distribution: one for each marker.
+
+        pip takes the lines that hold together, and those without a marker always do.
+        """
+        return self._required.get(canonicalize_name(distribution), ())
+
+    def uses(self, distribution: str) -> bool:
+        """Tell whether its metadata or its record names a distribution."""
+        return bool(self.requirements_on(distribution)) or any(
+            required.distribution == distribution for required in self.requires
+        )
+
+    @cached_property
+    def _required(self) -> dict[str, tuple[Requirement, ...]]:
+        lines: dict[str, dict[str, list[Requirement]]] = {}
+        for line in self.requirements:
+            by_marker = lines.setdefault(canonicalize_name(line.name), {})
+            by_marker.setdefault(str(line.marker or ""), []).append(line)
+        return {
+            name: tuple(
+                _together([*(by_marker.get("", ()) if marker else ()), *same])
+                for marker, same in by_marker.items()
+            )
+            for name, by_marker in lines.items()
+        }
+
+
+def _together(lines: list[Requirement]) -> Requirement:
+    if len(lines) == 1:
+        return lines[0]
+    together = copy(lines[-1])
+    together.specifier = SpecifierSet(",".join(str(line.specifier) for line in lines))
+    return together
 
 
 def root_of(path: str) -> str:
