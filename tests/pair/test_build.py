@@ -144,6 +144,28 @@ def test_wheels_do_not_remember_where_they_were_built(tmp_path: Path) -> None:
     assert built("here") == built("some/where else")
 
 
+@pytest.mark.parametrize("install_dir", ["", "elsewhere"])
+def test_destination_as_scikit_build_core_also_writes_it(
+    pair: lab.Pair, tmp_path: Path, install_dir: str
+) -> None:
+    """With wheel.install-dir there is no other way to write a folder beside that one."""
+    project, wheels = tmp_path / "foo-ext", tmp_path / "wheels"
+    shutil.copytree(pair.folder / "foo-ext", project)
+    lists = project / "CMakeLists.txt"
+    text = lists.read_text(encoding="utf-8")
+    assert text.count("DESTINATION foo_ext)") == 2
+    absolute = 'DESTINATION "${SKBUILD_PLATLIB_DIR}/foo_ext")'
+    lists.write_text(text.replace("DESTINATION foo_ext)", absolute), encoding="utf-8")
+    wheels.mkdir()
+    shutil.copy(pair.provider, wheels)
+    wheel = lab.build(project, wheels, settings=[f"wheel.install-dir={install_dir}"])
+    assert record(wheel) == record(pair.consumer)
+    with zipfile.ZipFile(wheel) as built, zipfile.ZipFile(pair.consumer) as usual:
+        assert sorted(built.namelist()) == sorted(usual.namelist())
+    env = lab.new_environment(tmp_path / "env", pair.provider, wheel)
+    assert env.run(lab.SQUARE) == "9.0\n"
+
+
 # Where a build finds its provider --------------------------------------------------------------
 
 

@@ -105,6 +105,15 @@ PROVIDER = LIBRARY + "native_library_provider(foo PROVIDER libfoo COMPATIBILITY 
             )
             for folder in ("/abs", "C:/abs", "../x", "x/../../y", "x/..", "[[x\\..]]")
         ),
+        *(
+            (
+                LIBRARY
+                + "set(SKBUILD_PLATLIB_DIR /w/platlib)\n"
+                + f"native_library_consumer(foo LIBRARIES bar::bar DESTINATION {folder})",
+                f"native_library_consumer: DESTINATION '{folder}' leads out of the wheel",
+            )
+            for folder in ("/w/platlib/../x", "/w/platlib2/x", "/w", "../platlib/x")
+        ),
     ],
 )
 def test_bad_input_is_one_clear_message(tmp_path: Path, lists: str, message: str) -> None:
