@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import sys
 from typing import TYPE_CHECKING
 
 import lab
@@ -126,6 +127,15 @@ def test_what_is_named_elsewhere_or_otherwise_is_not_ours(
     assert main(["vendor", str(project)]) == 2
     assert "vendors no file yet" in capsys.readouterr().err
     assert [path.name for path in tmp_path.rglob("*")] == ["project", name]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="makes links, which there takes a privilege")
+@pytest.mark.parametrize("name", ["CMakeLists.txt", "pyproject.toml", "__init__.py"])
+def test_link_that_leads_nowhere_is_passed_over(tmp_path: Path, name: str) -> None:
+    (tmp_path / "package").mkdir()
+    (tmp_path / "package" / name).symlink_to("absent")
+    assert main(["vendor", str(tmp_path), "--provider", "package"]) == 0
+    assert main(["vendor", "--check", str(tmp_path)]) == 0
 
 
 def test_line_endings_are_no_drift(tmp_path: Path) -> None:

@@ -170,7 +170,8 @@ def _named_by(file: Path) -> list[Path]:
 
 
 def _text(file: Path) -> str:
-    return file.read_text(encoding="utf-8", errors="replace")
+    # A link may lead nowhere.
+    return file.read_text(encoding="utf-8", errors="replace") if file.is_file() else ""
 
 
 def _is_below(path: Path, folder: Path) -> bool:
