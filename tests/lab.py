@@ -321,6 +321,10 @@ class Environment:
                 kept = (line for line in lines if "/direct_url.json," not in line)
                 record.write_text("".join(kept), encoding="utf-8")
 
+    def users_folder(self, env: Mapping[str, str]) -> Path:
+        """Where `pip install --user` would install; a virtual environment leaves that alone."""
+        return Path(self.run("import site; print(site.getusersitepackages())", env=env).strip())
+
     def uninstall(self, *names: str) -> None:
         """Remove distributions."""
         uv("pip", "uninstall", "--quiet", "--python", self.python, *names)

@@ -484,11 +484,11 @@ def _not_found(
             stumbled = str(error).partition(" (")[0]
             ours = path in stumbled or (library.anchor != "" and library.anchor in stumbled)
             is_whole = sys.platform == "linux" and not ours
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         state = "no such file"
-    except NotADirectoryError:
-        state = "inside an archive, where the system opens no library"
-        mend = mend or "unpack the archive, and put the folder in its place on sys.path"
+        if _is_below_a_file(path):
+            state = "inside an archive, where the system opens no library"
+            mend = mend or "unpack the archive, and put the folder in its place on sys.path"
     except OSError as unreadable:  # in a folder that may not be entered
         state = str(unreadable.strerror)
     if is_whole and not mend:
@@ -511,14 +511,18 @@ def _again(loader: LibraryLoader) -> str:
     try:
         from importlib.metadata import distribution
         from json import loads
-        from site import getsitepackages, getusersitepackages
+        from site import ENABLE_USER_SITE, getsitepackages, getusersitepackages
 
         metadata = distribution(loader.distribution)
         root = str(metadata.locate_file(""))
-        if not any(_same_file(root, pips) for pips in (*getsitepackages(), getusersitepackages())):
+        # A virtual environment's pip leaves the user's folder alone, wherever PYTHONPATH has it.
+        users = [getusersitepackages()] if ENABLE_USER_SITE else []
+        if not any(_same_file(root, pips) for pips in (*getsitepackages(), *users)):
             where = f'--upgrade --target "{root}" --no-deps'
         record = loads(metadata.read_text("direct_url.json") or "{}")
         url = record["url"]
+        if _is_gone(url):
+            return f'{where} "{what}"'
         if "vcs_info" in record:
             url = f"{record['vcs_info']['vcs']}+{url}@{record['vcs_info']['commit_id']}"
         if record.get("subdirectory"):
@@ -529,6 +533,26 @@ def _again(loader: LibraryLoader) -> str:
     except (AttributeError, ImportError, LookupError, TypeError, ValueError):
         pass  # no metadata, or no such record: it was an index's
     return f'{where} "{what}"'
+
+
+def _is_gone(url: str) -> bool:
+    """Whether a URL names a file that is not there: conda and Docker remove what they built from."""
+    from urllib.parse import unquote_to_bytes, urlsplit
+
+    parts = urlsplit(url)
+    path = os.fsdecode(unquote_to_bytes(parts.path))
+    if sys.platform == "win32":  # file:///C:/folder, or file://server/folder
+        path = f"//{parts.netloc}{path}" if parts.netloc else path[1:]
+    return parts.scheme == "file" and not os.path.exists(path)
+
+
+def _is_below_a_file(path: str) -> bool:
+    """Windows, asked for such a path itself, says "not found" as of every other."""
+    while path != os.path.dirname(path):
+        path = os.path.dirname(path)
+        if os.path.isfile(path):
+            return True
+    return False
 
 
 def _is_foreign(path: str) -> bool:

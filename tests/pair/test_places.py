@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shlex
 import shutil
@@ -21,6 +22,7 @@ assert foo_ext.square(3) == 9
 {lab.MAPPED}
 print("\\n".join(mapped("foo")))
 """
+ODD = "Größe 日本 and spaces"
 
 
 def files(provider: Path | str, consumer: Path | str | None = None) -> str:
@@ -115,25 +117,52 @@ def test_editable_inplace_is_refused(pair: lab.Pair, tmp_path: Path, project: st
 
 @pytest.mark.parametrize("record", lab.ORIGINS)
 def test_what_is_installed_again_is_what_was_installed(
-    installed: lab.Environment, record: str
+    installed: lab.Environment, tmp_path: Path, record: str
 ) -> None:
     """An index may not have it, or somebody else's of that name."""
+    for name in ("libfoo", "libfoo-1.0.0.whl"):
+        (tmp_path / name).mkdir()
+    record, origin = (
+        text.replace("/src/", f"{tmp_path}/") for text in (record, lab.ORIGINS[record])
+    )
     (info,) = installed.site_packages.glob("libfoo-*.dist-info")
     (info / "direct_url.json").write_text(record, encoding="utf-8")
     (installed.site_packages / "libfoo" / "lib" / "libfoo__foo.so.1").unlink()
-    mend = f'python -m pip install --force-reinstall --no-deps "{lab.ORIGINS[record]}"'
+    mend = f'python -m pip install --force-reinstall --no-deps "{origin}"'
     assert installed.run("import foo_ext", fails=True).endswith(f"  mend:   {mend}\n")
 
 
+@pytest.mark.parametrize("is_editable", [False, True], ids=["wheel", "editable"])
+def test_what_was_installed_and_is_gone(
+    installed: lab.Environment, tmp_path: Path, is_editable: bool
+) -> None:
+    """As conda's build folders are, and the wheels of a Docker build's other stage."""
+    taken = tmp_path / ODD / ("libfoo" if is_editable else "libfoo-1.0.0-py3-none-any.whl")
+    taken.mkdir(parents=True)
+    (info,) = installed.site_packages.glob("libfoo-*.dist-info")
+    how = {"dir_info": {"editable": True}} if is_editable else {"archive_info": {}}
+    record = json.dumps({"url": taken.as_uri(), **how})
+    (info / "direct_url.json").write_text(record, encoding="utf-8")
+    (installed.site_packages / "libfoo" / "lib" / "libfoo__foo.so.1").unlink()
+    command = "python -m pip install --force-reinstall --no-deps"
+    there = f'{command} {"-e " * is_editable}"{taken.as_uri()}"'
+    assert installed.run("import foo_ext", fails=True).endswith(f"  mend:   {there}\n")
+    taken.rmdir()
+    gone = f'{command} "libfoo==1.0.0"'
+    assert installed.run("import foo_ext", fails=True).endswith(f"  mend:   {gone}\n")
+
+
+@pytest.mark.parametrize("is_users", [False, True], ids=["target", "user's"])
 def test_what_lies_where_pip_does_not_install(
-    pair: lab.Pair, installed: lab.Environment, tmp_path: Path
+    pair: lab.Pair, installed: lab.Environment, tmp_path: Path, is_users: bool
 ) -> None:
     """The command is run: it must mend."""
-    target = tmp_path / "a target"
+    base = {"PYTHONUSERBASE": str(tmp_path / "a base")}
+    target = installed.users_folder(base) if is_users else tmp_path / "a target"
     lab.uv("pip", "install", "-q", "--no-deps", "--target", target, pair.provider)
     (target / "libfoo-1.0.0.dist-info" / "direct_url.json").unlink()
     (target / "libfoo" / "lib" / "libfoo__foo.so.1").unlink()
-    there = {"PYTHONPATH": str(target)}
+    there = {"PYTHONPATH": str(target), **base}
     said = installed.run("import foo_ext", fails=True, env=there)
     command = f'--upgrade --target "{target}" --no-deps "libfoo==1.0.0"'
     assert said.endswith(f"  mend:   python -m pip install {command}\n")
@@ -172,9 +201,6 @@ def test_user_site(pair: lab.Pair, tmp_path: Path) -> None:
     wheels = (pair.provider, pair.consumer)
     lab.uv("pip", "install", "-q", "--no-deps", "--python", python, *target, *wheels)
     assert lab.run(python, "-c", USE, env=there, cwd=tmp_path) == files(folder)
-
-
-ODD = "Größe 日本 and spaces"
 
 
 @pytest.fixture(scope="session")
@@ -256,14 +282,28 @@ def test_zipped_application_that_unpacks_its_wheels(pair: lab.Pair, tmp_path: Pa
     assert lab.run(sys.executable, tmp_path / "app.pyz", cache) == files(cache)
 
 
-def test_provider_imported_out_of_a_zip_file(pair: lab.Pair, tmp_path: Path) -> None:
+# Windows tells what lies below a file from nothing else that is not there.
+AS_WINDOWS = """
+import os
+stat = os.stat
+def as_windows(path, **options):
+    try:
+        return stat(path, **options)
+    except NotADirectoryError as error:
+        raise FileNotFoundError(2, "as on Windows", path) from error
+os.stat = as_windows
+"""
+
+
+@pytest.mark.parametrize("system", ["", AS_WINDOWS], ids=["Linux", "as Windows"])
+def test_provider_imported_out_of_a_zip_file(pair: lab.Pair, tmp_path: Path, system: str) -> None:
     """No system opens a library there, and the person who tries is told so."""
     unpack(pair.consumer, tmp_path)
-    code = """
+    code = f"""{system}
 try:
     import foo_ext
 except ImportError as error:
-    print(type(error).__name__, error, f"path={error.path}", sep="\\n")
+    print(type(error).__name__, error, f"path={{error.path}}", sep="\\n")
 """
     path = f"{pair.provider}{os.pathsep}{tmp_path}"
     said = lab.run(sys.executable, "-c", code, env={"PYTHONPATH": path}).splitlines()

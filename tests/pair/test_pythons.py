@@ -5,13 +5,11 @@ from __future__ import annotations
 import shutil
 import sys
 import zipfile
-from typing import TYPE_CHECKING, Callable
+from pathlib import Path
+from typing import Callable
 
 import lab
 import pytest
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc, makes ELF files")
 
@@ -52,6 +50,20 @@ def test_provider_loads(unpacked: Path, version: str) -> None:
 # -S and `import site`: as a bare interpreter, less what .pth files of this machine import.
 MODULES = "import site, sys; sys.path.insert(0, {path!r}); {code}; print(*sorted(sys.modules))"
 LIBFOO = {"libfoo", "libfoo._native_libs", "libfoo._shared_lib_manager"}
+LOADED = {*LIBFOO, "_ctypes"}
+FOO_EXT = {f"foo_ext{module}" for module in ("", "._native_requires", "._shared_lib_consumer")}
+CONSUMERS = "shared_lib_consumer"
+PLAIN = f"import sys; sys.path.append({str(lab.ROOT / 'loader' / 'src')!r}); import {CONSUMERS}; "
+PLAIN += f"{CONSUMERS}.load_library_module"
+
+
+def modules(python: Path, folder: Path, code: str, **env: str) -> set[str]:
+    """What code imports that a bare interpreter has not loaded already."""
+    there, bare = (
+        lab.run(python, "-I", "-S", "-c", MODULES.format(path=str(folder), code=line), env=env)
+        for line in (code, "pass")
+    )
+    return set(there.split()) - set(bare.split())
 
 
 @pytest.mark.parametrize("version", ["3.9", "3.10", "3.11", "3.12", "3.13"])
@@ -59,18 +71,45 @@ LIBFOO = {"libfoo", "libfoo._native_libs", "libfoo._shared_lib_manager"}
     ("code", "more"),
     [
         ("import libfoo", LIBFOO),
-        ("import libfoo; libfoo.loader.load()", {*LIBFOO, "_ctypes"}),
+        ("import libfoo; libfoo.loader.load()", LOADED),
+        ("import libfoo; libfoo.loader.load(prefer_system=True)", LOADED),
+        ("import foo_ext", {*LOADED, *FOO_EXT, "foo_ext._ext"}),
+        (f"{PLAIN}('libfoo')", {*LOADED, CONSUMERS}),
+        # What looks for metadata imports zlib, and the system's libz has its name from then on.
+        (f"{PLAIN}('absent', prefer_system=True)", {CONSUMERS}),
+        (f"{PLAIN}('libfoo.lib', prefer_system=True)", {*LIBFOO, "libfoo.lib", CONSUMERS}),
     ],
-    ids=["import", "load"],
+    ids=["import", "load", "system", "consumer", "plain form", "absent", "mere folder"],
 )
-def test_modules_that_a_provider_imports(
-    unpacked: Path, version: str, code: str, more: set[str]
-) -> None:
-    def modules(code: str) -> set[str]:
-        full = MODULES.format(path=str(unpacked), code=code)
-        return set(lab.run(interpreter(version), "-I", "-S", "-c", full).split())
+def test_modules_that_are_imported(unpacked: Path, version: str, code: str, more: set[str]) -> None:
+    assert modules(interpreter(version), unpacked, code) == more
 
-    assert modules(code) - modules("pass") == more
+
+def test_modules_that_an_override_imports(unpacked: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "libfoo__foo.so.1"
+    shutil.copy(unpacked / "libfoo" / "lib" / copy.name, copy)
+    code = "import libfoo; assert libfoo.loader.load()[0].origin == 'override'"
+    python = Path(sys.executable)
+    assert modules(python, unpacked, code, NATIVE_LIB_FOO_PATH=str(copy)) == LOADED
+
+
+@pytest.mark.parametrize("origin", ["wheel", "already-loaded", "system"])
+def test_modules_that_a_plain_name_imports(
+    plain_pair: lab.Pair, tmp_path: Path, origin: str
+) -> None:
+    """To tell where another copy lies takes ctypes, and nothing else."""
+    with zipfile.ZipFile(plain_pair.provider) as archive:
+        archive.extractall(tmp_path)
+    copy = tmp_path / "system" / "libfoo.so.1"
+    copy.parent.mkdir()
+    shutil.copy(tmp_path / "libfoo" / "lib" / copy.name, copy)
+    first = f"import _ctypes; _ctypes.dlopen({str(copy)!r}, 2); " * (origin == "already-loaded")
+    env = {"LD_LIBRARY_PATH": str(copy.parent), "PREFER_FOO_SYSTEM_LIBRARY": "1"}
+    code = f"{first}import libfoo; assert libfoo.loader.load()[0].origin == {origin!r}"
+    python = Path(sys.executable)
+    found = modules(python, tmp_path, code, **(env if origin == "system" else {}))
+    more = {"_ctypes"} if origin == "wheel" else modules(python, tmp_path, "import ctypes")
+    assert found == {*LIBFOO, *more}
 
 
 # Isolated subinterpreters -------------------------------------------------------------------------

@@ -277,15 +277,19 @@ def test_provider_version(
     ]
 
 
+@pytest.mark.parametrize("is_users", [False, True], ids=["target", "user's"])
 def test_wrong_version_where_pip_does_not_install(
-    installed: lab.Environment, tmp_path: Path
+    installed: lab.Environment, tmp_path: Path, is_users: bool
 ) -> None:
     """What pip would install comes later on the path: the command alone mends nothing."""
     provides(installed, "2.0.0")
+    env = {"PYTHONUSERBASE": str(tmp_path / "base")}
+    target = installed.users_folder(env) if is_users else tmp_path / "target"
+    target.mkdir(parents=True)
     for part in installed.site_packages.glob("libfoo*"):
-        shutil.move(part, tmp_path / part.name)
-    said = installed.run(SHOW, env={"PYTHONPATH": str(tmp_path)})
-    off = f"take {tmp_path} off sys.path, for pip does not install there"
+        shutil.move(part, target / part.name)
+    said = installed.run(SHOW, env={"PYTHONPATH": str(target), **env})
+    off = f"take {target} off sys.path, for pip does not install there"
     assert f'  mend:      {off}, then: python -m pip install "libfoo>=1.0.0,<2"\n' in said
 
 

@@ -411,7 +411,7 @@ def messages_of_python(python: str) -> list[str]:
     found = []
     for node in ast.walk(ast.parse(python)):
         if isinstance(node, ast.Call) and re.search(
-            r"Error$|^sys\.exit$|^_conflict$", ast.unparse(node.func)
+            r"Error$|^sys\.exit$|^_(conflict|no_provider)$", ast.unparse(node.func)
         ):
             texts = [
                 "".join(_pieces(part)) for part in ast.walk(node) if isinstance(part, ast.expr)

@@ -69,14 +69,17 @@ def load_requirements(requires: "ModuleType") -> "tuple[Any, ...]":
     loaded: list[Any] = []
     for need in requires.REQUIRES:
         libraries = " and ".join(repr(library) for library in need["libraries"])
-        provider = _import_provider(
-            need["provider"],
-            f"{consumer} needs the native library {libraries} of the distribution "
-            f"{need['distribution']}",
-            need["distribution"],
-            need["requirement"],
-            needed_by=f"{folder} (built against {need['distribution']} {need['version']})",
-        )
+        provider = _import(need["provider"])
+        if not hasattr(provider, "loader"):
+            raise _no_provider(
+                provider,
+                need["provider"],
+                f"{consumer} needs the native library {libraries} of the distribution "
+                f"{need['distribution']}",
+                need["distribution"],
+                need["requirement"],
+                needed_by=f"{folder} (built against {need['distribution']} {need['version']})",
+            )
         _check_version(provider, need, consumer, folder)
         loaded.extend(provider.loader.load(*need["libraries"]))
     return tuple(loaded)
@@ -97,48 +100,50 @@ def load_library_module(name: str, prefer_system: "bool | None" = None) -> "tupl
         LibraryNotFoundError: the provider is not installed.
         ImportError: whatever the provider's loader has to say.
     """
-    try:
-        provider = _import_provider(
-            name, f"This needs the native library provider {name}", name.replace("_", "-"), name
-        )
-    except LibraryNotFoundError:
+    provider = _import(name)
+    if not hasattr(provider, "loader"):
         if not prefer_system:
-            raise
+            what = f"This needs the native library provider {name}"
+            raise _no_provider(provider, name, what, name.replace("_", "-"), name)
         _debug(f"{name} is not installed, the system's copy is left to the system")
         return ()
     loaded: tuple[Any, ...] = provider.loader.load(prefer_system=prefer_system)
     return loaded
 
 
-def _import_provider(
-    name: str, what: str, distribution: str, requirement: str, **facts: str
-) -> "Any":
+def _import(name: str) -> "Any":
     """Import a provider; only its own absence counts as absence, all else is a fault to be seen."""
     try:
         __import__(name)
     except ModuleNotFoundError as error:
         if error.name != name and not name.startswith(f"{error.name}."):
             raise
-        mend = _mend(distribution, requirement, "--force-reinstall")
-        raise LibraryNotFoundError(
-            _lines(f"{what}, which is not installed.", **facts, mend=mend), name=name
-        ) from None
-    provider = sys.modules[name]
-    if hasattr(provider, "loader"):
-        return provider
-    file = getattr(provider, "__file__", None)
-    mend = _mend(distribution, requirement, "--force-reinstall", file or "")
-    if file is None:
+        return None
+    return sys.modules[name]
+
+
+def _no_provider(
+    there: "Any", name: str, what: str, distribution: str, requirement: str, **facts: str
+) -> LibraryNotFoundError:
+    """Say that a provider is not there, or what is there in its place."""
+    file = getattr(there, "__file__", None) or ""
+    message = f"{what}, which is not installed."
+    if file:
+        message = f"{what}; what is importable as {name} is something else."
+        facts = {"found": file, **facts}
+    elif there is not None:
         # A mere folder of that name on sys.path is importable too, as a namespace package.
-        message, found = f"{what}, which is not installed.", _path_of(provider)
-        found += " (a folder of that name, without the package)"
-    else:
-        message, found = f"{what}; what is importable as {name} is something else.", str(file)
-    raise LibraryNotFoundError(_lines(message, found=found, **facts, mend=mend), name=name)
+        found = f"{_path_of(there)} (a folder of that name, without the package)"
+        facts = {"found": found, **facts}
+    facts["mend"] = _mend(distribution, requirement, "--force-reinstall", file)
+    return LibraryNotFoundError(_lines(message, **facts), name=name)
 
 
 def _mend(distribution: str, requirement: str, option: str = "", in_its_place: str = "") -> str:
     """Say what brings a provider, and what keeps pip from that.
+
+    For errors only: importlib.metadata imports zlib, bz2 and lzma, and then the system's libz,
+    libbz2 and liblzma have these names for as long as the process lives.
 
     Args:
         distribution: the provider's.
@@ -149,10 +154,12 @@ def _mend(distribution: str, requirement: str, option: str = "", in_its_place: s
     install = f'python -m pip install "{requirement}"'
     try:
         from importlib.metadata import distribution as metadata_of
-        from site import getsitepackages, getusersitepackages
+        from site import ENABLE_USER_SITE, getsitepackages, getusersitepackages
 
         root = str(metadata_of(distribution).locate_file(""))
-        pips = [_real(path) for path in (*getsitepackages(), getusersitepackages())]
+        # A virtual environment's pip leaves the user's folder alone, wherever PYTHONPATH has it.
+        users = [getusersitepackages()] if ENABLE_USER_SITE else []
+        pips = [_real(path) for path in (*getsitepackages(), *users)]
     except (AttributeError, ImportError, LookupError, ValueError):
         return f"take that file out of Python's way, then: {install}" if in_its_place else install
     if in_its_place and not _real(in_its_place).startswith(os.path.join(_real(root), "")):
