@@ -17,6 +17,13 @@ HOW_TO = lab.ROOT / "docs" / "how-to"
 _BLOCK = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 # `native-lib` from the sources, for pages that call it.
 PYTHONPATH = str(lab.ROOT / "loader" / "src")
+# What a page shows of a command that fails; nothing else may.
+_FAILURE = re.compile(
+    r"^(?:Traceback |[\w.]+Error: |FAILURE: |error  |fetch_source\.py: )|; this gets (?:it|them): "
+    r"|\Ait is there after: "  # debug-an-import.md's who.py
+    r"|\A0\n\Z",  # grep -c
+    re.MULTILINE,
+)
 
 
 class Step(NamedTuple):
@@ -85,6 +92,11 @@ def is_as_shown(shown: str, printed: str) -> bool:
     return re.fullmatch(pattern.replace("…", ".*?"), printed) is not None
 
 
+def is_failure(command: str, shown: str) -> bool:
+    """Whether a page shows that a command fails; of a failure in a pipe, its last program is asked."""
+    return "2>&1 |" not in command and _FAILURE.search(shown) is not None
+
+
 def play(
     markdown: str,
     folder: Path,
@@ -102,7 +114,8 @@ def play(
         replace: what commands say, and what is run for it.
 
     Raises:
-        AssertionError: a command printed something else than the page shows.
+        AssertionError: a command printed something else than the page shows, or failed where the page
+            does not show that it does, or the other way round.
     """
     here = Path(sys.executable).parent
     path = os.pathsep.join([*map(str, programs), str(here), os.environ["PATH"]])
@@ -121,7 +134,7 @@ def play(
         for old, new in {**(replace or {}), **words}.items():
             parts = re.split(rf"(?<![\w./-]){re.escape(old)}", command)
             command = new.join(parts)
-        # Some are shown to fail; what they print tells.
-        printed = lab.run("sh", "-c", f"{{ {command}\n}} || :", cwd=folder, env=told)
+        fails = is_failure(step.command, step.shown)
+        printed = lab.run("sh", "-c", command, cwd=folder, env=told, fails=fails)
         assert is_as_shown(step.shown, printed), f"$ {step.command}\n{printed}"
     return count

@@ -34,14 +34,15 @@ class Reader:
                 pages.write(self.folder / step.file, step.shown)
 
     def type(self, command: str, shown: str) -> None:
-        """Type a command; where nothing is shown, what it prints is not looked at."""
+        """Type a command; where nothing is shown, it has to succeed, whatever it prints."""
         self.typed += 1
         if command.startswith("cd ") and "&&" not in command:
             self.folder = self.folder / command[3:]
             return
         said = command.replace("gh:org/native-lib-template", f"{lab.ROOT} --default-config")
         env = {"PATH": self.path, "LC_ALL": "C.UTF-8"}
-        printed = lab.run("sh", "-c", f"{{ {said}\n}} || :", cwd=self.folder, env=env)
+        fails = pages.is_failure(command, shown)
+        printed = lab.run("sh", "-c", said, cwd=self.folder, env=env, fails=fails)
         if "activate" in command:
             self.path = os.pathsep.join([str(self.folder / ".venv" / "bin"), self.path])
         if command.startswith("ls"):  # columns, for people

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import lab
 import pages
 import pytest
 
@@ -88,3 +89,34 @@ def test_another_output_is_found(tmp_path: Path) -> None:
     assert pages.is_as_shown("a\n…\nb …c\n", "a\nx\ny\nb 12c\n")
     assert not pages.is_as_shown("a\n", "a\nb\n")
     assert not pages.is_as_shown("…/x 5\n", "/y/x 6\n")
+
+
+@pytest.mark.parametrize(
+    ("command", "shown"),
+    [
+        # Nothing is shown, or what a command prints before it fails.
+        ("false", ""),
+        ("echo one; exit 1", "one\n"),
+        # It is shown to fail, and does not.
+        ("echo 'FAILURE: x'", "FAILURE: x\n"),
+        ("echo 'foo.LibraryError: x'", "foo.LibraryError: x\n"),
+    ],
+)
+def test_a_command_fails_where_the_page_shows_it_only(
+    tmp_path: Path, command: str, shown: str
+) -> None:
+    with pytest.raises(lab.CommandError, match=r"exit status [01]: "):
+        pages.play(f"```console\n$ {command}\n{shown}```\n", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("command", "shown"),
+    [
+        ("echo 'FAILURE: x'; exit 3", "FAILURE: x\n"),
+        ("echo 'Traceback (most recent call last):'; exit 1", "Traceback …\n"),
+        ("echo x | grep -c y", "0\n"),
+        ("sh -c 'echo XError: x; exit 1' 2>&1 | sed -n 1p", "XError: x\n"),
+    ],
+)
+def test_a_command_that_is_shown_to_fail(tmp_path: Path, command: str, shown: str) -> None:
+    assert pages.play(f"```console\n$ {command}\n{shown}```\n", tmp_path) == 1
