@@ -120,6 +120,13 @@ BROKEN = {
     "raises": edit("libfoo/__init__.py", "raise RuntimeError('one\\ntwo')\n"),
     "syntax error": edit("libfoo/__init__.py", "no python\n"),
     "exits": edit("libfoo/__init__.py", "import sys; sys.exit(3)\n"),
+    "is interrupted": edit("libfoo/__init__.py", "raise KeyboardInterrupt\n"),
+    "closes": edit("libfoo/__init__.py", "raise GeneratorExit\n"),
+    # As PyO3 makes them.
+    "panics": edit(
+        "libfoo/__init__.py",
+        "class PanicException(BaseException): ...\nraise PanicException('x')\n",
+    ),
     "another module": edit("libfoo/__init__.py", ""),
     "manifest": edit("libfoo/_native_libs.py", "FORMAT = 1\n"),
 }
@@ -140,6 +147,16 @@ def test_python_starts_whatever_the_provider_is(recipe: str, installed: lab.Envi
         assert said[0].startswith("native-lib: libfoo was not opened at start: "), name
         closed = ["sh", "-c", '"$0" -c "print(1)" 2>&-', str(installed.python)]
         assert lab.run(*closed, env={"NATIVE_LIB_DEBUG": "1"}) == "1\n", name
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_python_starts_when_the_error_cannot_be_told(
+    recipe: str, installed: lab.Environment
+) -> None:
+    put(installed, *RECIPES[recipe])
+    code = "class Mute(BaseException):\n    def __str__(self): raise self\nraise Mute\n"
+    edit("libfoo/__init__.py", code)(installed.site_packages)
+    assert python(installed, code="print('starts')", NATIVE_LIB_DEBUG="1") == ["starts"]
 
 
 def test_module_of_a_pth_file_is_missing(installed: lab.Environment) -> None:
