@@ -218,6 +218,18 @@ def path_above(folder: Path) -> str:
     return "path outside of the wheel: '../outside.so'"
 
 
+def folder_above(folder: Path) -> str:
+    _archive(folder, {"../../outside/": ""})
+    return "path outside of the wheel: '../../outside/'"
+
+
+def bomb_under_a_name_that_comes_again(folder: Path) -> str:
+    path = _archive(folder, {"lib.so": bytes(40 << 20)})
+    with zipfile.ZipFile(path, "a") as archive, pytest.warns(UserWarning, match="Duplicate name"):
+        archive.writestr("lib.so", "")
+    return "zip bomb: 'lib.so'"
+
+
 def path_absolute(folder: Path) -> str:
     _archive(folder, {"/outside.so": "x"})
     return "path outside of the wheel"
@@ -275,7 +287,7 @@ UNUSABLE: tuple[Callable[[Path], str], ...] = (
     *(bomb_that_lies, path_above, path_absolute, path_of_a_drive, corrupt_binary),
     *(manifest_with_code, manifest_without_keys, requires_of_another_shape),
     *(manifest_that_fills_the_memory, metadata_that_fills_the_memory, requirement_without_end),
-    *(manifest_of_a_newer_format, pipe),
+    *(manifest_of_a_newer_format, pipe, folder_above, bomb_under_a_name_that_comes_again),
 )
 
 

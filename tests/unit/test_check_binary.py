@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import platform
 import re
 import struct
 import sys
@@ -150,6 +151,45 @@ def test_dynamic_section_without_end(elf: wheels.Elf) -> None:
     struct.pack_into("<Q", content, dynamic + 32, 1 << 40)
     with pytest.raises(CorruptBinaryError, match="dynamic section without end"):
         read_binary("lib.so", bytes(content))
+
+
+def without_gnu_stack(elf: bytes) -> bytes:
+    """Return an ELF file of 64 bits that does not say how it wants its stack."""
+    changed = bytearray(elf)
+    (at,) = struct.unpack_from("<Q", elf, 32)
+    size, count = struct.unpack_from("<HH", elf, 54)
+    (stack,) = (
+        h
+        for n in range(count)
+        if struct.unpack_from("<I", elf, h := at + n * size)[0] == 0x6474E551
+    )
+    struct.pack_into("<I", changed, stack, 0)
+    return bytes(changed)
+
+
+STACK = """
+import ctypes, pathlib, sys
+ctypes.CDLL(sys.argv[1])
+lines = pathlib.Path("/proc/self/maps").read_text().splitlines()
+print(*(line.split()[1] for line in lines if line.endswith("[stack]")))
+"""
+
+
+def test_stack_of_what_does_not_say_how_it_wants_it(elf: wheels.Elf, tmp_path: Path) -> None:
+    """As glibc makes it: where it still does so, the process's stack is executable afterwards."""
+    content = elf.library("-Wl,-z,noexecstack")
+    for name, stack in (("says", content), ("says_not", without_gnu_stack(content))):
+        (tmp_path / name).write_bytes(stack)
+        (binary,) = read_binary(name, stack)
+        assert binary.has_executable_stack == (
+            name == "says_not" and binary.architecture == "x86_64"
+        )
+        version = tuple(int(part) for part in platform.libc_ver()[1].split(".")[:2])
+        if platform.libc_ver()[0] == "glibc" and version < (2, 41):
+            made = lab.run(sys.executable, "-c", STACK, tmp_path / name)
+            assert ("x" in made) == binary.has_executable_stack
+    (arm,) = read_binary("lib", wheels.for_another_processor(without_gnu_stack(content)))
+    assert arm.has_executable_stack == (arm.architecture == "x86_64")
 
 
 def test_folders_without_end(elf: wheels.Elf) -> None:

@@ -177,7 +177,7 @@ def _module(exports: str = "") -> Binary:
     [
         (
             *("executable-stack", "has_executable_stack", "PT_GNU_STACK"),
-            "PT_GNU_STACK asks for an executable stack: glibc 2.41 does not load it",
+            "wants an executable stack, or does not say: glibc 2.41 does not load it",
         ),
         (
             *("text-relocations", "has_text_relocations", "DT_TEXTREL"),

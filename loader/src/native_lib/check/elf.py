@@ -28,6 +28,7 @@ _ARCHITECTURES = {
     (243, True, True): "riscv64",
     (258, True, True): "loongarch64",
 }
+_EXECUTABLE_BY_DEFAULT = (62, 3)  # x86_64, i686
 _EXECUTABLE, _SHARED = 2, 3
 _LOAD, _DYNAMIC, _GNU_STACK, _X = 1, 2, 0x6474E551, 1
 _NEEDED, _HASH, _STRTAB, _SYMTAB, _SONAME, _RPATH, _TEXTREL = 1, 4, 5, 6, 14, 15, 22
@@ -94,13 +95,17 @@ def _read(path: str, file: _File) -> tuple[Binary, ...]:
             exports=exports,
             imports=imports,
             libc=_libc(needed),
-            has_executable_stack=any(
-                segment.type == _GNU_STACK and segment.flags & _X for segment in file.segments
-            ),
+            has_executable_stack=_has_executable_stack(file),
             has_text_relocations=_TEXTREL in file.dynamic
             or any(flags & _DF_TEXTREL for flags in file.dynamic.get(_FLAGS, ())),
         ),
     )
+
+
+def _has_executable_stack(file: _File) -> bool:
+    flags = [segment.flags for segment in file.segments if segment.type == _GNU_STACK]
+    # Where no segment says it, the processor's convention does: on these two it is executable.
+    return bool(flags[0] & _X) if flags else file.machine in _EXECUTABLE_BY_DEFAULT
 
 
 def _symbols(file: _File) -> tuple[frozenset[Export], frozenset[Import]]:

@@ -84,19 +84,17 @@ class _Contents:
     def __init__(self, archive: zipfile.ZipFile, read: Read) -> None:
         self.archive = archive
         self.read = read
-        self.members = {
-            member.filename: member
-            for member in archive.infolist()
-            if not member.filename.endswith("/")
-        }
-        if len(self.members) > MAX_FILES:
-            raise UnusableError(f"zip bomb: {len(self.members)} files")
-        for name, member in self.members.items():
-            _check_member(name, member)
-        size = sum(member.file_size for member in self.members.values())
-        packed = sum(member.compress_size for member in self.members.values())
+        # Folders, too, and all of one name: installers may take another one than zipfile does.
+        entries = archive.infolist()
+        if len(entries) > MAX_FILES:
+            raise UnusableError(f"zip bomb: {len(entries)} files")
+        for entry in entries:
+            _check_member(entry.filename, entry)
+        size = sum(entry.file_size for entry in entries)
+        packed = sum(entry.compress_size for entry in entries)
         if size > MAX_TOTAL and size > MAX_RATIO * packed:
             raise UnusableError(f"zip bomb: {size} bytes in all")
+        self.members = {entry.filename: entry for entry in entries if not entry.is_dir()}
 
     def wheel(self, path: Path, distribution: str, version: Version, tags: frozenset[Tag]) -> Wheel:
         digests: dict[str, str] = {}

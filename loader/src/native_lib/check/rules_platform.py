@@ -93,7 +93,7 @@ def executable_stack(wheels: WheelSet) -> Iterator[Finding]:
     for wheel in wheels.wheels:
         for binary in wheel.binaries:
             if binary.has_executable_stack:
-                message = "PT_GNU_STACK asks for an executable stack: glibc 2.41 does not load it"
+                message = "wants an executable stack, or does not say: glibc 2.41 does not load it"
                 yield Finding(wheel.path.name, binary.path, "PT_GNU_STACK", message)
 
 
