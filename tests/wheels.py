@@ -18,6 +18,7 @@ LINUX = f"py3-none-linux_{platform.machine()}"
 LIBRARY = "int foo_one(void) { return 1; }\nint foo_two(void) { return 2; }\n"
 EXTENSION = "int foo_one(void);\nint PyInit__ext(void) { return foo_one(); }\n"
 NAME = "libfoo__foo.so.1"
+LOADER = lab.ROOT / "loader" / "src" / "shared_lib_manager.py"
 _AARCH64, _X86_64 = 183, 62
 
 
@@ -130,6 +131,7 @@ class Elf:
             "libfoo/_native_libs.py": manifest(
                 f"lib/{file}", runtime_name, anchor=anchor, version=version
             ),
+            "libfoo/_shared_lib_manager.py": LOADER.read_bytes(),
             f"libfoo/lib/{file}": self.library() if library is None else library,
             **(more or {}),
         }

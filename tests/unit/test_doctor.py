@@ -20,11 +20,14 @@ from native_lib.doctor.installed import Environment, read_environment
 from native_lib.doctor.picture import picture
 
 SOURCES = lab.ROOT / "loader" / "src"
+TOOLS = sysconfig.get_path("purelib")  # rich, packaging and lief
 
 
 def insist_on_a_command_or_words(mend: str) -> None:
     """What begins like a command can be run as it stands, with nothing behind it."""
-    if mend.startswith(("python", "pip", "native-lib")):
+    if mend.startswith("native-lib"):
+        assert re.fullmatch(r'native-lib vendor "[^"]+"', mend), mend
+    elif mend.startswith(("python", "pip")):
         option, what = r"(?: -{1,2}[a-z-]+| :all:)", r'(?: "[^"]+"| [a-z0-9-]+)'
         assert re.fullmatch(rf"python -m pip install{option}*{what}+", mend), mend
 
@@ -35,11 +38,18 @@ class Site:
     def __init__(self, elf: wheels.Elf, folder: Path) -> None:
         self.elf = elf
         self.work = folder / "work"
-        # A folder that pip installs to: the user's.
-        self.base = str(folder / "base")
-        scheme = {"scheme": "posix_user", "vars": {"userbase": self.base}}
-        self.folder = Path(sysconfig.get_path("purelib", **scheme))  # type: ignore[arg-type]
+        # A folder that pip installs to: of a virtual environment, made by hand in no time.
+        self.python = folder / "venv" / "bin" / "python"
+        self.folder = Path(
+            sysconfig.get_path("purelib", "posix_prefix", vars={"base": str(folder / "venv")})
+        )
+        self.python.parent.mkdir(parents=True)
         self.folder.mkdir(parents=True)
+        base = Path(sys._base_executable)  # type: ignore[attr-defined]
+        self.python.symlink_to(base)
+        alone = "include-system-site-packages = false"
+        config = folder / "venv" / "pyvenv.cfg"
+        config.write_text(f"home = {base.parent}\n{alone}\n", encoding="utf-8")
         self.library = self.folder / "libfoo" / "lib" / wheels.NAME
         self.extension = self.folder / "foo_ext" / "_ext.abi3.so"
 
@@ -54,10 +64,10 @@ class Site:
 
     def doctor(self, *arguments: str, path: str = "", **env: str) -> tuple[int, str]:
         """Run the command with nothing else on the path but what it needs itself."""
-        paths = f"{path}{self.folder}:{SOURCES}"
+        paths = f"{path}{self.folder}:{SOURCES}:{TOOLS}"
         done = subprocess.run(
-            [sys.executable, "-m", "native_lib", "doctor", *arguments],
-            env=lab.environment({"PYTHONPATH": paths, "PYTHONUSERBASE": self.base, **env}),
+            [self.python, "-m", "native_lib", "doctor", *arguments],
+            env=lab.environment({"PYTHONPATH": paths, **env}),
             capture_output=True,
             text=True,
             check=False,
@@ -98,7 +108,7 @@ def test_tree(pair: Site) -> None:
     assert status == 0
     assert "libfoo 1.0.0: provider\n" in out
     assert f"foo: {pair.library}\n" in out
-    assert "used by foo-ext 1.0.0\n" in out
+    assert "used by foo-ext 1.0.0 (requires libfoo>=1.0.0,<2)\n" in out
     assert f"foo_ext/_ext.abi3.so needs {wheels.NAME}: {pair.library}\n" in out
     assert out.endswith("nothing is broken\n")
 
@@ -108,6 +118,8 @@ def test_json(pair: Site) -> None:
     found = json.loads(out)
     (provider,) = (each for each in found["providers"] if each["distribution"] == "libfoo")
     assert provider["consumers"] == ["foo-ext"]
+    assert provider["required_as"] == {"foo-ext": "libfoo>=1.0.0,<2"}
+    assert provider["requires"] == []
     assert provider["libraries"] == [
         {"name": "foo", "runtime_name": wheels.NAME, "file": str(pair.library)}
     ]
@@ -191,6 +203,28 @@ def test_version_that_fits(site: Site, version: str) -> None:
     assert site.problems() == []
 
 
+def test_provider_that_requires_a_provider_says_so(pair: Site) -> None:
+    pair.install(
+        wheels.make_wheel(
+            pair.work,
+            "libbar",
+            {
+                "libbar/_native_libs.py": wheels.manifest("lib/bar.so", "libbar__bar.so.1")
+                .replace("'foo'", "'bar'")
+                .replace("'libfoo'", "'libbar'"),
+                "libbar/_shared_lib_manager.py": wheels.LOADER.read_bytes(),
+                "libbar/lib/bar.so": pair.elf.library(soname="libbar__bar.so.1", source="int bar;"),
+            },
+            requires=["libfoo>=1,<2"],
+        )
+    )
+    assert pair.problems() == []
+    assert "requires libfoo<2,>=1\n" in pair.doctor()[1]
+    providers = json.loads(pair.doctor("--format", "json")[1])["providers"]
+    required = {each["distribution"]: each["requires"] for each in providers}
+    assert required == {"libbar": ["libfoo"], "libfoo": []}
+
+
 def test_another_abi_is_installed(site: Site) -> None:
     """One problem, told once, with the bound in its mend."""
     other = "libfoo__foo.so.2"
@@ -211,6 +245,7 @@ def test_library_is_missing(pair: Site) -> None:
     kind, of, said = only(pair.problems())
     assert (kind, of) == ("file-missing", "libfoo")
     assert said.startswith(f"{pair.library} is not there | python -m pip install --force-reinstall")
+    assert f"needs {wheels.NAME}: nobody\n" in pair.doctor()[1]  # not: one for another machine
 
 
 def test_extension_module_is_missing(pair: Site) -> None:
@@ -287,6 +322,11 @@ def test_symbol_that_the_provider_lost(site: Site) -> None:
     # Not the consumer again: its provider took something away, or is damaged.
     built = '"libfoo==1.0.0"'
     assert said.endswith(f"| python -m pip install --force-reinstall --no-deps {built}")
+    origin = next(site.work.glob("libfoo-*.whl")).as_uri()
+    record = site.folder / "libfoo-1.0.0.dist-info" / "direct_url.json"
+    record.write_text(f'{{"url": "{origin}", "archive_info": {{}}}}')
+    assert only(site.problems())[2].endswith(f'--no-deps "{origin}"')
+    record.unlink()
     site.folder.joinpath("foo_ext", "__init__.py").write_text(
         "import ctypes, libfoo\n"
         "for file in ('../libfoo/lib/libfoo__foo.so.1', '_ext.abi3.so'):\n"
@@ -311,6 +351,34 @@ def test_two_providers_of_one_name(pair: Site) -> None:
     assert said.startswith(f"libfoo and libfoo2 both ship {wheels.NAME}: ")
 
 
+@pytest.mark.parametrize("file", ["other/lib/engine.so", f"other/lib/{wheels.NAME}"])
+def test_another_distribution_has_the_name(pair: Site, file: str) -> None:
+    """It is no provider, and has no manifest; what it opens first serves the provider's users."""
+    files: dict[str, bytes | str] = {"other/__init__.py": "", file: pair.library.read_bytes()}
+    pair.install(wheels.make_wheel(pair.work, "other", files))
+    (said,) = (each for each in pair.problems() if each[0] == "name-twice")
+    assert said[2].startswith(f"libfoo and other both ship {wheels.NAME}: ")
+    assert said[2].endswith("python -m pip uninstall other")
+    (pair.folder / "other" / "__init__.py").write_text(
+        f"import ctypes; ctypes.CDLL(__file__.replace('other/__init__.py', '{file}'))\n"
+    )
+    (pair.folder / "libfoo" / "__init__.py").write_text(REAL_LOADER)
+    code = "import other, libfoo; libfoo.loader.load()"
+    env = lab.environment({"PYTHONPATH": str(pair.folder)})
+    command = [str(pair.python), "-c", code]
+    done = subprocess.run(command, env=env, stderr=subprocess.PIPE, text=True, check=False)
+    assert "LibraryConflictError" in done.stderr
+
+
+def test_another_distribution_has_a_plain_name(site: Site) -> None:
+    plain = "libfoo.so.1"
+    library = site.elf.library(soname=plain, file=plain)
+    site.install(site.elf.provider(site.work, library, file=plain, runtime_name=plain))
+    site.install(wheels.make_wheel(site.work, "other", {f"other/{plain}": library}))
+    assert [each[0] for each in site.problems()] == ["name-twice"]
+    assert site.doctor()[0] == 0
+
+
 def test_copy_in_a_consumer(site: Site) -> None:
     site.provider()
     copy = site.library.read_bytes()
@@ -324,8 +392,38 @@ def test_copy_in_a_package_that_does_not_use_the_provider(pair: Site) -> None:
     files: dict[str, bytes | str] = {"other.libs/libfoo-1a2b3c4d.so.1": pair.library.read_bytes()}
     pair.install(wheels.make_wheel(pair.work, "other", files))
     kind, of, said = only(pair.problems())
+    # It kept the name inside: the one that is loaded first serves both's users.
+    assert (kind, of) == ("name-twice", "libfoo")
+    assert said.startswith(f"libfoo and other both ship {wheels.NAME}: ")
+    assert said.endswith("python -m pip uninstall other")
+
+
+def test_copy_under_another_name(pair: Site) -> None:
+    copy = pair.elf.library(soname="libfoo-1a2b3c4d.so.1")
+    files: dict[str, bytes | str] = {"other.libs/libfoo-1a2b3c4d.so.1": copy}
+    pair.install(wheels.make_wheel(pair.work, "other", files))
+    kind, of, said = only(pair.problems())
     assert (kind, of) == ("bundled-copy", "other")
     assert "other.libs/libfoo-1a2b3c4d.so.1 looks like a copy of foo, which libfoo ships" in said
+
+
+def test_copy_in_a_consumer_of_another_provider(pair: Site) -> None:
+    copy = pair.elf.library(soname="libbar-1a2b3c4d.so.1", source="int another;")
+    pair.install(
+        wheels.make_wheel(
+            pair.work,
+            "libbar",
+            {
+                "libbar/_native_libs.py": wheels.manifest("lib/bar.so", "libbar__bar.so.1")
+                .replace("'foo'", "'bar'")
+                .replace("'libfoo'", "'libbar'"),
+                "libbar/_shared_lib_manager.py": wheels.LOADER.read_bytes(),
+                "libbar/lib/bar.so": pair.elf.library(soname="libbar__bar.so.1"),
+            },
+        )
+    )
+    pair.consumer(more={"foo_ext.libs/libbar-1a2b3c4d.so.1": copy})  # type: ignore[arg-type]
+    assert [each[:2] for each in pair.problems()] == [("bundled-copy", "foo-ext")]
 
 
 def test_loader_that_drifted(site: Site) -> None:
@@ -339,7 +437,7 @@ def test_two_versions_on_the_path(pair: Site, tmp_path: Path) -> None:
     hidden = tmp_path / "hidden"
     hidden.mkdir()
     wheels.unpack(pair.elf.provider(pair.work / "old", version="0.5"), hidden)
-    found = pair.problems(PYTHONPATH=f"{pair.folder}:{hidden}:{SOURCES}")
+    found = pair.problems(PYTHONPATH=f"{pair.folder}:{hidden}:{SOURCES}:{TOOLS}")
     kind, of, said = only(found)
     assert (kind, of) == ("shadowed", "libfoo")
     assert f"0.5 in {hidden} is never seen: 1.0.0 in {pair.folder} comes first" in said
@@ -350,14 +448,51 @@ def test_two_versions_on_the_path(pair: Site, tmp_path: Path) -> None:
 
 def test_editable_install(pair: Site) -> None:
     info = pair.folder / "libfoo-1.0.0.dist-info"
-    url = '{"url": "file:///src/lib%20foo", "dir_info": {"editable": true}}'
-    (info / "direct_url.json").write_text(url)
+    source = pair.work / "lib foo"
+    source.mkdir()
+    url = source.as_uri()
+    (info / "direct_url.json").write_text(f'{{"url": "{url}", "dir_info": {{"editable": true}}}}')
     kind, of, said = only(pair.problems())
     assert (kind, of) == ("editable", "libfoo")
     assert "after a change in C or CMake, install it again" in said
     pair.library.unlink()
     (said,) = (each[2] for each in pair.problems() if each[0] == "file-missing")
-    assert said.endswith('--force-reinstall --no-deps -e "file:///src/lib%20foo"')
+    assert said.endswith(f'--force-reinstall --no-deps -e "{url}"')
+
+
+def test_editable_installs_sources(site: Site) -> None:
+    """Its loader is there, and not in RECORD; and there it may be gone."""
+    source = site.work / "lib foo"
+    package = source / "python" / "libfoo"
+    package.mkdir(parents=True)
+    site.provider()
+    record = site.folder / "libfoo-1.0.0.dist-info" / "RECORD"
+    lines = record.read_text("utf-8").splitlines()
+    record.write_text("\n".join(line for line in lines if ".py" not in line or "_native" in line))
+    url = f'{{"url": "{source.as_uri()}", "dir_info": {{"editable": true}}}}'
+    (record.parent / "direct_url.json").write_text(url)
+    assert [each[0] for each in site.problems()] == ["editable", "loader-foreign"]
+    loader = package / "_shared_lib_manager.py"
+    shutil.copy(wheels.LOADER, loader)
+    assert [each[0] for each in site.problems()] == ["editable"]
+    loader.write_text("older = 1\n", encoding="utf-8")
+    found = {each[0]: each[2] for each in site.problems()}
+    assert found["loader-differs"] == (
+        f"{loader}: is not the one of this native-lib: older, or changed"
+        f' | native-lib vendor "{source}"'
+    )
+    source.rename(site.work / "moved")
+    found = {each[0]: each[2] for each in site.problems()}
+    assert f"is an editable install of {source}, which is not there" in found["file-missing"]
+    assert "editable" not in found
+
+
+def test_what_was_installed_from_where_nothing_is_any_more(pair: Site) -> None:
+    """conda's packages name a folder of the machine that built them; containers, a file that went."""
+    url = '{"url": "file:///home/conda/libfoo_1/work", "dir_info": {}}'
+    (pair.folder / "libfoo-1.0.0.dist-info" / "direct_url.json").write_text(url)
+    pair.library.unlink()
+    assert only(pair.problems())[2].endswith('--no-deps "libfoo==1.0.0"')
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc, and ELF's global scope")
@@ -421,6 +556,102 @@ def test_taken_symbols_are_named_but_for_weak_ones(site: Site, tmp_path: Path) -
         if "symbol" in each[0]
     )
     assert "weak.so has foo_weak in this interpreter's" in said
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads ELF's global scope")
+def test_plain_names_may_be_anothers_and_symbols_the_systems(site: Site, tmp_path: Path) -> None:
+    plain = "libfoo.so.1"
+    source = "int foo_one(void) { return 1; }\nint foo_two(void) { return 2; }\n"
+    library = site.elf.library(soname=plain, file=plain, source=source)
+    site.install(site.elf.provider(site.work, library, file=plain, runtime_name=plain))
+    theirs = tmp_path / "theirs.so"
+    theirs.write_bytes(library)
+    kind, of, said = only(site.problems(LD_PRELOAD=str(theirs)))
+    assert (kind, of) == ("name-taken", "libfoo")
+    assert f"{theirs} is in this interpreter already, under the name {plain}" in said
+    assert said.endswith("it serves, as one may for a plain name | ")
+    # What glibc has since, and a library brings for older ones.
+    site.provider()
+    compatible = f"{source}int reallocarray(void) {{ return 1; }}\n"
+    site.install(site.elf.provider(site.work, site.elf.library(source=compatible)))
+    assert site.problems() == []
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="what this process has mapped")
+def test_what_the_command_imports_itself_is_no_conflict(site: Site) -> None:
+    """It has zlib, and with that the system's library; a bare interpreter has not."""
+    ask = "import zlib; print([line.split()[-1] for line in open('/proc/self/maps') if '/libz' in line])"
+    (mapped, *_) = eval(subprocess.check_output([site.python, "-c", ask], text=True)) or [""]
+    if not mapped:
+        pytest.skip("this Python's zlib is in the program itself, or linked statically")
+    name = "libz.so.1"
+    library = site.elf.library(soname=name, file=name)
+    site.install(site.elf.provider(site.work, library, file=name, runtime_name=name))
+    assert site.problems() == []
+
+
+def test_bound_of_the_metadata_beside_a_record(site: Site) -> None:
+    site.provider(version="1.5.0")
+    site.consumer(bound="libfoo>=1.0.0,<1.5")
+    kind, of, said = only(site.problems())
+    assert (kind, of) == ("provider-version", "foo-ext")
+    assert "requires libfoo<1.5,>=1.0.0, and 1.5.0 is installed | python -m pip install" in said
+
+
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        ("METADATA", b"Name: odd\nVersion: 1\nAuthor: Jos\xe9\n"),
+        ("METADATA", b"Name: odd\nVersion: 1\nRequires-Dist: libfoo; sys_platform ~= '3'\n"),
+        ("METADATA", b"Version: 1\n"),
+        ("RECORD", b"odd/\xe9.py,,\n"),
+        ("RECORD", b'odd/__init__.py,,\n"odd/a.py,,\n' + b"x" * 200_000),
+        ("direct_url.json", b'{"url": "file:///\xe9"}'),
+    ],
+    ids=["latin-1", "marker", "no name", "latin-1 record", "damaged record", "latin-1 origin"],
+)
+def test_odd_metadata_of_others_ends_nothing(pair: Site, file: str, content: bytes) -> None:
+    pair.install(wheels.make_wheel(pair.work, "odd", {"odd/__init__.py": ""}))
+    (pair.folder / "odd-1.0.0.dist-info" / file).write_bytes(content)
+    assert pair.problems() == []
+    assert json.loads(pair.doctor("--format", "json")[1])["providers"] != []
+
+
+def test_provider_whose_metadata_is_odd_is_a_provider(pair: Site) -> None:
+    info = pair.folder / "libfoo-1.0.0.dist-info"
+    with (info / "METADATA").open("ab") as metadata:
+        metadata.write(b"Author: Jos\xe9\n")
+    with (info / "RECORD").open("ab") as record:
+        record.write(b'"libfoo/\xe9')
+    assert "libfoo 1.0.0: provider\n  " in pair.doctor()[1].replace("│", " ").replace("├──", "")
+
+
+def test_provider_without_a_record(pair: Site) -> None:
+    """Debian's packages have none."""
+    (pair.folder / "libfoo-1.0.0.dist-info" / "RECORD").unlink()
+    assert pair.problems() == []
+    assert f"foo_ext/_ext.abi3.so needs {wheels.NAME}: {pair.library}\n" in pair.doctor()[1]
+
+
+def test_folder_that_is_twice_on_the_path(pair: Site, tmp_path: Path) -> None:
+    """As lib64 and lib are in Fedora's virtual environments."""
+    link = tmp_path / "lib64"
+    link.symlink_to(pair.folder)
+    assert pair.problems(PYTHONPATH=f"{link}:{pair.folder}:{SOURCES}:{TOOLS}") == []
+
+
+def test_archive_on_the_path(site: Site, tmp_path: Path) -> None:
+    archive = tmp_path / "ar.zip"
+    site.provider()
+    shutil.make_archive(str(archive.with_suffix("")), "zip", site.folder)
+    shutil.rmtree(site.folder / "libfoo")
+    shutil.rmtree(site.folder / "libfoo-1.0.0.dist-info")
+    found = site.problems(path=f"{archive}:")
+    assert found
+    assert all(
+        each[2].endswith("| unpack the archive, and put the folder in its place on sys.path")
+        for each in found
+    )
 
 
 def test_damaged_metadata_is_told_and_the_rest_is_shown(pair: Site) -> None:
@@ -527,8 +758,8 @@ def test_two_versions_in_one_folder(pair: Site) -> None:
 @pytest.mark.parametrize(
     ("prefix", "base", "is_told"),
     [
-        ("base", "other", False),  # the environment's own, before its base's
-        ("base", "third", True),  # before one that is not its base's
+        ("venv", "other", False),  # the environment's own, before its base's
+        ("venv", "third", True),  # before one that is not its base's
         ("third", "other", True),  # before its base's, and not the environment's own
     ],
 )
@@ -552,13 +783,16 @@ def test_a_virtual_environment_may_have_its_own(
 
 @pytest.mark.parametrize("record", lab.ORIGINS)
 def test_what_is_installed_again_is_what_was_installed(pair: Site, record: str) -> None:
+    there = pair.work.as_posix()  # the archive and the folder are there
+    for name in ("libfoo-1.0.0.whl", "libfoo"):
+        (pair.work / name).mkdir()
+    again = lab.ORIGINS[record].replace("/src/", f"{there}/")
+    record = record.replace("/src/", f"{there}/")
     (pair.folder / "libfoo-1.0.0.dist-info" / "direct_url.json").write_text(record)
     pair.library.unlink()
     kind, _, said = only(pair.problems())
     assert kind == "file-missing"
-    assert said.endswith(
-        f'| python -m pip install --force-reinstall --no-deps "{lab.ORIGINS[record]}"'
-    )
+    assert said.endswith(f'| python -m pip install --force-reinstall --no-deps "{again}"')
 
 
 def test_loader_that_is_missing_is_not_one_that_differs(site: Site) -> None:
@@ -577,7 +811,7 @@ def test_loader_that_is_missing_is_not_one_that_differs(site: Site) -> None:
 @pytest.mark.skipif(sys.platform != "linux", reason="ELF's names")
 def test_a_loaded_file_has_the_name_that_it_says(pair: Site, tmp_path: Path) -> None:
     stranger = tmp_path / wheels.NAME
-    stranger.write_bytes(pair.elf.library(soname="libstranger.so"))
+    stranger.write_bytes(pair.elf.library(soname="libstranger.so", source="int strange;"))
     assert pair.problems(LD_PRELOAD=str(stranger)) == []
     copy = shutil.copy(pair.library, tmp_path / "copy.so")
     found = {each[0]: each[2] for each in pair.problems(LD_PRELOAD=str(copy))}
@@ -631,7 +865,8 @@ def test_extra_makes_no_consumer(pair: Site) -> None:
 def test_copy_of_a_library_with_a_digit_in_its_name(pair: Site) -> None:
     manifest = pair.folder / "libfoo" / "_native_libs.py"
     manifest.write_text(manifest.read_text("utf-8").replace("'foo':", "'lz4':"), "utf-8")
-    files: dict[str, bytes | str] = {"other.libs/liblz4-1a2b3c4d.so.1": pair.library.read_bytes()}
+    copy = pair.elf.library(soname="liblz4-1a2b3c4d.so.1")
+    files: dict[str, bytes | str] = {"other.libs/liblz4-1a2b3c4d.so.1": copy}
     pair.install(wheels.make_wheel(pair.work, "other", files))
     assert "bundled-copy" in {each[0] for each in pair.problems()}
 
@@ -668,6 +903,55 @@ def test_load_says_which_file_serves(pair: Site, tmp_path: Path) -> None:
     kind, of, said = only(pair.problems("--load", OTHER=str(other)))
     assert (kind, of) == ("served-by-another", "foo-ext")
     assert f"{wheels.NAME} is served by {other}, and not by {pair.library}" in said
+
+
+REAL_LOADER = """
+from . import _native_libs
+from ._shared_lib_manager import LibraryLoader
+loader = LibraryLoader.from_manifest(_native_libs)
+"""
+OPENS = (
+    "import ctypes, libfoo; libfoo.loader.load()\n"
+    "ctypes.CDLL(__file__.replace('__init__.py', '_ext.abi3.so'))\n"
+)
+
+
+def answers(site: Site, *arguments: str, **env: str) -> list[str]:
+    """Return the files that answer the consumer's needs of the provider."""
+    found = json.loads(site.doctor(*arguments, "--format", "json", **env)[1])
+    return [need["answer"] for need in found["needs"] if need["distribution"] == "libfoo"]
+
+
+def test_the_file_that_an_override_names_answers(pair: Site, tmp_path: Path) -> None:
+    (pair.folder / "libfoo" / "__init__.py").write_text(REAL_LOADER)
+    (pair.folder / "foo_ext" / "__init__.py").write_text(OPENS)
+    copy = str(shutil.copy(pair.library, tmp_path / "copy.so"))
+    for load in ((), ("--load",)):
+        assert answers(pair, *load) == [str(pair.library)]
+        assert answers(pair, *load, NATIVE_LIB_FOO_PATH=copy) == [copy]
+        found = pair.problems(*load, NATIVE_LIB_FOO_PATH=copy)
+        assert [each[0] for each in found] == ["override"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="LD_LIBRARY_PATH and LD_PRELOAD")
+def test_the_systems_copy_answers_for_a_plain_name_where_it_is_preferred(
+    site: Site, tmp_path: Path
+) -> None:
+    plain = "libfoo.so.1"
+    library = site.elf.library(soname=plain, file=plain)
+    site.install(site.elf.provider(site.work, library, file=plain, runtime_name=plain))
+    site.install(site.elf.consumer(site.work, site.elf.extension(soname=plain)))
+    (site.folder / "libfoo" / "__init__.py").write_text(REAL_LOADER)
+    (site.folder / "foo_ext" / "__init__.py").write_text(OPENS)
+    ours, systems = str(site.folder / "libfoo" / "lib" / plain), tmp_path / plain
+    systems.write_bytes(library)
+    there = {"LD_LIBRARY_PATH": str(tmp_path)}
+    for load in ((), ("--load",)):
+        assert answers(site, *load, **there) == [ours]
+        preferred = {**there, "PREFER_FOO_SYSTEM_LIBRARY": "1"}
+        assert answers(site, *load, **preferred) == [str(systems)]
+        assert site.problems(*load, **preferred) == []
+        assert answers(site, *load, LD_PRELOAD=str(systems)) == [str(systems)]
 
 
 def test_second_file_of_the_name_does_no_harm_if_ours_is_there(pair: Site, tmp_path: Path) -> None:

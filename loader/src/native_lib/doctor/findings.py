@@ -21,8 +21,9 @@ from native_lib.check.links import leaf_of, unmangled
 from native_lib.check.read import read_binary
 from native_lib.check.rule import ERROR, NOTE, WARNING, WheelSet, some_of
 from native_lib.check.rules import RULES
+from native_lib.check.system import has_versions_throughout
 from native_lib.doctor import process
-from native_lib.doctor.resolve import NOBODY, Need
+from native_lib.doctor.resolve import NOBODY, Need, has_private_name, variable_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -78,6 +79,7 @@ def problems_of(environment: Environment, needs: tuple[Need, ...]) -> tuple[Prob
         *_shadowed(environment),
         *_elsewhere(environment),
         *_editable(environment),
+        *_foreign(environment),
     ]
     return tuple(dict.fromkeys(found))
 
@@ -110,7 +112,7 @@ def _requirements(environment: Environment) -> Iterator[Problem]:
     """Versions: what a consumer's record and its metadata say, against what is installed."""
     providers = {provider.distribution: provider for provider in environment.providers}
     for wheel in environment.wheels:
-        recorded = {required.distribution for required in wheel.requires}
+        told = set()
         for required in wheel.requires:
             name, wanted = required.distribution, required.requirement
             mend = _install(environment, name, wanted)
@@ -122,10 +124,11 @@ def _requirements(environment: Environment) -> Iterator[Problem]:
                     f"was built against {name} {required.version} ({required.compatibility}), "
                     f"and {providers[name].version} is installed"
                 )
+                told.add(name)
                 yield Problem(ERROR, "provider-version", wheel.distribution, message, mend)
         for requirement in wheel.requirements:
             provider = providers.get(canonicalize_name(requirement.name))
-            if provider is None or provider.distribution in recorded:
+            if provider is None or provider.distribution in told:
                 continue
             if not requirement.specifier.contains(provider.version, prereleases=True):
                 wanted = f"{requirement.name}{requirement.specifier}"
@@ -217,8 +220,11 @@ def _checked(environment: Environment, lost: set[str]) -> Iterator[Problem]:
             continue
         where = f"{finding.file}: " if finding.file else ""
         mend = f"tell the authors of {name}: another release has to mend it"
+        installed = environment.distributions[name]
         if rule.id in _DAMAGED:
-            mend = environment.distributions[name].again
+            mend = installed.again
+        elif rule.id == "loader-differs" and installed.is_editable:
+            mend = f'native-lib vendor "{installed.source}"'
         elif rule.id == "symbol-missing":
             mend = as_built(environment, name) or mend
         yield Problem(rule.severity, rule.id, name, f"{where}{finding.message}", mend)
@@ -227,29 +233,45 @@ def _checked(environment: Environment, lost: set[str]) -> Iterator[Problem]:
 def as_built(environment: Environment, consumer: str) -> str:
     """Return the command that installs what a consumer was built against, if it left a record."""
     records = (wheel.requires for wheel in environment.wheels if wheel.distribution == consumer)
-    built = [f'"{each.distribution}=={each.version}"' for record in records for each in record]
+    built = [required for record in records for required in record]
+    for each in built:
+        there = environment.distributions.get(each.distribution)
+        if there and len(built) == 1 and Version(there.version) == each.version:
+            return there.again  # which may be from a file
     command = "python -m pip install --force-reinstall --no-deps"
-    return " ".join([command, *built]) if built else ""
+    return (
+        " ".join([command, *(f'"{e.distribution}=={e.version}"' for e in built)]) if built else ""
+    )
 
 
 def _names_twice(environment: Environment) -> Iterator[Problem]:
     """One run-time name of two distributions: whoever comes first serves both's consumers."""
-    owners: defaultdict[str, set[str]] = defaultdict(set)
-    for provider in environment.providers:
-        for manifest in provider.manifests:
-            for library in manifest.libraries:
-                owners[library.runtime_name].add(provider.distribution)
-    for name, distributions in owners.items():
-        if len(distributions) > 1:
-            those = " and ".join(sorted(distributions))
-            message = f"{those} both ship {name}: the one that is loaded first serves both's users"
-            mend = f"uninstall one of them: python -m pip uninstall {max(distributions)}"
-            yield Problem(ERROR, "name-twice", min(distributions), message, mend)
+    providers: defaultdict[str, set[str]] = defaultdict(set)
+    others: defaultdict[str, set[str]] = defaultdict(set)
+    for provider, library in _libraries(environment):
+        providers[library.runtime_name].add(provider.distribution)
+        users = environment.consumers(provider)  # a rule of its own tells of copies in these
+        for wheel in environment.wheels:
+            names = {binary.known_as for binary in wheel.binaries}
+            if library.runtime_name in names and wheel not in users:
+                others[library.runtime_name].add(wheel.distribution)
+    for stranger in environment.strangers:
+        others[stranger.runtime_name].add(stranger.distribution)
+    for name, distributions in providers.items():
+        those = sorted(distributions | others[name])
+        if len(those) > 1:
+            message = (
+                f"{' and '.join(those)} both ship {name}: the one that is loaded first serves "
+                "both's users"
+            )
+            away = max(others[name] - distributions, default=those[-1])
+            mend = f"uninstall one of them: python -m pip uninstall {away}"
+            severity = ERROR if "__" in leaf_of(name) else WARNING  # plain names allow for it
+            yield Problem(severity, "name-twice", min(distributions), message, mend)
 
 
 def _in_this_process(environment: Environment) -> Iterator[Problem]:
-    loaded = process.loaded_files()
-    named = {process.name_of(file): file for file in loaded}
+    loaded, named = process.loaded_files(), process.loaded_names()
     python = _interpreter()
     # On musl a file that was opened by its path has no name that others could find.
     has_names = python is None or python.libc != "musl"
@@ -264,18 +286,17 @@ def _in_this_process(environment: Environment) -> Iterator[Problem]:
                 f"{named[leaf]} is in this interpreter already, under the name {leaf} of {ours}"
             )
             mend = "find out who loads it (LD_PRELOAD, sitecustomize), and remove it"
-            yield Problem(ERROR, "name-taken", provider.distribution, message, mend)
-        for file, symbols in _symbols_taken(provider, library):
-            message = (
-                f"{file} has {some_of(symbols)} in this interpreter's global scope already: "
-                f"consumers of {leaf} would use that file's"
-            )
-            mend = "find out what brings that file (LD_PRELOAD, the interpreter), and remove it"
-            yield Problem(ERROR, "symbol-taken", provider.distribution, message, mend)
+            if has_private_name(library):
+                yield Problem(ERROR, "name-taken", provider.distribution, message, mend)
+            else:
+                note = f"{message}: it serves, as one may for a plain name"
+                yield Problem(NOTE, "name-taken", provider.distribution, note)
+        if has_private_name(library):
+            yield from _symbols_taken(provider, library)
 
 
-def _symbols_taken(provider: Wheel, library: Library) -> Iterator[tuple[str, list[str]]]:
-    """Say which symbols of a library others have in the global scope, which is searched first."""
+def _symbols_taken(provider: Wheel, library: Library) -> Iterator[Problem]:
+    """Symbols of a library that others have in the global scope, which is searched first."""
     ours = next((each for each in provider.binaries if each.path == library.file), None)
     if ours is None:
         return  # missing or damaged, which others tell
@@ -286,10 +307,19 @@ def _symbols_taken(provider: Wheel, library: Library) -> Iterator[tuple[str, lis
         if not export.is_weak or export.name == library.probe_symbol
     }
     for file, symbols in process.files_of_symbols(sorted(names)).items():
-        apart = _binary(file) if not library.anchor else None  # musl looks at names only
-        taken = [name for name in symbols if not _versions_keep_apart(name, ours, apart)]
+        if has_versions_throughout(process.name_of(file)):
+            continue  # a function that the system has since: who needs ours may have the system's
+        other = _binary(file) if not library.anchor else None  # musl looks at names only
+        taken = [name for name in symbols if not _versions_keep_apart(name, ours, other)]
         if taken:
-            yield file, taken
+            message = (
+                f"{file} has {some_of(taken)} in this interpreter's global scope already: "
+                f"consumers of {leaf_of(library.runtime_name)} would use that file's"
+            )
+            mend = "find out what brings that file (LD_PRELOAD, the interpreter), and remove it"
+            # The provider's loader refuses where it is the probe symbol.
+            severity = ERROR if library.probe_symbol in taken else WARNING
+            yield Problem(severity, "symbol-taken", provider.distribution, message, mend)
 
 
 def _versions_keep_apart(symbol: str, ours: Binary, other: Binary | None) -> bool:
@@ -321,12 +351,6 @@ def _override(provider: Wheel, library: Library, ours: Path) -> Iterator[Problem
         mend = f"correct or unset {variable}"
         severity = ERROR if fault else WARNING
         yield Problem(severity, "override", provider.distribution, message, mend)
-
-
-def variable_of(library: Library) -> str:
-    """Return the name of the environment variable that names another file for a library."""
-    tag = "".join(letter if letter.isalnum() else "_" for letter in library.name).upper()
-    return f"NATIVE_LIB_{tag}_PATH"
 
 
 def _fault(file: Path, runtime_name: str) -> str:
@@ -361,11 +385,12 @@ def _libraries(environment: Environment) -> Iterator[tuple[Wheel, Library]]:
 
 def _copies(environment: Environment) -> Iterator[Problem]:
     """Copies of what a provider ships, in packages that do not use it."""
-    needing = {wheel.distribution for wheel in environment.wheels}
+    told = {stranger.distribution for stranger in environment.strangers}
     for provider, library in _libraries(environment):
+        users = {wheel.distribution for wheel in environment.consumers(provider)}
         plain = {f"lib{library.name}", library.name, leaf_of(library.runtime_name).split(".")[0]}
         for each in environment.distributions.values():
-            if each.name not in needing:
+            if each.name not in {provider.distribution, *users, *told}:
                 yield from _copies_in(each, provider, library, plain)
 
 
@@ -427,6 +452,23 @@ def _elsewhere(environment: Environment) -> Iterator[Problem]:
 
 def _editable(environment: Environment) -> Iterator[Problem]:
     for wheel in environment.wheels:
-        if environment.distributions[wheel.distribution].is_editable:
+        each = environment.distributions[wheel.distribution]
+        if not each.is_editable:
+            continue
+        if each.source and not each.source.is_dir():
+            message = f"is an editable install of {each.source}, which is not there"
+            mend = 'in the folder where it is now: python -m pip install -e "."'
+            yield Problem(ERROR, "file-missing", each.name, message, mend)
+        else:
             message = "is an editable install: after a change in C or CMake, install it again"
-            yield Problem(NOTE, "editable", wheel.distribution, message)
+            yield Problem(NOTE, "editable", each.name, message)
+
+
+def _foreign(environment: Environment) -> Iterator[Problem]:
+    """Providers whose libraries are opened by something else than the vendored loader."""
+    loader = "_shared_lib_manager.py"
+    for provider in environment.providers:
+        files = (*environment.distributions[provider.distribution].files, *provider.vendored)
+        if not any(PurePosixPath(file).name == loader for file in files):
+            message = f"has no {loader}: how it opens its libraries is not known here"
+            yield Problem(NOTE, "loader-foreign", provider.distribution, message)

@@ -8,17 +8,19 @@ import json
 import mmap
 import re
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from site import getsitepackages, getusersitepackages
+from site import ENABLE_USER_SITE, getsitepackages, getusersitepackages
 from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
 
 from packaging.tags import parse_tag
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from native_lib.check.binary import Binary, CorruptBinaryError
-from native_lib.check.elf import needed_of
+from native_lib.check.elf import needed_of, soname_of
 from native_lib.check.read import is_binary, read_binary
 from native_lib.check.records import (
     VENDORED,
@@ -28,6 +30,7 @@ from native_lib.check.records import (
 )
 from native_lib.check.wheel import NewerFormatError, UnusableError, Wheel
 from native_lib.literals import MANIFEST, REQUIRES
+from native_lib.vendor import VendorError, vendored_files
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -66,12 +69,26 @@ class Installed:
         return tuple(file for file in self.files if _BINARY.search(file))
 
     @property
+    def source(self) -> Path | None:
+        """What pip took, if that was a file or a folder of this machine."""
+        parts = urlsplit(self.origin)
+        if parts.scheme != "file":
+            return None
+        path = unquote(parts.path)
+        return Path(path.lstrip("/") if sys.platform == "win32" else path)
+
+    @property
     def again(self) -> str:
         """The command that installs it once more."""
-        what = f'"{self.origin or f"{self.name}=={self.version}"}"'
+        if not self.root.is_dir():
+            return "unpack the archive, and put the folder in its place on sys.path"
+        named = f'"{self.name}=={self.version}"'
+        # A wheel that was built elsewhere, and installed from there: conda's packages, containers.
+        is_gone = self.source is not None and not self.source.exists()
+        what = f'"{self.origin}"' if self.origin and not is_gone else named
         if not self.is_pips:
             return f'python -m pip install --upgrade --target "{self.root}" --no-deps {what}'
-        what = f"-e {what}" if self.is_editable else what
+        what = f"-e {what}" if self.is_editable and not is_gone else what
         return f"python -m pip install --force-reinstall --no-deps {what}"
 
     @property
@@ -84,7 +101,8 @@ class Installed:
     @property
     def is_pips(self) -> bool:
         """Whether pip installs to where it is, and does not leave it before what pip installs."""
-        folders = (*getsitepackages(), getusersitepackages())
+        users = (getusersitepackages(),) if ENABLE_USER_SITE else ()  # not in virtual environments
+        folders = (*getsitepackages(), *users)
         return self.root.resolve() in (Path(folder).resolve() for folder in folders)
 
     def named(self, *leaves: str) -> tuple[str, ...]:
@@ -103,6 +121,14 @@ class Unreadable:
 
 
 @dataclass(frozen=True)
+class Stranger:
+    """A file with the run-time name of a provider's library, of a distribution that is no consumer."""
+
+    distribution: str
+    runtime_name: str
+
+
+@dataclass(frozen=True)
 class Environment:
     """What is installed, and what of it has to do with providers.
 
@@ -113,12 +139,14 @@ class Environment:
             their files are relative to `root_of`.
         root_of: where a wheel's files are, by distribution.
         unreadable: files of providers and consumers.
+        strangers: files of others that have a provider's name.
     """
 
     distributions: Mapping[str, Installed]
     shadowed: tuple[Installed, ...]
     wheels: tuple[Wheel, ...]
     unreadable: tuple[Unreadable, ...]
+    strangers: tuple[Stranger, ...] = ()
 
     def root_of(self, distribution: str) -> Path:
         """Return the folder that a distribution's paths are relative to."""
@@ -137,11 +165,22 @@ class Environment:
             for wheel in self.wheels
             if wheel.distribution != provider.distribution
             and (
-                provider.distribution in {required.distribution for required in wheel.requires}
-                or wheel.requirement(provider.distribution) is not None
+                wheel.uses(provider.distribution)
                 or any(names.intersection(binary.needed) for binary in wheel.binaries)
             )
         )
+
+    def providers_of(self, consumer: Wheel) -> tuple[Wheel, ...]:
+        """Return the providers that one needs."""
+        return tuple(each for each in self.providers if consumer in self.consumers(each))
+
+    def requirement(self, consumer: Wheel, provider: Wheel) -> str:
+        """Return what one was built to need of a provider, or what its metadata says."""
+        record = [r for r in consumer.requires if r.distribution == provider.distribution]
+        lines = consumer.requirements_on(provider.distribution)
+        told = [required.requirement for required in record]
+        told += [f"{line.name}{line.specifier}" for line in lines]
+        return next(iter(told), "")
 
 
 def read_environment(paths: Sequence[str] | None = None) -> Environment:
@@ -159,34 +198,46 @@ def read_environment(paths: Sequence[str] | None = None) -> Environment:
             continue
         if found.name not in first:
             first[found.name] = found
-        elif first[found.name].info != found.info:
+        # Fedora's virtual environments have lib64 on the path, and lib, which is the same.
+        elif first[found.name].info.resolve() != found.info.resolve():
             shadowed.append(found)
     unreadable: list[Unreadable] = []
     providers = {name: each for name, each in first.items() if each.named(MANIFEST)}
     wheels = list(_wheels(providers.values(), unreadable))
     names = {library.runtime_name for w in wheels for m in w.manifests for library in m.libraries}
-    rest = [each for name, each in first.items() if name not in providers]
-    consumers = [each for each in rest if _is_consumer(each, providers.keys(), names)]
+    consumers: list[Installed] = []
+    strangers: list[Stranger] = []
+    for each in (each for name, each in first.items() if name not in providers):
+        if _says_that_it_needs(each, providers.keys()):
+            consumers.append(each)
+        elif names:
+            # Only what stands in the dynamic section is read: an environment has thousands of files.
+            found_in = [_dynamic_names(each.root / file) for file in each.binaries]
+            if any(names.intersection(needed) for _, needed in found_in):
+                consumers.append(each)
+            else:
+                strangers += (Stranger(each.name, own) for own, _ in found_in if own in names)
     wheels += _wheels(consumers, unreadable)
-    return Environment(first, tuple(shadowed), tuple(wheels), tuple(unreadable))
+    return Environment(first, tuple(shadowed), tuple(wheels), tuple(unreadable), tuple(strangers))
 
 
 def _installed(distribution: importlib.metadata.Distribution) -> Installed | None:
     try:
-        name, version = distribution.metadata["Name"], distribution.metadata["Version"]
-    except (OSError, KeyError, TypeError):
+        metadata = _read(distribution, "METADATA") or _read(distribution, "PKG-INFO")
+        listed = _read(distribution, "RECORD")
+        origin, is_editable = _origin(_read(distribution, "direct_url.json"))
+    except OSError:
         return None
-    if not name:
+    head = metadata.partition("\n\n")[0]
+    fields = dict(re.findall(r"^(Name|Version): *(\S+)", head, re.MULTILINE))
+    if "Name" not in fields:
         return None
-    # Not `.files`, which from Python 3.12 on leaves out what is missing, and looks at each file.
-    record = csv.reader((distribution.read_text("RECORD") or "").splitlines())
-    files = tuple(row[0] for row in record if row and not row[0].startswith(("/", "..")))
-    root = Path(str(distribution.locate_file("")))
+    name, root = fields["Name"], Path(str(distribution.locate_file("")))
+    files = tuple(_recorded(listed)) if listed else tuple(_package(root, name))
     info = next((file for file in files if re.fullmatch(r"[^/]+\.dist-info/METADATA", file)), "")
-    origin, is_editable = _origin(distribution.read_text("direct_url.json"))
     return Installed(
         name=canonicalize_name(name),
-        version=str(version),
+        version=fields.get("Version", ""),
         info=(root / info).parent if info else root,
         root=root,
         files=files,
@@ -195,7 +246,35 @@ def _installed(distribution: importlib.metadata.Distribution) -> Installed | Non
     )
 
 
-def _origin(direct_url: str | None) -> tuple[str, bool]:
+def _read(distribution: importlib.metadata.Distribution, name: str) -> str:
+    """Read a file of metadata; one that is no UTF-8, of anybody's, must not end the command."""
+    try:
+        return distribution.read_text(name) or ""
+    except UnicodeDecodeError:
+        folder = str(getattr(distribution, "_path", ""))
+        return Path(folder, name).read_text(encoding="utf-8", errors="replace")
+
+
+def _recorded(listed: str) -> Iterator[str]:
+    """Return the paths that RECORD lists, below the root.
+
+    Not importlib's `files`, which from Python 3.12 on leaves out what is missing, and looks at each.
+    """
+    with suppress(csv.Error):  # damaged from there on
+        for row in csv.reader(listed.splitlines()):
+            if row and not row[0].startswith(("/", "..")):
+                yield row[0]
+
+
+def _package(root: Path, name: str) -> Iterator[str]:
+    """Return the files of the package of a name: what is known where there is no RECORD (Debian)."""
+    for stem in (canonicalize_name(name).replace("-", "_"), name):
+        for file in (root / stem).rglob("*"):
+            if file.is_file():
+                yield file.relative_to(root).as_posix()
+
+
+def _origin(direct_url: str) -> tuple[str, bool]:
     """Read direct_url.json (PEP 610): what pip took, and whether as an editable install."""
     try:
         record = json.loads(direct_url or "{}")
@@ -209,29 +288,23 @@ def _origin(direct_url: str | None) -> tuple[str, bool]:
         return "", False
 
 
-def _is_consumer(each: Installed, providers: Iterable[str], runtime_names: set[str]) -> bool:
+def _says_that_it_needs(each: Installed, providers: Iterable[str]) -> bool:
     if each.named(REQUIRES):
         return True
     metadata = _bytes(each.info / "METADATA")
     # To parse every environment's metadata would take most of the time.
     names = re.findall(rb"^Requires-Dist: *([\w.-]+)", metadata, re.MULTILINE)
     mentioned = {canonicalize_name(name.decode("utf-8", "replace")) for name in names}
-    if not mentioned.isdisjoint(providers):
-        required = {canonicalize_name(r.name) for r in _requirements(metadata)}
-        if not required.isdisjoint(providers):
-            return True
-    # Only what stands in the dynamic section is read: an environment has thousands of files.
-    return any(
-        runtime_names.intersection(_needed(each.root / file))
-        for file in each.binaries
-        if runtime_names
-    )
+    if mentioned.isdisjoint(providers):
+        return False
+    required = {canonicalize_name(r.name) for r in _requirements(metadata)}
+    return not required.isdisjoint(providers)
 
 
 def _requirements(metadata: bytes) -> tuple[Requirement, ...]:
     try:
         return requirements_of(metadata, _holds)
-    except UnusableError:
+    except (UnusableError, ValueError):  # markers that packaging cannot evaluate
         return ()
 
 
@@ -240,16 +313,16 @@ def _holds(marker: Marker) -> bool:
     return marker.evaluate({"extra": ""})
 
 
-def _needed(file: Path) -> tuple[str, ...]:
-    """Return what an ELF file needs. Of others the metadata has to tell: lief takes too long."""
+def _dynamic_names(file: Path) -> tuple[str, tuple[str, ...]]:
+    """Return an ELF file's SONAME, and what it needs. Others take lief, which takes too long."""
     try:
         with file.open("rb") as opened:
             if opened.read(4) != b"\x7fELF":
-                return ()
+                return "", ()
             with mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ) as content:
-                return needed_of(content)
+                return soname_of(content), needed_of(content)
     except (OSError, ValueError, CorruptBinaryError):
-        return ()
+        return "", ()
 
 
 def _wheels(found: Iterable[Installed], unreadable: list[Unreadable]) -> Iterator[Wheel]:
@@ -294,9 +367,20 @@ def _wheel(each: Installed, unreadable: list[Unreadable]) -> Wheel:
         ),
         texts={},
         vendored={
-            f: _bytes(each.root / f) for f in each.named(*VENDORED) if (each.root / f).exists()
+            file: _bytes(each.root / file)
+            for file in (*each.named(*VENDORED), *_vendored_sources(each))
+            if (each.root / file).exists()
         },
     )
+
+
+def _vendored_sources(each: Installed) -> Iterator[str]:
+    """Return the loaders in the sources of an editable install, which RECORD does not list."""
+    if each.is_editable and each.source:
+        with suppress(VendorError):
+            for file in vendored_files(each.source):
+                if file.destination.name in VENDORED and not file.is_missing:
+                    yield file.destination.as_posix()
 
 
 def _text(file: Path) -> bytes:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import mmap
 import os
+import subprocess
 import sys
+from functools import lru_cache
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
@@ -15,27 +17,37 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
-def loaded_files() -> tuple[str, ...]:
-    """Return the libraries that this process has, as far as the system tells."""
-    if sys.platform == "linux":
-        try:
-            lines = Path("/proc/self/maps").read_text(errors="surrogateescape").splitlines()
-        except OSError:
-            return ()
-        paths = (
-            fields[5].strip()
-            for fields in (line.split(None, 5) for line in lines)
-            if len(fields) > 5
-        )
-        return tuple(dict.fromkeys(path for path in paths if path.startswith("/")))
-    if sys.platform == "darwin":
-        import ctypes
+# What this command imports itself (zlib, and with it the system's library) is nobody's conflict.
+_ASK = """
+import sys
+if sys.platform == "linux":
+    with open("/proc/self/maps", "rb") as maps:
+        lines = [line.split(None, 5)[5:] for line in maps]
+    names = [fields[0].strip() for fields in lines if fields]
+else:
+    import ctypes
+    system = ctypes.CDLL(None)
+    system._dyld_get_image_name.restype = ctypes.c_char_p
+    names = [system._dyld_get_image_name(n) or b"" for n in range(system._dyld_image_count())]
+sys.stdout.buffer.write(b"\\0".join(names))
+"""
 
-        system = ctypes.CDLL(None)
-        system._dyld_get_image_name.restype = ctypes.c_char_p
-        images = (system._dyld_get_image_name(n) for n in range(system._dyld_image_count()))
-        return tuple(name.decode(errors="surrogateescape") for name in images if name)
-    return ()
+
+@lru_cache
+def loaded_files() -> tuple[str, ...]:
+    """Return the libraries that an interpreter has when it starts, as far as the system tells."""
+    if sys.platform not in ("linux", "darwin"):
+        return ()
+    flags = ["-I"] if sys.flags.isolated else []
+    done = subprocess.run([sys.executable, *flags, "-c", _ASK], capture_output=True, check=False)
+    paths = (os.fsdecode(name) for name in done.stdout.split(b"\0"))
+    return tuple(dict.fromkeys(path for path in paths if path.startswith("/")))
+
+
+@lru_cache
+def loaded_names() -> dict[str, str]:
+    """Return those libraries by the names that others find them by."""
+    return {name_of(file): file for file in loaded_files()}
 
 
 def name_of(file: str) -> str:

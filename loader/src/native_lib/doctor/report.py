@@ -65,8 +65,15 @@ def print_tree(diagnosis: Diagnosis) -> None:
         for manifest in provider.manifests:
             for library in manifest.libraries:
                 branch.add(_text(f"{library.name}: {root / library.file}"))
+        for required in environment.providers_of(provider):
+            wanted = environment.requirement(provider, required)
+            branch.add(_text(f"requires {wanted or required.distribution}"))
         for consumer in environment.consumers(provider):
-            twig = branch.add(_text(f"used by {consumer.distribution} {consumer.version}"))
+            wanted = environment.requirement(consumer, provider)
+            requires = f" (requires {wanted})" if wanted else ""
+            twig = branch.add(
+                _text(f"used by {consumer.distribution} {consumer.version}{requires}")
+            )
             for need in diagnosis.needs_of(consumer, provider):
                 where = need.file.relative_to(environment.root_of(consumer.distribution))
                 twig.add(_text(f"{where.as_posix()} needs {need.name}: {need.answer or need.by}"))
@@ -109,8 +116,12 @@ def print_json(diagnosis: Diagnosis) -> None:
                     for manifest in provider.manifests
                     for library in manifest.libraries
                 ],
-                "requires": [required.distribution for required in provider.requires],
+                "requires": [w.distribution for w in environment.providers_of(provider)],
                 "consumers": [w.distribution for w in environment.consumers(provider)],
+                "required_as": {
+                    w.distribution: environment.requirement(w, provider)
+                    for w in environment.consumers(provider)
+                },
             }
             for provider in environment.providers
         ],

@@ -11,13 +11,16 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from shared_lib_manager import _is_on
+
 from native_lib.check import links
+from native_lib.doctor import process
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from native_lib.check.binary import Binary
-    from native_lib.check.wheel import Wheel
+    from native_lib.check.wheel import Library, Wheel
     from native_lib.doctor.installed import Environment
 
 PROVIDER, BESIDE, SYSTEM, UNFIT, NOBODY = "provider", "beside", "system", "unfit", "nobody"
@@ -59,15 +62,48 @@ def _need(environment: Environment, wheel: Wheel, link: links.Link) -> Need:
     about = (wheel.distribution, file, link.needed)
     if link.kind == links.PROVIDER:
         provider, binary = link.answers[0]
-        answer = environment.root_of(provider.distribution) / binary.path
-        return Need(*about, PROVIDER, str(answer), provider.distribution)
+        answer = str(environment.root_of(provider.distribution) / binary.path)
+        for library in (lib for m in provider.manifests for lib in m.libraries):
+            if library.file == binary.path:
+                answer = instead_of(library) or answer
+        return Need(*about, PROVIDER, answer, provider.distribution)
     if link.kind == links.OWN:
         return Need(*about, BESIDE)
     found = find(link.binary, file, link.needed)
     if link.kind == links.SYSTEM or found:
         return Need(*about, SYSTEM, found)
-    by = UNFIT if link.kind == links.UNFIT else NOBODY
-    return Need(*about, by, "", link.distribution)
+    theirs = (w for w in environment.wheels if w.distribution == link.distribution)
+    is_unfit = link.kind == links.UNFIT and any(wheel.binaries for wheel in theirs)
+    return Need(*about, UNFIT if is_unfit else NOBODY, "", link.distribution)
+
+
+def instead_of(library: Library) -> str:
+    """Return the file that the provider's loader takes in the place of its own, or nothing.
+
+    What the environment names; and of a plain name what is loaded already, or what the system has
+    where that is preferred.
+    """
+    named = os.environ.get(variable_of(library), "")
+    leaf = links.leaf_of(library.runtime_name)
+    if named or has_private_name(library):
+        return named
+    loaded = process.loaded_names().get(leaf, "")
+    prefers = _is_on(os.environ.get(f"PREFER_{_tag(library)}_SYSTEM_LIBRARY", ""))
+    return loaded or (_by_system(leaf, []) if prefers and sys.platform == "linux" else "")
+
+
+def has_private_name(library: Library) -> bool:
+    """Tell whether a library's name is its provider's alone; others may serve for a plain one."""
+    return "__" in links.leaf_of(library.runtime_name)
+
+
+def variable_of(library: Library) -> str:
+    """Return the name of the environment variable that names another file for a library."""
+    return f"NATIVE_LIB_{_tag(library)}_PATH"
+
+
+def _tag(library: Library) -> str:
+    return "".join(letter if letter.isalnum() else "_" for letter in library.name).upper()
 
 
 def find(binary: Binary, file: Path, name: str) -> str:
@@ -78,10 +114,9 @@ def find(binary: Binary, file: Path, name: str) -> str:
         # glibc looks at RPATH only without RUNPATH, and before the environment's folders; musl takes
         # one for the other, after those.
         own = [expand(path, file) for path in binary.runpath or binary.rpath]
-        given = os.environ.get("LD_LIBRARY_PATH", "").split(":")
-        is_last = binary.runpath or binary.libc == "musl"
-        order = [*given, *own] if is_last else [*own, *given]
-        return _first(order, name) or _cache().get(name, "") or _first(_DEFAULT, name)
+        if binary.runpath or binary.libc == "musl":
+            return _by_system(name, own)
+        return _first(own, name) or _by_system(name, [])
     if binary.format == "Mach-O" and sys.platform == "darwin":
         places = [name]
         if name.startswith("@rpath/"):
@@ -90,9 +125,16 @@ def find(binary: Binary, file: Path, name: str) -> str:
     return ""
 
 
+def _by_system(name: str, own: list[str]) -> str:
+    """Search the environment's folders, then a binary's own, then the system's."""
+    given = os.environ.get("LD_LIBRARY_PATH", "").split(":")
+    return _first([*given, *own], name) or _cache().get(name, "") or _first(_DEFAULT, name)
+
+
 def expand(path: str, file: Path) -> str:
     """Replace what loaders replace by the folder of the file that has the path."""
-    return re.sub(r"^(?:\$ORIGIN|\$\{ORIGIN\}|@loader_path)(?=/|$)", str(file.parent), path)
+    folder = str(file.parent)
+    return re.sub(r"^(?:\$ORIGIN|\$\{ORIGIN\}|@loader_path)(?=/|$)", lambda _: folder, path)
 
 
 def _first(folders: list[str] | tuple[str, ...], name: str) -> str:

@@ -74,13 +74,13 @@ def _as_served(
     problems: list[Problem] = []
     for need in needs:
         leaf = leaf_of(need.name)
-        mapped = [file for file in files if PurePosixPath(file).name == leaf]
+        ours = [file for file in files if is_same_file(file, need.answer)]
+        mapped = ours or [file for file in files if PurePosixPath(file).name == leaf]
         if need.consumer != consumer or need.by != PROVIDER or not mapped:
             served.append(need)
             continue
-        ours = [file for file in mapped if is_same_file(file, need.answer)]
-        served.append(replace(need, answer=(ours or mapped)[0]))
-        if not ours:
+        served.append(replace(need, answer=mapped[0]))
+        if not ours and "__" in leaf:  # for a plain name, another's may serve
             message = f"{need.name} is served by {mapped[0]}, and not by {need.answer}"
             mend = "find out who loads that file, and load the provider before"
             problems.append(Problem(ERROR, "served-by-another", consumer, message, mend))
