@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import tempfile
+import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlsplit
 
 from packaging.utils import canonicalize_name
 
@@ -19,35 +24,68 @@ from native_lib.check.rule import ERROR
 from native_lib.doctor.findings import Problem, as_built, variable_of
 
 if TYPE_CHECKING:
-    from native_lib.doctor.installed import Environment
+    from collections.abc import Callable
+
+    from native_lib.doctor.installed import Environment, Installed
+
+    # What a wording names, the environment, and the whole text; the reason, and what mends it.
+    Explanation = Callable[[dict[str, str], Environment, str], tuple[str, str]]
 
 # Runs in a process of its own: an import may print, hang, or end it. What it says goes into a file, for
-# stdout is the module's. Arguments: module, file, and whether to open a provider's libraries, too.
+# stdout is the module's; under another name first, so that no half of it is read. Arguments: module,
+# file, whether to open a provider's libraries, too, and where to look for modules.
 _TRY = """
-import importlib, json, sys
-module, file, load = sys.argv[1:]
+import sys
+module, file, load, *path = sys.argv[1:]
+del sys.argv[1:]
+sys.path[:] = path
+import importlib, json, os
 said = {}
 try:
     imported = importlib.import_module(module)
     if load:
         imported.loader.load()
 except BaseException as error:
-    said = {"error": type(error).__name__, "message": str(error), "name": getattr(error, "name", "")}
+    said = {
+        "error": type(error).__name__,
+        "message": str(error),
+        "name": str(getattr(error, "name", None) or ""),
+    }
 try:
     with open("/proc/self/maps", errors="surrogateescape") as maps:
         said["files"] = sorted({line.split(None, 5)[5].strip() for line in maps if "/" in line})
 except OSError:
     pass
-with open(file, "w") as out:
+part = f"{file}.{os.getpid()}"
+with open(part, "w") as out:
     json.dump(said, out)
+os.replace(part, file)
 """
 _SECONDS = 120
+_PAUSE = 0.02  # between two looks for the file
+# The innermost line that is neither Python's own nor ctypes'.
+_FRAME = r'^  File "((?!<)[^"]*(?<!ctypes/__init__\.py))", line (\d+)'
 
 MISSING, SYMBOL, VERSION, MACHINE = "missing", "symbol", "version", "machine"
 DAMAGED, TLS, SIGNATURE, WINDOWS = "damaged", "static TLS", "signature", "Windows"
-SOURCES = "sources"
+SOURCES, RELOCATION, PYTHON, NEWER = "sources", "relocation", "Python", "newer"
+DENIED, MAPPED, POLICY, STACK, TEXT = "denied", "mapped", "policy", "stack", "text"
+FOLDER, ARCHIVE, FILES, MEMORY, DISK = "folder", "archive", "files", "memory", "disk"
+PAGES, PROCESSOR, START, RUNTIME = "pages", "processor", "start", "runtime"
 # A path, with spaces if it is absolute: sentences come before it, and a colon ends it.
 _FILE = r"(?:/[^\n:]+|[^\s:]+)"
+# glibc and musl, before the system's reason why a file could not be opened or read.
+_REFUSED = (
+    rf"(?P<musl>Error loading shared library )?(?P<file>{_FILE}): "
+    r"(?(musl)|cannot (?:open shared object file|read file data|stat shared object): )"
+)
+# glibc, of a file whose content it does not take.
+_NO_LIBRARY = (
+    r"invalid ELF header|file too short|Exec format error|cannot read file data(?!:)|ELF file[^\n]*"
+    r"|only ET_DYN and ET_EXEC can be loaded|(?:object file has )?no (?:loadable segments|dynamic section)"
+    r"|cannot dynamically load [\w -]*executable|nonzero padding in e_ident"
+    r"|unsupported version (?:\d+ )?of Ver\w+ record"
+)
 # Each loader's wording, the first that is found: glibc, musl, dyld, Windows, Wine.
 WORDINGS = (
     (
@@ -60,34 +98,92 @@ WORDINGS = (
     ),
     (SYMBOL, r"symbol (?P<symbol>\S+), version (?P<version>\S+) not defined in file (?P<name>\S+)"),
     (SYMBOL, r"Error relocating (?P<by>[^:]+): (?P<symbol>\S+): symbol not found"),
+    (RELOCATION, r"Error relocating (?P<file>[^:]+): unsupported relocation type \d+"),
+    (RELOCATION, rf"(?P<file>{_FILE}): unexpected (?:PLT )?reloc type \w+"),
+    (NEWER, r"built for newer (?:macOS|Mac OS X|OS X)|load command \w+ is unknown"),
+    (NEWER, r"\(which was built for (?:mac|Mac )OS X? ?[\d.]+\)\s+Expected in: /usr/lib/"),
     (SYMBOL, r"[Ss]ymbol not found(?: in flat namespace)?:? \(?'?_?(?P<symbol>[\w$.]+)"),
-    (SYMBOL, r"specified procedure could not be found|WinError 127"),
-    (MACHINE, rf"(?P<file>{_FILE}): wrong ELF class: \w+"),
-    (MACHINE, r"incompatible architecture \(have '(?P<have>[^']+)', need '(?P<need>[^']+)'"),
-    (MACHINE, r"not a valid Win32 application|WinError 193"),
-    (SIGNATURE, r"code signature[^'\n]*(?:in|not valid)[^'\n]*"),
-    (DAMAGED, rf"(?P<file>{_FILE}): (?:invalid ELF header|file too short|Exec format error)"),
-    (DAMAGED, r"ELF load command[^\n]*|not a mach-o file|slice is not valid mach-o"),
-    (TLS, rf"(?P<file>{_FILE}): cannot allocate memory in static TLS block"),
+    (SYMBOL, r"specified procedure could not be found"),
+    (MACHINE, rf"(?P<file>{_FILE}): wrong ELF class"),
+    (
+        MACHINE,
+        (
+            r"(?:incompatible|missing compatible) architecture "
+            r"\(have '(?P<have>[^']+)', need '(?P<need>[^']+)'"
+        ),
+    ),
+    (
+        MACHINE,
+        rf"(?:(?P<file>{_FILE}): )?mach-o, but (?:wrong architecture|built for simulator)",
+    ),
+    (MACHINE, r"not a valid Win32 application"),
+    (PROCESSOR, rf"(?P<file>{_FILE}): CPU ISA level is lower than required"),
+    (
+        SIGNATURE,
+        r"code signature[^'\n]*(?:in|not valid)|code signature invalid|code signing blocked",
+    ),
+    (PAGES, rf"(?P<file>{_FILE}): ELF load command [\w/ ]+ not page-aligned"),
+    (DAMAGED, rf"(?P<file>{_FILE}): (?:{_NO_LIBRARY})"),
+    (DAMAGED, r"Error loading shared library (?P<file>[^:\n]+): No error information"),
+    (DAMAGED, r"ELF load command[^\n]*|'(?P<file>[^']+)' \((?:file too short|not a mach-o file)"),
+    (DAMAGED, r"not a mach-o file|slice is not valid mach-o|file too short"),
+    (
+        TLS,
+        rf"(?P<file>{_FILE}): cannot (?:allocate memory in|load any more object with) static TLS",
+    ),
+    (STACK, rf"(?P<file>{_FILE}): cannot enable executable stack as shared object requires"),
+    (TEXT, rf"(?P<file>{_FILE}): cannot (?:restore segment prot|make segment writable)"),
+    (MEMORY, rf"(?P<file>{_FILE}): failed to map segment[^:\n]*: Cannot allocate memory"),
+    (MEMORY, rf"{_REFUSED}(?:Cannot allocate|Out of) memory"),
+    (MAPPED, rf"(?P<file>{_FILE}): failed to map segment from shared object"),
+    (MAPPED, r"Error loading shared library (?P<file>[^:\n]+): Operation not permitted"),
+    (DENIED, rf"{_REFUSED}(?:Permission denied|Operation not permitted)"),
+    (DENIED, r"'(?P<file>[^']+)' \((?:errno=13|[^()\n]*sandbox blocked)"),
+    (DENIED, r"DLL load failed[^\n]*Access is denied"),
+    (FOLDER, rf"{_REFUSED}Is a directory"),
+    (ARCHIVE, rf"{_REFUSED}Not a directory"),
+    (FILES, rf"{_REFUSED}(?:Too many open files|No file descriptors available)"),
+    (DISK, rf"{_REFUSED}(?:Input/output error|I/O error|Stale file handle)"),
     (MISSING, rf"(?P<name>{_FILE}): cannot open shared object file: No such file or directory"),
     (
         MISSING,
-        r"Error loading shared library (?P<name>[^:]+): No such file[^(\n]*\(needed by (?P<by>[^)]+)\)",
+        (
+            r"Error loading shared library (?P<name>[^:]+): No such file[^(\n]*"
+            r"(?:\(needed by (?P<by>[^)]+)\))?"
+        ),
     ),
     (
         MISSING,
         r"Library not loaded: (?P<name>[^\n]+)(?:\n *Referenced from: (?:<[^>]*> )?(?P<by>[^\n]+))?",
     ),
+    (MISSING, r"tried: '(?P<name>[^']+)' \(no such file\)"),
+    (MISSING, r"Could not find module '(?P<name>[^']+)' \(or one of its dependencies\)"),
     (
         MISSING,
         r"(?:importing (?P<by>\w+): )?(?:The specified module could not|Module not) (?:be )?found",
     ),
-    (MISSING, r"WinError 126"),
+    (
+        START,
+        (
+            r"(?:DLL load failed while importing (?P<by>\w+): [^\n]*)?"
+            r"\(DLL\) initialization routine failed"
+        ),
+    ),
+    (POLICY, r"Application Control policy has blocked this file"),
+    (PYTHON, r"does not define module export function \((?P<symbol>\w+)\)"),
+    (PYTHON, r"Module use of (?P<symbol>python\w+\.dll) conflicts"),
     (
         SOURCES,
         r"from partially initialized module '(?P<module>[\w.]+)'[^\n]*\((?P<file>[^()\n]+)\)$",
     ),
     (WINDOWS, r"DLL load failed while importing (?P<by>\w+)"),
+)
+# Windows speaks the user's language: its numbers say the same in all of them.
+WINDOWS_CODES = dict.fromkeys((193, 216), MACHINE) | dict.fromkeys((225, 577, 4551), POLICY)
+WINDOWS_CODES |= {5: DENIED, 126: MISSING, 127: SYMBOL, 1114: START, 1455: MEMORY, 14001: RUNTIME}
+# A library's file in a text.
+_LIBRARY = re.compile(
+    r"(?:[A-Za-z]:\\|/)?[^\s'\"(),:]+\.(?:so|dylib|dll|pyd)\b[.\d]*", re.IGNORECASE
 )
 
 
@@ -104,9 +200,11 @@ class Attempt:
     Attributes:
         module: what was imported.
         error: the exception's type; empty if there was none.
-        message: its text, or how the process ended.
+        message: its text, or what a process that ended printed last.
         missing: the module that was not found, if that was it.
         files: what the process had mapped then, where the system tells.
+        status: with what the process ended, if it left nothing else.
+        place: the file and line that were run then, where Python told.
     """
 
     module: str
@@ -114,32 +212,85 @@ class Attempt:
     message: str = ""
     missing: str = ""
     files: tuple[str, ...] = ()
+    status: int | None = None
+    place: str = ""
 
 
 def try_import(module: str, *, load: bool = False) -> Attempt:
-    """Import a module in another process; have its loader open its libraries, if told to."""
-    with tempfile.TemporaryDirectory() as folder:
+    """Import a module in another process; have its loader open its libraries, if told to.
+
+    That process looks for modules where this one does, and counts as done when it has said how the
+    import went: a thread or a process that the module started may go on for as long as it likes.
+    """
+    arguments = ["-X", "faulthandler", "-c", _TRY, module]
+    path = [entry for entry in sys.path if isinstance(entry, str)]
+    with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryFile() as printed:
         file = Path(folder, "said.json")
+        process = subprocess.Popen(
+            [sys.executable, *_flags(), *arguments, str(file), "load" if load else "", *path],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=printed,
+            start_new_session=True,
+        )
         try:
-            done = subprocess.run(
-                [sys.executable, "-c", _TRY, module, str(file), "load" if load else ""],
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                text=True,
-                errors="replace",
-                timeout=_SECONDS,
-                check=False,
-            )
-        except subprocess.TimeoutExpired:
-            return Attempt(module, "Timeout", f"not done after {_SECONDS} seconds")
-        if not file.exists():
-            ended = f"the process ended with {done.returncode}: {done.stderr}"
-            return Attempt(module, "Ended", ended)
-        said = json.loads(file.read_text())
+            status = _wait(process, file)
+        finally:
+            _end(process)
+        if file.exists():
+            return _attempt(module, json.loads(file.read_text("utf-8")))
+        printed.seek(0)
+        stderr = printed.read().decode("utf-8", "replace")
+    # What faulthandler tells of a signal comes after what the module or a library printed.
+    before, _, stack = stderr.partition("Fatal Python error: ")
+    frame = re.search(_FRAME, stack, re.MULTILINE)
+    place = " line ".join(frame.groups()) if frame else ""
+    if status is None:
+        return Attempt(module, "Timeout", f"not done after {_SECONDS} seconds", place=place)
+    fatal = stack.partition("\n")[0]  # Python's own reason, or the signal's name
+    last = "\n".join([*before.splitlines()[-3:], *([fatal] if ": " in fatal else [])])
+    return Attempt(module, "Ended", last, status=status, place=place)
+
+
+def _flags() -> list[str]:
+    """Return what makes another Python start as this one did, as far as modules are concerned."""
+    flags = {
+        "-I": sys.flags.isolated,
+        "-E": sys.flags.ignore_environment,
+        "-s": sys.flags.no_user_site,
+        "-S": sys.flags.no_site,
+    }
+    return [flag for flag, is_set in flags.items() if is_set]
+
+
+def _wait(process: subprocess.Popen[bytes], file: Path) -> int | None:
+    """Wait for the file, or for the end; return the process's status, if it ended."""
+    deadline = time.monotonic() + _SECONDS
+    while time.monotonic() < deadline and not file.exists():
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            return process.wait(_PAUSE)
+    if sys.platform != "win32" and not file.exists():
+        process.send_signal(signal.SIGABRT)  # it says where it is
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(1)
+    return None
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End a process, and those that it left behind."""
+    if sys.platform == "win32":
+        process.kill()
+    else:
+        with contextlib.suppress(ProcessLookupError, PermissionError):  # nobody is left
+            os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def _attempt(module: str, said: dict[str, Any]) -> Attempt:
     files = tuple(said.get("files", ()))
     if "error" not in said:
         return Attempt(module, files=files)
-    missing = str(said["name"]) if said["error"] == "ModuleNotFoundError" else ""
+    missing = said["name"] if said["error"] == "ModuleNotFoundError" else ""
     return Attempt(module, said["error"], said["message"], missing, files)
 
 
@@ -150,6 +301,13 @@ def explain(attempt: Attempt, environment: Environment) -> Problem:
         attempt: one that failed.
         environment: in which it did.
     """
+    message, mend = _reason(attempt, environment)
+    line = f"import {attempt.module}: {' '.join(message.split())}"
+    return Problem(ERROR, "import-failed", attempt.module, line, mend)
+
+
+def _reason(attempt: Attempt, environment: Environment) -> tuple[str, str]:
+    """Return why an import failed, and what mends it."""
     text = attempt.message
     if re.search(r"^ *mend: ", text, re.MULTILINE):
         # The vendored loader's own error knows more than anybody: it was there.
@@ -157,50 +315,170 @@ def explain(attempt: Attempt, environment: Environment) -> Problem:
         mend = re.search(r"^ *mend: *(.*)$", rest, re.MULTILINE)
         assert mend is not None
         facts = " ".join(line.strip() for line in rest.splitlines() if "mend:" not in line)
-        return _problem(attempt, f"{first} {facts}".strip(), mend[1])
+        return f"{first} {facts}".strip(), mend[1]
+    each = _distribution_of(attempt.missing or attempt.module, environment)
+    sources = _sources_of(each) if each else None
+    if each and sources and not sources.is_dir():
+        return (
+            f"{text}: the sources of {each.name}, an editable install, are gone: {sources}",
+            f"put {sources} back, or install {each.name} from where its sources are now",
+        )
+    if attempt.status is not None:
+        ended = _ended(attempt)
+        if ended:
+            return ended
     if attempt.missing:
-        top, _, rest = attempt.missing.partition(".")
-        owner = next((e for e in environment.distributions.values() if top in e.packages), None)
-        if owner and rest:
-            message = (
-                f"{text}: {owner.name} {owner.version} has lost it, or has it for another Python"
-            )
-            return _problem(attempt, message, owner.again)
-        each = environment.distributions.get(canonicalize_name(attempt.missing))
-        if each and each.packages and attempt.missing not in each.packages:
-            return _problem(attempt, text, f"the module is called {', '.join(each.packages)}")
-        return _problem(
-            attempt, text, f"install the distribution that has the module {attempt.missing}"
-        )
-    if text.endswith("has no attribute 'loader'"):
-        owner = next(
-            (e for e in environment.distributions.values() if attempt.module in e.packages), None
-        )
-        if owner:
-            return _problem(attempt, f"{text}: it is something else, or was changed", owner.again)
+        return _no_module(attempt, each, environment)
+    if each and text.endswith("has no attribute 'loader'"):
+        return f"{text}: it is something else, or was changed", each.again
+    found = _recognise(text)
+    if found:
+        kind, words = found
+        return _EXPLAINED[kind](words, environment, text)
+    return _unknown(attempt, environment)
+
+
+def _recognise(text: str) -> tuple[str, dict[str, str]] | None:
+    """Find what a loader's words say: their kind, and the names in them."""
     for kind, wording in WORDINGS:
+        if kind == WINDOWS:
+            code = _windows_code(text)
+            if code in WINDOWS_CODES:
+                names = r"(?:importing (?P<by>\w+))?(?:[^\n']*'(?P<file>[^']+)')?"
+                kind, wording = (
+                    WINDOWS_CODES[code],
+                    rf"(?:DLL load failed while |\[WinError){names}",
+                )
         found = re.search(wording, text)
         if found:
-            words = {key: value for key, value in found.groupdict().items() if value}
-            return _problem(attempt, *_EXPLAINED[kind](words, environment, text))
-    is_ours = attempt.error in OUR_ERRORS
-    advice = "what the message says" if is_ours else "not an error of a library's loading"
-    return _problem(attempt, f"{attempt.error}: {text.strip()}", advice)
+            return kind, {key: value for key, value in found.groupdict().items() if value}
+    return None
 
 
-def _problem(attempt: Attempt, message: str, mend: str) -> Problem:
-    line = " ".join(message.split())
-    return Problem(ERROR, "import-failed", attempt.module, f"import {attempt.module}: {line}", mend)
+def _windows_code(text: str) -> int:
+    """Return Windows' number for what it says; 0 if it says nothing."""
+    number = re.search(r"\[WinError (\d+)\]", text)
+    if number:
+        return int(number[1])
+    if "DLL load failed" in text and hasattr(ctypes, "FormatError"):
+        # Python tells the number of an import's error nowhere. This is the same text.
+        return next((c for c in WINDOWS_CODES if ctypes.FormatError(c).strip(" .") in text), 0)
+    return 0
+
+
+def _ended(attempt: Attempt) -> tuple[str, str] | None:
+    """Explain a process that ended without a word, unless a loader's words are in what it printed."""
+    assert attempt.status is not None
+    name, reason = _SIGNALS.get(attempt.status, ("", ""))
+    if attempt.status < 0 and not name:
+        with contextlib.suppress(ValueError):  # it has no name
+            name = signal.Signals(-attempt.status).name
+    if not name and _recognise(attempt.message):
+        return None
+    status = f"{attempt.status} ({name})" if name else str(attempt.status)
+    place = f" in {attempt.place}" if attempt.place else ""
+    printed = f"; it printed: {attempt.message}" if attempt.message.strip() else ""
+    message = f"the process ended with {status}{place}{reason and f': {reason}'}{printed}"
+    if not name:
+        return message, "find what ends the process in the module, or in what it imports"
+    variables = sorted(v for v in os.environ if re.fullmatch(r"NATIVE_LIB_(\w+_PATH|CONFLICT)", v))
+    if variables:
+        return message, f"unset {' and '.join(variables)}, and try again"
+    return (
+        message,
+        (
+            "see what else is found here (damaged files, copies, symbols that are taken), and which "
+            "files serve: native-lib doctor --load"
+        ),
+    )
+
+
+def _no_module(
+    attempt: Attempt, each: Installed | None, environment: Environment
+) -> tuple[str, str]:
+    """Explain a module that Python did not find; of a distribution, if one is known to have it."""
+    text, missing = attempt.message, attempt.missing
+    if each and each.is_editable:
+        why = "was not built, or for another Python (it is an editable install)"
+        return f"{text}: {each.name} {each.version} {why}", each.again
+    if each:
+        return (
+            f"{text}: {each.name} {each.version} has lost it, or has it for another Python",
+            each.again,
+        )
+    other = environment.distributions.get(canonicalize_name(missing))
+    if other and other.packages and missing not in other.packages:
+        return text, f"the module is called {', '.join(other.packages)}"
+    return text, f"install the distribution that has the module {missing}"
+
+
+def _unknown(attempt: Attempt, environment: Environment) -> tuple[str, str]:
+    """Explain what no wording fits; what names a library file may well be a loader's."""
+    text = attempt.message.strip()
+    said = f"{attempt.error}: {text}"
+    if attempt.error in OUR_ERRORS:
+        return said, "what the message says"
+    if attempt.error == "Timeout":
+        place = f", in {attempt.place}" if attempt.place else ""
+        return f"{said}{place}", "find out what the module waits for"
+    if attempt.error == "ModuleNotFoundError":
+        return said, "install what the message names"
+    named = _LIBRARY.search(text)
+    if not named:
+        return said, "not an error of a library's loading"
+    owner = _owner(named[0], environment)
+    whose = f", which is {owner}'s" if owner else ""
+    state = (
+        ", which is not there" if Path(named[0]).is_absolute() and not _is_there(named[0]) else ""
+    )
+    asked = "DYLD_PRINT_SEARCHING=1" if sys.platform == "darwin" else "LD_DEBUG=libs"
+    return (
+        f"{said}: words that are not known here, of {named[0]}{whose}{state}",
+        f"see what else is found here; if that is nothing, the loader tells what it does: {asked}",
+    )
+
+
+def _distribution_of(module: str, environment: Environment) -> Installed | None:
+    """Return the distribution that has a module; an editable install may record no more than its name."""
+    top = module.partition(".")[0]
+    found = next((e for e in environment.distributions.values() if top in e.packages), None)
+    named = environment.distributions.get(canonicalize_name(top))
+    return found or (named if named and named.is_editable else None)
+
+
+def _sources_of(each: Installed) -> Path | None:
+    """Return the folder that an editable install is imported from, if pip wrote it down."""
+    url = urlsplit(each.origin)
+    if not each.is_editable or url.scheme != "file":
+        return None
+    path = unquote(url.path)
+    return Path(path.lstrip("/") if os.name == "nt" else path)
+
+
+def _is_there(file: str) -> bool:
+    """Tell whether there is a file; one in a folder that may not be entered counts as none."""
+    try:
+        return Path(file).exists()
+    except OSError:
+        return False
 
 
 def _missing(words: dict[str, str], environment: Environment, text: str) -> tuple[str, str]:
-    name = leaf_of(words.get("name", ""))
-    if words.get("name", "").startswith("/"):
+    path = words.get("name", "")
+    name = leaf_of(path)
+    if re.match(r"[A-Za-z]:\\", path):
+        if not _is_there(path):
+            return f"{path} is gone", _again(path, environment)
+        name, words = "", {"by": path}
+    if path.startswith("/"):
         # The file itself, by its path. glibc says the same of one for another architecture.
-        there = Path(words["name"]).exists()
-        state = "is for another machine than this Python" if there else "is gone"
-        return f"{words['name']} {state}", _again(words["name"], environment)
+        is_another = "cannot open shared object file" in text and _is_there(path)
+        state = "is for another machine than this Python" if is_another else "is gone"
+        by = f", which {words['by']} needs" if "by" in words else ""
+        return f"{path}{by} {state}", _again(path, environment)
     by = words.get("by", "an extension module")
+    if re.match(r"ld-linux|ld64?\.so|ld-musl|libc\.musl", name):
+        return _foreign(by, environment, f"{by} needs {name}")
     if not name:
         return (
             f"a DLL that {by} needs was not found (Windows does not say which one)",
@@ -268,6 +546,18 @@ def _symbol(words: dict[str, str], environment: Environment, text: str) -> tuple
     named = words.get("symbol", "a function (Windows does not say which one)")
     if "version" in words:
         named += f", version {words['version']}"
+    if re.match(r"_?Py[A-Z_]", named):
+        return (
+            (
+                f"{by} calls {named}, which this Python does not have: it was built for another one (its "
+                "version, a debug or a free-threaded build)"
+            ),
+            _again(by, environment),
+        )
+    if text.startswith("Error relocating") and re.fullmatch(
+        r"__\w+_chk|gnu_get_libc_version", named
+    ):
+        return _foreign(by, environment, f"{by} calls {named}, which only glibc has")
     return (
         (
             f"{by} calls {named}, and the library that serves it has no such function: it is older or "
@@ -278,15 +568,28 @@ def _symbol(words: dict[str, str], environment: Environment, text: str) -> tuple
     )
 
 
+def _foreign(by: str, environment: Environment, said: str) -> tuple[str, str]:
+    """Explain a file of another C library's system: glibc's on musl, or the other way round."""
+    return (
+        f"{said}: it was built for another C library than this Python's (glibc or musl)",
+        _from_index(by, environment),
+    )
+
+
+def _from_index(file: str, environment: Environment) -> str:
+    """Return what gets a build for this system in the place of the one that a file is of."""
+    owner = _owner(file, environment)
+    if owner:
+        return f"python -m pip install --only-binary :all: --force-reinstall {owner}"
+    return "install a release of the package that was built for this system"
+
+
 def _version(words: dict[str, str], environment: Environment, text: str) -> tuple[str, str]:
     needed = f"{words['by']} needs version {words['version']}, and {words['file']} does not have it"
     if words["version"].startswith(("GLIBC_", "GLIBCXX_", "CXXABI_")):
-        owner = _owner(words["by"], environment)
         return (
             f"{needed}: it was built for a newer system than this one",
-            f"python -m pip install --only-binary :all: --force-reinstall {owner}"
-            if owner
-            else "install a release of the package that was built for this system",
+            _from_index(words["by"], environment),
         )
     return (
         f"{needed}: another copy of the library was loaded first",
@@ -296,25 +599,43 @@ def _version(words: dict[str, str], environment: Environment, text: str) -> tupl
 
 def _machine(words: dict[str, str], environment: Environment, text: str) -> tuple[str, str]:
     told = f" (have {words['have']}, need {words['need']})" if "have" in words else ""
+    # Windows has one word for both.
+    whole = ", or no whole library" if re.search(r"Win32|WinError|DLL load", text) else ""
     return (
-        f"a library is for another machine than this Python{told}: {text.strip()}",
+        f"a library is for another machine than this Python{told}{whole}: {text.strip()}",
         _again(words.get("file", ""), environment),
     )
 
 
 def _damaged(words: dict[str, str], environment: Environment, text: str) -> tuple[str, str]:
     file = words.get("file", "")
-    return f"{file or 'a library'} is damaged: {text.strip()}", _again(file, environment)
-
-
-def _tls(words: dict[str, str], environment: Environment, text: str) -> tuple[str, str]:
     return (
-        f"{words['file']} wants memory that glibc hands out at the start only: {text.strip()}",
-        (
-            "import it before other large libraries, or set GLIBC_TUNABLES="
-            "glibc.rtld.optional_static_tls=4096"
-        ),
+        f"{file or 'a library'} is damaged, or is no shared library: {text.strip()}",
+        _again(file, environment),
     )
+
+
+def _mapped(words: dict[str, str], environment: Environment, text: str) -> tuple[str, str]:
+    file = words["file"]
+    if _is_noexec(file):
+        return (
+            f"{file} is on a file system that is mounted noexec, from which no code is run: {text}",
+            "have it mounted without noexec, or install into a folder elsewhere",
+        )
+    return (
+        (
+            f"the system does not let code of {file} be run: its file system is mounted noexec, or a "
+            f"policy such as SELinux's forbids it: {text}"
+        ),
+        f"findmnt --target {file} shows how it is mounted; the audit log, what was forbidden",
+    )
+
+
+def _is_noexec(file: str) -> bool:
+    try:
+        return bool(os.statvfs(file).f_flag & os.ST_NOEXEC)
+    except (AttributeError, OSError):  # macOS and Windows; a name without a folder
+        return False
 
 
 def _signature(words: dict[str, str], environment: Environment, text: str) -> tuple[str, str]:
@@ -327,6 +648,51 @@ def _signature(words: dict[str, str], environment: Environment, text: str) -> tu
     )
 
 
+def _start(words: dict[str, str], environment: Environment, text: str) -> tuple[str, str]:
+    return (
+        f"Windows could not load {_subject(words)}: {text.strip(' .')}. It was found, and its start failed",
+        (
+            "install again what it belongs to, and its compiler's runtime (Visual C++ Redistributable); "
+            "if that is no help, ask its authors what it does when it is loaded"
+        ),
+    )
+
+
+def _reinstalled(reason: str) -> Explanation:
+    """Return an explanation whose mend is to install again what the file belongs to."""
+
+    def explanation(words: dict[str, str], environment: Environment, text: str) -> tuple[str, str]:
+        return f"{_subject(words)} {reason}: {text.strip()}", _again(
+            words.get("file", ""), environment
+        )
+
+    return explanation
+
+
+def _newer(words: dict[str, str], environment: Environment, text: str) -> tuple[str, str]:
+    return (
+        f"a library was built for a newer system than this one: {text.strip()}",
+        _from_index(words.get("file", ""), environment),
+    )
+
+
+def _relocation(words: dict[str, str], environment: Environment, text: str) -> tuple[str, str]:
+    return _foreign(words["file"], environment, text.strip())
+
+
+def _told(reason: str, mend: str) -> Explanation:
+    """Return an explanation that is the same for every file."""
+
+    def explanation(words: dict[str, str], environment: Environment, text: str) -> tuple[str, str]:
+        return f"{_subject(words)} {reason}: {text.strip()}", mend
+
+    return explanation
+
+
+def _subject(words: dict[str, str]) -> str:
+    return words.get("file") or words.get("by") or "a library"
+
+
 def _windows(words: dict[str, str], environment: Environment, text: str) -> tuple[str, str]:
     return (
         f"Windows could not load {words['by']}: {text.strip()}",
@@ -335,17 +701,27 @@ def _windows(words: dict[str, str], environment: Environment, text: str) -> tupl
 
 
 def _sources(words: dict[str, str], environment: Environment, text: str) -> tuple[str, str]:
-    file, top = words["file"], words["module"].partition(".")[0]
-    each = next((e for e in environment.distributions.values() if top in e.packages), None)
-    if each and Path(file).is_relative_to(each.root):
+    file = Path(words["file"])
+    each = _distribution_of(words["module"], environment)
+    if each and file.is_relative_to(each.root):
         return (
             f"{text}: {each.name} {each.version} has lost a file, or is itself at fault",
+            each.again,
+        )
+    folder = _sources_of(each) if each else None
+    if each and each.is_editable and (not folder or _is_within(file, folder)):
+        return (
+            f"{text}: {each.name} {each.version}, an editable install, was not built, or is itself at fault",
             each.again,
         )
     return (
         f"{file} is in a source folder, and not what is installed: what the build makes is not there",
         "run Python in another folder",
     )
+
+
+def _is_within(file: Path, folder: Path) -> bool:
+    return file.resolve().is_relative_to(folder.resolve())
 
 
 def _again(file: str, environment: Environment) -> str:
@@ -362,14 +738,103 @@ def _owner(file: str, environment: Environment) -> str:
     return ""
 
 
-_EXPLAINED = {
+_EXPLAINED: dict[str, Explanation] = {
     MISSING: _missing,
     SYMBOL: _symbol,
     VERSION: _version,
     MACHINE: _machine,
     DAMAGED: _damaged,
-    TLS: _tls,
-    SIGNATURE: _signature,
+    RELOCATION: _relocation,
+    NEWER: _newer,
+    MAPPED: _mapped,
     WINDOWS: _windows,
     SOURCES: _sources,
+    PROCESSOR: _told(
+        "was built for a newer processor than this one",
+        "install a release that was built for this processor, or have it built here",
+    ),
+    TLS: _told(
+        "wants memory that glibc hands out at the start only",
+        (
+            "import it before other large libraries, or set GLIBC_TUNABLES="
+            "glibc.rtld.optional_static_tls=4096"
+        ),
+    ),
+    SIGNATURE: _signature,
+    PAGES: _told(
+        "is laid out for smaller memory pages than this system's",
+        "install a newer release; its authors link it with -Wl,-z,max-page-size=65536",
+    ),
+    STACK: _told(
+        "asks for an executable stack, which this system does not give",
+        (
+            "patchelf --clear-execstack takes that away, if it was asked for by mistake, as it mostly was; "
+            "its authors link with -Wl,-z,noexecstack"
+        ),
+    ),
+    TEXT: _told(
+        "has its own code changed while it is loaded, which this system forbids (SELinux)",
+        "install another release; its authors compile all of it with -fPIC",
+    ),
+    DENIED: _told(
+        "may not be opened by this user",
+        (
+            "let this user read and run it, and enter the folders above it; where that is so, a policy "
+            "forbids it (SELinux, a sandbox, a virus scanner)"
+        ),
+    ),
+    POLICY: _told(
+        "is forbidden by this computer's policy (application control, a virus scanner, signatures)",
+        "have whoever looks after this computer allow the file, or install a release that is signed",
+    ),
+    START: _start,
+    RUNTIME: _told(
+        "asks in its manifest for a runtime that is not installed",
+        "install the runtime of its compiler (Visual C++ Redistributable)",
+    ),
+    FOLDER: _reinstalled("is a folder in a library's place"),
+    ARCHIVE: _told(
+        "is inside an archive or below a file, where the system opens no library",
+        "unpack the archive, and have Python find what was unpacked",
+    ),
+    FILES: _told(
+        "could not be opened, for this process has too many files open",
+        "raise the limit (ulimit -n), or find what leaves files open",
+    ),
+    MEMORY: _told(
+        "could not be loaded, for there is not enough memory, or this process may not have more",
+        "raise the limit (ulimit -v, the container's, Windows' paging file), or load less at once",
+    ),
+    DISK: _told(
+        "could not be read from its disk or from the network",
+        "look at the disk or the mount (dmesg), then install again what the file belongs to",
+    ),
+    PYTHON: _reinstalled("is no extension module of this name, or is another Python's"),
 }
+
+_TWICE = (
+    "mostly two copies of a library, a library whose ABI is not the one that was compiled against, or "
+    "symbols that another library answers"
+)
+_CUT_OFF = "mostly a library that is cut off: the system maps what is not there"
+_NEWER_PROCESSOR = "mostly a library that was built for a newer processor than this one"
+_GAVE_UP = (
+    "a library gave up, mostly over an exception that crossed two C++ runtimes, or a failed check"
+)
+# How a process ends in which native code fails: by POSIX' signals, and by Windows' status.
+_SIGNALS: dict[int, tuple[str, str]] = {
+    0xC0000005: ("access violation", _TWICE),
+    0xC0000409: ("it stopped itself", _GAVE_UP),
+    0xC000001D: ("illegal instruction", _NEWER_PROCESSOR),
+    0xC0000006: ("in-page error", _CUT_OFF),
+    -signal.SIGSEGV: ("SIGSEGV", _TWICE),
+    -signal.SIGABRT: ("SIGABRT", _GAVE_UP),
+    -signal.SIGILL: ("SIGILL", _NEWER_PROCESSOR),
+    -signal.SIGFPE: ("SIGFPE", "a division by zero in native code"),
+}
+if sys.platform != "win32":
+    _SIGNALS |= {
+        -signal.SIGBUS: ("SIGBUS", _CUT_OFF),
+        -signal.SIGSYS: ("SIGSYS", "a sandbox forbids a system call"),
+        -signal.SIGKILL: ("SIGKILL", "somebody killed it: mostly the system, for want of memory"),
+    }
