@@ -126,6 +126,30 @@ def test_names_that_steer_what_shows_them(format: str, capsys: pytest.CaptureFix
     assert not any(line.startswith(("::warning", "::error::x")) for line in out.splitlines())
 
 
+@pytest.mark.parametrize("format", ["table", "json", "github"])
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252", "utf-8"])
+def test_names_that_a_console_cannot_show(
+    encoding: str, format: str, elf: wheels.Elf, tmp_path: Path
+) -> None:
+    files: dict[str, bytes | str] = {"foo/日本.so": elf.library("-Wl,-rpath,/build")}
+    wheel = wheels.make_wheel(tmp_path, "foo", files)
+    absent = tmp_path / "日本.whl"
+    done = subprocess.run(
+        [sys.executable, "-m", "native_lib", "check", "--format", format, wheel, absent],
+        env=lab.environment(
+            {"PYTHONPATH": str(lab.ROOT / "loader" / "src"), "PYTHONIOENCODING": encoding}
+        ),
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    shown = "日本" if encoding == "utf-8" else r"\u65e5\u672c"
+    in_output = r"\u65e5\u672c" if format == "json" else shown
+    assert f"foo/{in_output}.so" in done.stdout.decode(encoding)
+    (line,) = done.stderr.decode(encoding).splitlines()
+    assert line.endswith(f"{shown}.whl: cannot be read: No such file or directory")
+
+
 def test_missing_extra_is_named_in_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -135,8 +159,24 @@ def test_missing_extra_is_named_in_one_line(
     assert main(["check", str(tmp_path)]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert "check needs lief" in line
-    assert "native-lib-loader[tools]" in line
-    assert "./loader[tools]" in line
+    # In quotes that cmd knows as well.
+    assert '"native-lib-loader[tools]"' in line
+    assert '"./loader[tools]"' in line
+
+
+@pytest.mark.parametrize(("system", "quote"), [("linux", "'"), ("win32", '"')])
+def test_command_lines_are_quoted_as_the_systems_shell_reads_them(
+    system: str,
+    quote: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    project = tmp_path / "my project"
+    (project / "foo").mkdir(parents=True)
+    monkeypatch.setattr(sys, "platform", system)
+    assert main(["vendor", "--check", f"--provider={project / 'foo'}", str(project)]) == 1
+    assert capsys.readouterr().out.endswith(f" {quote}{project}{quote}\n")
 
 
 # Unusable input -----------------------------------------------------------------------------------
@@ -272,6 +312,16 @@ def requirement_without_end(folder: Path) -> str:
     return "Requires-Dist cannot be read"
 
 
+def number_without_end(folder: Path) -> str:
+    _archive(folder, {"bad/_native_requires.py": wheels.requires("9" * 4300)})
+    return "lacks what a requirement has: a number without end"
+
+
+def bound_without_end(folder: Path) -> str:
+    wheels.make_wheel(folder, "bad", {}, requires=[f"libfoo<{'9' * 4300}"])
+    return "Requires-Dist cannot be read: a number without end"
+
+
 def requires_of_another_shape(folder: Path) -> str:
     _archive(folder, {"bad/_native_requires.py": "FORMAT = 1\nREQUIRES = (1,)\n"})
     return "lacks what a requirement has"
@@ -287,6 +337,7 @@ UNUSABLE: tuple[Callable[[Path], str], ...] = (
     *(bomb_that_lies, path_above, path_absolute, path_of_a_drive, corrupt_binary),
     *(manifest_with_code, manifest_without_keys, requires_of_another_shape),
     *(manifest_that_fills_the_memory, metadata_that_fills_the_memory, requirement_without_end),
+    *(number_without_end, bound_without_end),
     *(manifest_of_a_newer_format, pipe, folder_above, bomb_under_a_name_that_comes_again),
 )
 

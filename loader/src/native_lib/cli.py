@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
+import io
 import shlex
+import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
@@ -25,6 +27,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit status: 0, 1 for findings, 2 for input that cannot be used.
     """
+    for stream in (sys.stdout, sys.stderr):
+        # Names come out of wheels, and a console of Windows knows few letters.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     options = _parser().parse_args(arguments)
     if "takes_tools" in options and not _has_tools(options.takes_tools):
         return 2
@@ -162,7 +168,7 @@ def _has_tools(command: str) -> bool:
         if importlib.util.find_spec(name) is None:
             print(
                 f"native-lib: {command} needs {name}, of the extra `tools`: python -m pip install "
-                "'native-lib-loader[tools]', or './loader[tools]' in a clone of native-lib-template",
+                '"native-lib-loader[tools]", or "./loader[tools]" in a clone of native-lib-template',
                 file=sys.stderr,
             )
             return False
@@ -174,7 +180,12 @@ def _vendor_command(options: argparse.Namespace) -> str:
     packages = {"--provider": options.provider, "--consumer": options.consumer}
     given = [f"{name}={package}" for name, package in packages.items() if package]
     upstream = ["--upstream"] if options.upstream else []
-    return shlex.join(["native-lib", "vendor", *given, *upstream, str(options.project)])
+    return _quoted(["native-lib", "vendor", *given, *upstream, str(options.project)])
+
+
+def _quoted(command: list[str]) -> str:
+    """Return a command line as this system's shell reads it; single quotes are nothing to cmd."""
+    return subprocess.list2cmdline(command) if sys.platform == "win32" else shlex.join(command)
 
 
 def _check(options: argparse.Namespace) -> int:
@@ -196,7 +207,7 @@ def _abi(options: argparse.Namespace) -> int:
 
 
 def _excludes(options: argparse.Namespace) -> int:
-    print(shlex.join(excludes(options.providers, options.tool)))
+    print(_quoted(excludes(options.providers, options.tool)))
     return 0
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from email.parser import BytesHeaderParser
 from pathlib import PurePosixPath
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 VENDORED = ("_shared_lib_manager.py", "_shared_lib_consumer.py")
 _MAX_METADATA, _MAX_LINES = 1 << 20, 100
+_ENDLESS = re.compile(r"\d{1000}")  # Python makes no text of a number that is much longer
 
 
 def manifest_of(path: str, source: bytes) -> Manifest:
@@ -51,7 +53,7 @@ def manifest_of(path: str, source: bytes) -> Manifest:
         return Manifest(
             path=path,
             distribution=str(values["DISTRIBUTION"]),
-            version=Version(values["VERSION"]),
+            version=_version(values["VERSION"]),
             compatibility=str(values["COMPATIBILITY"]),
             libraries=libraries,
         )
@@ -71,7 +73,7 @@ def requires_of(path: str, source: bytes) -> Iterator[Required]:
             yield Required(
                 path=path,
                 distribution=canonicalize_name(entry["distribution"]),
-                version=Version(entry["version"]),
+                version=_version(entry["version"]),
                 compatibility=str(entry["compatibility"]),
                 requirement=str(entry["requirement"]),
                 libraries=tuple(map(str, entry["libraries"])),
@@ -94,14 +96,24 @@ def requirements_of(metadata: bytes, holds: Callable[[Marker], bool]) -> tuple[R
         raise UnusableError(f"METADATA is too large: {len(metadata)} bytes")
     lines = BytesHeaderParser().parsebytes(metadata).get_all("Requires-Dist", [])
     try:
-        requirements = [Requirement(str(line)) for line in lines]
-    except (InvalidRequirement, RecursionError) as error:
+        requirements = [Requirement(_bounded(str(line))) for line in lines]
+    except (InvalidRequirement, InvalidVersion, RecursionError) as error:
         raise UnusableError(f"Requires-Dist cannot be read: {error}") from error
     kept = tuple(r for r in requirements if r.marker is None or holds(r.marker))
     most = max(Counter(canonicalize_name(r.name) for r in kept).values(), default=0)
     if most > _MAX_LINES:
         raise UnusableError(f"Requires-Dist names one distribution {most} times")
     return kept
+
+
+def _version(text: str) -> Version:
+    return Version(_bounded(text))
+
+
+def _bounded(text: str) -> str:
+    if _ENDLESS.search(text):
+        raise InvalidVersion("a number without end")
+    return text
 
 
 def _literals(path: str, source: bytes, known: int) -> dict[str, Any]:
