@@ -21,7 +21,8 @@ from packaging.utils import canonicalize_name
 
 from native_lib.check.links import leaf_of, private_distribution
 from native_lib.check.rule import ERROR
-from native_lib.doctor.findings import Problem, as_built, variable_of
+from native_lib.doctor.findings import Problem, as_built
+from native_lib.doctor.resolve import variable_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
