@@ -68,7 +68,9 @@ def _only(wheels: list[Path], dist: Path) -> dict[str, str]:
     constraints.write_text("".join(lines), encoding="utf-8")
     seen = constraints.as_uri().replace("file://", f"file://{folder}", 1)
     # `build`, cibuildwheel's front end, reads PIP_CONSTRAINT, and so does the pip that tests.
-    return {"CIBW_ENVIRONMENT": f"PIP_CONSTRAINT={seen}", "CIBW_BUILD_FRONTEND": "build"}
+    # Added to what a package's pyproject.toml says.
+    variables = {"CIBW_INHERIT": "environment: append", "CIBW_ENVIRONMENT": f"PIP_CONSTRAINT={seen}"}
+    return {**variables, "CIBW_BUILD_FRONTEND": "build"}
 
 
 def stand_in() -> dict[str, str]:

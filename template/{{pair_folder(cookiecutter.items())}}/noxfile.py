@@ -75,6 +75,9 @@ def version(session: nox.Session, role: str) -> str:
         return str(json.loads(str(facts))["wheel_version"])
 {%- endif %}
     project = nox.project.load_toml(Path(ROLES[role], "pyproject.toml"))["project"]
+    if "version" not in project:
+        where = f"{ROLES[role]}/pyproject.toml"
+        session.error(f"{where} has no version: write it there, or have version() here return it")
     return str(project["version"])
 {%- if cookiecutter.library_source == "upstream" %}
 
@@ -183,9 +186,9 @@ def wheels(session: nox.Session) -> None:
         wheel = only(session, PROVIDER, f"*{PLATFORMS[platform][1]}.whl")
         constraints = constrained_to(wheel, folder)
         # `build` reads PIP_CONSTRAINT, and so does the pip that installs what is tested.
-        env["CIBW_ENVIRONMENT"] = f"PIP_CONSTRAINT={constraints}"
+        env |= added(platform, f'PIP_CONSTRAINT="$PIP_CONSTRAINT {constraints}"')
         env["CIBW_BUILD_FRONTEND"] = "build"
-    session.install("cibuildwheel>=4,<5")
+    session.install("cibuildwheel>=4.3,<5")
     sdist = only(session, ROLES[role], "*.tar.gz")
     session.run("cibuildwheel", str(sdist), "--output-dir", str(DIST), *filter(None, more), env=env)
 
@@ -195,6 +198,21 @@ def skipped(role: str) -> str:
     project = nox.project.load_toml(Path(ROLES[role], "pyproject.toml"))
     said = project.get("tool", {}).get("cibuildwheel", {}).get("skip", "")
     return os.environ.get("CIBW_SKIP") or (said if isinstance(said, str) else " ".join(said))
+
+
+def added(platform: str, assignment: str) -> dict[str, str]:
+    """Return what adds a variable, after all others, to those that builds and tests have.
+
+    Alone, the variable of cibuildwheel's would replace what pyproject.toml says.
+    """
+    family = platform.partition("-")[0]
+    system = "linux" if family.endswith("linux") else family
+    name = f"CIBW_ENVIRONMENT_{system.upper()}"
+    rules, said = (os.environ.get(variable, "") for variable in ("CIBW_INHERIT", name))
+    return {
+        "CIBW_INHERIT": f"{rules}; environment-{system}: append".removeprefix("; "),
+        name: f"{said} {assignment}".strip(),
+    }
 
 
 @nox.session

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+import runpy
 import shutil
 import sys
 import zipfile
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Callable
 
 import lab
@@ -84,6 +86,18 @@ def test_tag_of_another_version(workshop: Workshop) -> None:
     )
 
 
+def test_version_that_only_a_build_knows(workshop: Workshop) -> None:
+    settings = workshop.folder / "foo-ext" / "pyproject.toml"
+    text = settings.read_text("utf-8").replace('version = "1.0.0"\n', "", 1)
+    new = text.replace('dynamic = ["dependencies"]', 'dynamic = ["dependencies", "version"]')
+    assert new != text
+    settings.write_text(new, encoding="utf-8")
+    said = workshop.nox("plan", fails=True)
+    told = "foo-ext/pyproject.toml has no version: write it there, or have version() here return it"
+    assert told in said
+    assert "Traceback" not in said
+
+
 # sdists and pair ----------------------------------------------------------------------------------
 
 
@@ -122,6 +136,53 @@ def test_wheels_of_a_consumer_without_its_provider(workshop: Workshop) -> None:
 def test_wheels_of_what(workshop: Workshop, arguments: list[str]) -> None:
     said = workshop.nox("wheels", "--", *arguments, fails=True)
     assert "nox -s wheels -- provider|consumer manylinux-x86_64|" in said
+
+
+@pytest.mark.parametrize("platform", [HERE, "musllinux-x86_64", "macos-arm64", "windows-amd64"])
+def test_consumers_own_variables_are_kept(
+    workshop: Workshop, pair: lab.Pair, monkeypatch: pytest.MonkeyPatch, platform: str
+) -> None:
+    """And those of whoever starts it; ours comes last."""
+    options = pytest.importorskip("cibuildwheel.options", reason="cibuildwheel takes Python 3.11")
+    for tag in TAGS:
+        workshop.put(pair.provider, tag)
+    (workshop.dist / "foo_ext-1.0.0.tar.gz").touch()
+    settings = workshop.folder / "foo-ext" / "pyproject.toml"
+    kept = '\n[tool.cibuildwheel]\nenvironment = { KEPT = "yes" }\n'
+    text = settings.read_text("utf-8").replace("\n[tool.cibuildwheel]\n", kept)
+    settings.write_text(text, encoding="utf-8")
+    system = "linux" if "linux" in platform else platform.partition("-")[0]
+    name = f"CIBW_ENVIRONMENT_{system.upper()}"
+    for theirs, expected in (("", {}), ("THEIRS=1", {"THEIRS": "1"})):
+        monkeypatch.setenv(name, theirs)
+        given = started_with(workshop, monkeypatch, "consumer", platform)
+        monkeypatch.chdir(workshop.folder / "foo-ext")
+        started = options.CommandLineArguments.defaults()
+        build = options.compute_options(system, started, given).build_options(None)
+        variables = build.environment.as_dictionary({"PIP_CONSTRAINT": "more.txt"})
+        own, ours = variables.pop("PIP_CONSTRAINT").split(" ")
+        assert own == "more.txt"
+        assert ours.endswith("/dist/constraints.txt")
+        assert ours.startswith("file:///host/") == (system == "linux")
+        assert variables == {"KEPT": "yes", **expected}
+
+
+def started_with(
+    workshop: Workshop, monkeypatch: pytest.MonkeyPatch, *arguments: str
+) -> dict[str, str]:
+    """Return the environment in which `nox -s wheels` starts cibuildwheel, without starting it."""
+    given: dict[str, str] = {}
+    session = SimpleNamespace(
+        posargs=arguments,
+        install=lambda *_: None,
+        run=lambda *_, env: given.update(env),
+        error=pytest.fail,
+    )
+    # nox keeps what noxfiles name, and warns of names that it has.
+    monkeypatch.setattr("nox.registry._REGISTRY", {})
+    monkeypatch.chdir(workshop.folder)
+    runpy.run_path("noxfile.py")["wheels"](session)
+    return lab.environment(given)
 
 
 # complete and check -------------------------------------------------------------------------------
