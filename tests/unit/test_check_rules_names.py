@@ -240,3 +240,47 @@ def test_library_for_two_platforms_is_not_there_twice() -> None:
     twice = wheel("libfoo", binary("a.so", NAME), binary("b.so", NAME))
     assert len(find("library-twice", twice)) == 1
     assert find("library-twice", provider(), provider(version="1.0.1")) == []
+
+
+# Providers that were written by hand -----------------------------------------------------------------
+
+LOADER = {"libfoo/_shared_lib_manager.py": b""}
+
+
+@pytest.mark.parametrize(
+    ("rule", "format", "path", "name", "more"),
+    [
+        ("soname-missing", "ELF", "libfoo/lib/libfoo.so.1", "", {}),
+        ("soname-differs", "ELF", "libfoo/lib/libfoo.so", "libfoo.so.1", {}),
+        ("install-name", "Mach-O", "libfoo/lib/libfoo.dylib", "/build/libfoo.dylib", {}),
+        ("dll-name", "PE", "libfoo/bin/foo.dll", "foo-1.dll", {}),
+        ("anchor-missing", "ELF", "libfoo/lib/libfoo.so.1", "libfoo.so.1", {"libc": "musl"}),
+        (
+            "symbols-interposed",
+            "ELF",
+            "libfoo/lib/libfoo.so.1",
+            "libfoo.so.1",
+            {"exports": "crc32"},
+        ),
+    ],
+)
+def test_libraries_without_a_manifest(
+    rule: str, format: str, path: str, name: str, more: dict[str, str]
+) -> None:
+    """What a wheel with a loader has, it opens and is to be found."""
+    of = binary(path, name, format=format, **more)
+    assert [f.file for f in find(rule, wheel("libfoo", of, vendored=LOADER))] == [path]
+    # It is none of a loader's business: without one, or beside what a manifest names.
+    assert find(rule, wheel("libfoo", of)) == []
+    assert find(rule, wheel("libfoo", of, vendored={"libfoo/_shared_lib_consumer.py": b""})) == []
+    assert find(rule, provider(None, of, vendored=LOADER)) == []
+    # No library, or a repair tool's.
+    module = binary(
+        "libfoo/_ext.so", name, format=format, **(more | {"exports": "PyInit__ext crc32"})
+    )
+    program = binary("libfoo/bin/foo", "", format=format, **more)
+    copies = [
+        binary(f"{folder}/{path.rpartition('/')[2]}", name, format=format, **more)
+        for folder in ("libfoo.libs", "libfoo/.dylibs")
+    ]
+    assert find(rule, wheel("libfoo", module, program, *copies, vendored=LOADER)) == []

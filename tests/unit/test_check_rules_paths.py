@@ -7,19 +7,44 @@ from models import FILE, PROVIDERS_WHEEL, binary, find, wheel
 from native_lib.check.rule import Finding
 
 # What loaders replace by a folder that moves with the wheel.
-ORIGINS = ("$ORIGIN", "${ORIGIN}", "@loader_path", "@executable_path", "@rpath")
+ORIGINS = (("ELF", "$ORIGIN"), ("ELF", "${ORIGIN}"), ("Mach-O", "@loader_path"))
 
 
 # rpath-absolute, rpath-idle -----------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("origin", ORIGINS)
-def test_paths_of_the_wheel(origin: str) -> None:
+@pytest.mark.parametrize(("format", "origin"), ORIGINS)
+def test_paths_of_the_wheel(format: str, origin: str) -> None:
+    """And to the other format's loader they are folders of that name."""
     paths = (origin, f"{origin}/", f"{origin}/lib")
-    for format in ("ELF", "Mach-O"):
-        ours = wheel("libfoo", binary(runpath=paths, needed=("@rpath/x",), format=format))
-        for rule in ("rpath-absolute", "rpath-idle", "rpath-escapes"):
+    for of in ("ELF", "Mach-O"):
+        ours = wheel("libfoo", binary(runpath=paths, needed=("@rpath/x",), format=of))
+        found = find("rpath-absolute", ours)
+        assert [f.value for f in found] == (list(paths) if of != format else [])
+        for rule in ("rpath-idle", "rpath-escapes"):
             assert find(rule, ours) == []
+
+
+@pytest.mark.parametrize(
+    ("path", "name", "exports", "found"),
+    [
+        ("libfoo/lib/libfoo.dylib", "", "", 1),
+        ("libfoo/lib/foo", "@rpath/foo", "", 1),
+        ("foo_ext/_ext.so", "", "", 1),
+        ("foo_ext/_ext", "", "PyInit__ext", 1),
+        ("libfoo-1.0.0.data/scripts/foo", "", "main", 0),  # is the program itself
+    ],
+)
+def test_folder_of_the_program(path: str, name: str, exports: str, found: int) -> None:
+    """Python is in no wheel."""
+    of = binary(
+        *(path, name),
+        format="Mach-O",
+        exports=exports,
+        needed=("@rpath/x",),
+        rpath=("@executable_path/../lib",),
+    )
+    assert len(find("rpath-absolute", wheel("libfoo", of))) == found
 
 
 @pytest.mark.parametrize(
@@ -35,6 +60,8 @@ def test_paths_of_the_wheel(origin: str) -> None:
         ("/x/$ORIGIN", "/x/$ORIGIN"),
         ("$LIB", "$LIB"),
         ("@loader_paths", "@loader_paths"),
+        ("@executable_path/../lib", "@executable_path/../lib"),
+        ("@rpath", "@rpath"),
     ],
 )
 @pytest.mark.parametrize("where", ["rpath", "runpath"])
@@ -92,12 +119,12 @@ def test_paths_that_dyld_looks_in(needed: str, rule: str, message: str) -> None:
         ("libfoo/x.data/scripts/a", "/../../../..", 1),
     ],
 )
-@pytest.mark.parametrize("origin", ORIGINS)
-def test_paths_that_lead_out(file: str, path: str, found: int, origin: str) -> None:
+@pytest.mark.parametrize(("format", "origin"), ORIGINS)
+def test_paths_that_lead_out(file: str, path: str, found: int, format: str, origin: str) -> None:
     message = f"RPATH {origin}{path} leads out of the folder that the wheel is installed in"
     expected = [Finding(PROVIDERS_WHEEL, file, origin + path, message)] * found
     for where in ("rpath", "runpath"):
-        ours = wheel("libfoo", binary(file, **{where: (origin, origin + path)}))
+        ours = wheel("libfoo", binary(file, format=format, **{where: (origin, origin + path)}))
         assert find("rpath-escapes", ours) == expected
         assert find("rpath-absolute", ours) == []
 
@@ -129,6 +156,16 @@ def test_files_of_another_scheme_hide_no_others() -> None:
         ("/home/me/x", "/home/me/x"),
         ("/usr/local/include", "/usr/local/include"),
         ("/libfoo/x", "/libfoo/x"),
+        ("Cflags: -isystem/tmp/build/include", "/tmp/build/include"),
+        ("Cflags: -iquote/tmp/build/include", "/tmp/build/include"),
+        ('set(X "$<BUILD_INTERFACE:/tmp/build/include>")', "/tmp/build/include"),
+        (r'set(X "\$<LINK_ONLY:/tmp/build/libx.a>;y")', "/tmp/build/libx.a"),
+        ('set(X "$<$<CONFIG:Debug>:/tmp/build/libx.a>")', "/tmp/build/libx.a"),
+        ('set(X "$<LINK_ONLY:C:/build/x.lib>")', "C:/build/x.lib"),
+        ('set(X "file:///tmp/build/x")', "/tmp/build/x"),
+        ("$<LINK_ONLY:foo::foo>", ""),
+        ("$<BUILD_INTERFACE:include/foo/bar>", ""),
+        ("URL: file://tmp", ""),
         ('set(X "C:/build/include")', "C:/build/include"),
         (r'set(X "d:\build\include")', r"d:\build\include"),
         # A path of another file or of no machine.
@@ -143,7 +180,7 @@ def test_files_of_another_scheme_hide_no_others() -> None:
         ("lib*/foo/bar", ""),
         ("a-/foo/bar", ""),
         ("//server/share/x", ""),
-        ("prefix=/tmp", ""),  # one part may be anything, as a regular expression
+        ("set(X /tmp)", ""),  # one part may be anything, as a regular expression
         ("# made in /tmp/build/x", ""),
         ("set(X y) # as in /tmp/build/x", ""),
         # Of systems and of vendors' installers.
@@ -171,4 +208,26 @@ def test_folders_of_the_machine_that_built_it(line: str, found: str) -> None:
         assert find("build-folder", ours) == expected
     assert len(find("build-folder", wheel("libfoo", texts={"a.pc": text, name: text}))) == (
         2 * len(expected)
+    )
+
+
+@pytest.mark.parametrize(
+    ("line", "found"),
+    [
+        ("prefix=/build", "/build"),
+        (" prefix = /home/ ", "/home"),
+        ("prefix=/users", "/users"),
+        ("prefix=/usr", ""),  # the system's, as /usr/lib
+        ("prefix=/usr/", ""),
+        ("prefix=/", ""),
+        ("exec_prefix=${prefix}", ""),
+        ("Name: /build", ""),
+        ("Libs: -L/build", ""),
+    ],
+)
+def test_prefixes_of_one_folder(line: str, found: str) -> None:
+    """Only pkg-config's files have variables that are folders, and nothing else."""
+    ours = wheel("libfoo", texts={"foo.pc": f"Name: foo\n{line}\n", "foo.cmake": line})
+    assert [(f.file, f.value) for f in find("build-folder", ours)] == [("foo.pc", found)] * bool(
+        found
     )

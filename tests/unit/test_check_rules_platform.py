@@ -24,8 +24,10 @@ from models import (
 )
 from native_lib.check import sdist as reading
 from native_lib.check.binary import Binary, Export, Import
+from native_lib.check.read import read_binary
 from native_lib.check.rule import Finding
 from native_lib.check.sdist import Sdist, read_sdist
+from native_lib.check.system import INTERPRETERS_SYMBOLS
 from native_lib.check.wheel import UnusableError
 
 MUSLLINUX = "py3-none-musllinux_1_2_x86_64"
@@ -140,6 +142,19 @@ def test_symbols_that_an_interpreter_may_hold(exports: str, said: str) -> None:
     for format in ("Mach-O", "PE"):
         theirs = provider(binary(FILE, NAME, exports=exports, format=format))
         assert find("symbols-interposed", theirs) == []
+
+
+def test_all_symbols_that_debians_interpreter_brings() -> None:
+    """Of its zlib and expat, whatever their versions."""
+    folders = [folder for folder in map(Path, ("/lib", "/usr/lib")) if folder.is_dir()]
+    for name, least in (("libz.so.1", 80), ("libexpat.so.1", 60)):
+        file = next((f for folder in folders for f in sorted(folder.glob(f"*/{name}"))), None)
+        if file is None:
+            pytest.skip(f"{name} is not where Debian has it")
+        (held,) = read_binary(name, file.read_bytes())
+        names = {export.name for export in held.own_exports}
+        assert len(names) > least
+        assert names - INTERPRETERS_SYMBOLS == set()
 
 
 @pytest.mark.parametrize(
@@ -363,6 +378,10 @@ SDIST = Path("libfoo-1.0.0.tar.gz")
         ("source.toml fetch_source.py", [""]),
         ("source.toml fetch_source.py upstream/zlib.h", []),
         ("source.toml fetch_source.py upstream.txt", [""]),
+        # What was fetched is written down there, and is no source.
+        ("source.toml fetch_source.py upstream/native_library_source.json", [""]),
+        ("source.toml fetch_source.py upstream/native_library_source.json upstream/x", []),
+        ("source.toml fetch_source.py upstream/x/native_library_source.json", []),
         ("source.toml fetch_source.py src/upstream/zlib.h", [""]),
         ("source.toml", []),  # another tool's
         ("fetch_source.py", []),
@@ -387,7 +406,7 @@ def test_sdist_without_upstream(files: str, folders: list[str]) -> None:
     expected = [
         Finding(
             *(SDIST.name, f"{folder}source.toml", f"{folder}upstream/"),
-            f"has {folder}source.toml and no {folder}upstream/: it cannot be built offline",
+            f"has {folder}source.toml and no sources in {folder}upstream/: it cannot be built offline",
         )
         for folder in folders
     ]

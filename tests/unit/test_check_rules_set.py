@@ -217,6 +217,31 @@ def test_copies_by_name(leaf: str, original: str, architecture: str, found: int)
     assert [f.value for f in find("library-copied", theirs, user)] == [original] * found
 
 
+@pytest.mark.parametrize(
+    ("leaf", "more", "found"),
+    [
+        ("libz-1a2b3c4d.so.1", {}, 1),
+        ("libz.so.1", {}, 1),
+        ("libz.so", {}, 1),
+        ("libz.1.dylib", {"format": "Mach-O"}, 1),
+        ("z.dll", {"format": "PE"}, 1),
+        ("Z-1a2b3c4d.dll", {"format": "PE"}, 1),
+        ("libzstd.so.1", {}, 0),
+        ("z.abi3.so", {}, 0),
+        ("libz.so", {"exports": "PyInit_libz"}, 0),
+        ("libz-1a2b3c4d.so.1", {"architecture": "aarch64"}, 0),
+    ],
+)
+def test_copies_by_the_librarys_name(leaf: str, more: dict[str, str], found: int) -> None:
+    """The system's file has neither the provider's name nor its symbols."""
+    of = binary(models.FILE, "libfoo__z.so.1", exports="foo_one", format=more.get("format", "ELF"))
+    theirs = provider(of, libraries=[models.library(of, name="z")])
+    user = wheel("foo-ext", binary(f"foo_ext.libs/{leaf}", **more), bounds=["libfoo"])
+    assert len(find("library-copied", theirs, user)) == found
+    # Of who does not use the provider it is its own.
+    assert find("library-copied", theirs, replace(user, requirements=())) == []
+
+
 # requirement-bound and provider-version -----------------------------------------------------------
 
 

@@ -125,6 +125,12 @@ class Binary:
         return any(export.name.startswith("PyInit_") for export in self.exports)
 
     @property
+    def is_library(self) -> bool:
+        """Whether it is a library by its names, and not an extension module or a program."""
+        by_name = ".so" in self.leaf or self.leaf.lower().endswith((".dylib", ".dll"))
+        return not self.is_extension_module and (by_name or bool(self.runtime_name))
+
+    @property
     def uses_python(self) -> bool:
         """Whether it is an extension module, or needs the interpreter or what is built on it."""
         return (

@@ -109,7 +109,7 @@ def library_twice(wheels: WheelSet) -> Iterator[Finding]:
             yield Finding(wheel.path.name, path, path, message)
         same: defaultdict[tuple[str, str], list[Binary]] = defaultdict(list)
         for binary in wheel.binaries:
-            if binary.is_extension_module or not _is_library(binary):
+            if not binary.is_library:
                 continue
             # DLLs have their file's name, and no links.
             name = "" if binary.format == "PE" else binary.runtime_name
@@ -122,10 +122,6 @@ def library_twice(wheels: WheelSet) -> Iterator[Finding]:
                     *(wheel.path.name, binaries[0].path, name),
                     f"is there again as {others}: {len(binaries)} copies of {name}",
                 )
-
-
-def _is_library(binary: Binary) -> bool:
-    return bool(binary.runtime_name) or ".so" in binary.leaf or binary.leaf.endswith(".dylib")
 
 
 RULES = (

@@ -16,11 +16,18 @@ if TYPE_CHECKING:
     from native_lib.check.wheel import Wheel
 
 # What loaders replace by the folder of the file that has the path.
-_ORIGIN = re.compile(r"^(?:\$ORIGIN|\$\{ORIGIN\}|@loader_path|@executable_path|@rpath)(?=/|$)")
+_ORIGINS = {
+    "ELF": re.compile(r"^(?:\$ORIGIN|\$\{ORIGIN\})(?=/|$)"),
+    "Mach-O": re.compile(r"^@loader_path(?=/|$)"),
+}
+_MACHO_PROGRAMS = re.compile(r"^@(?:loader|executable)_path(?=/|$)")
 _ABSOLUTE = re.compile(
-    r"(?:(?<![\w.$}{/:>*-])|(?<=[\s\"'=;]-[FIL]))"  # after -I and its like, too
-    r"(?:/(?!/)[\w.+@~-]+/[^\s\"';)>]+|[A-Za-z]:[/\\][^\s\"';)]+)"
+    # After -I and its like, and in generator expressions, too.
+    r"(?:(?<![\w.$}{/:>*-])|(?<=[\s\"'=;]-[FIL])|-isystem|-iquote|\$<\w+:|>:|file://)"
+    r"(/(?!/)[\w.+@~-]+/[^\s\"';)>]+|[A-Za-z]:[/\\][^\s\"';)>]+)"
 )
+# One folder only: elsewhere than in pkg-config's files it may be anything, as a regular expression.
+_PREFIX = re.compile(r"\s*\w+\s*=\s*(/(?!usr/?\s*$)[\w.+@~-]+)/?\s*$")
 _SYSTEMS = (
     *("/usr/include", "/usr/lib", "/System/", "/lib/", "/lib64/"),
     # Where vendors' installers put what others look for.
@@ -29,8 +36,8 @@ _SYSTEMS = (
 
 
 def rpath_absolute(wheels: WheelSet) -> Iterator[Finding]:
-    for wheel, binary, path in _absolute(wheels):
-        if _is_searched(wheel, binary):
+    for wheel, binary, path, is_searched in _absolute(wheels):
+        if is_searched:
             kind = "LC_RPATH" if binary.format == "Mach-O" else "RPATH or RUNPATH"
             yield Finding(
                 *(wheel.path.name, binary.path, path),
@@ -40,27 +47,32 @@ def rpath_absolute(wheels: WheelSet) -> Iterator[Finding]:
 
 
 def rpath_idle(wheels: WheelSet) -> Iterator[Finding]:
-    for wheel, binary, path in _absolute(wheels):
-        if not _is_searched(wheel, binary):
+    for wheel, binary, path, is_searched in _absolute(wheels):
+        if not is_searched:
             yield Finding(
                 *(wheel.path.name, binary.path, path),
                 f"LC_RPATH {path} is a folder of the machine; nothing is looked for there",
             )
 
 
-def _absolute(wheels: WheelSet) -> Iterator[tuple[Wheel, Binary, str]]:
+def _absolute(wheels: WheelSet) -> Iterator[tuple[Wheel, Binary, str, bool]]:
+    """Return search paths, and whether the loader looks there, for the file or for what it loads."""
     for wheel in wheels.wheels:
+        needed = (name for binary in wheel.binaries for name in binary.needed)
+        is_needed = any(name.startswith("@rpath/") for name in needed)
         for binary in wheel.binaries:
             for path in binary.search_paths:
-                if not _ORIGIN.match(path):
-                    yield wheel, binary, path
+                if _below_origin(binary, path) is None:
+                    yield wheel, binary, path, is_needed or binary.format != "Mach-O"
 
 
-def _is_searched(wheel: Wheel, binary: Binary) -> bool:
-    """Tell whether the loader looks into a file's search paths, for it or for what it loads."""
-    return binary.format != "Mach-O" or any(
-        needed.startswith("@rpath/") for other in wheel.binaries for needed in other.needed
-    )
+def _below_origin(binary: Binary, path: str) -> str | None:
+    """Return what follows the file's own folder in a search path; None if it begins elsewhere."""
+    origin = _ORIGINS.get(binary.format)
+    if binary.format == "Mach-O" and not (binary.is_library or binary.is_extension_module):
+        origin = _MACHO_PROGRAMS
+    found = origin.match(path) if origin else None
+    return path[found.end() :] if found else None
 
 
 def rpath_escapes(wheels: WheelSet) -> Iterator[Finding]:
@@ -71,7 +83,8 @@ def rpath_escapes(wheels: WheelSet) -> Iterator[Finding]:
             if re.match(r"[^/]+\.data/", installed):
                 continue
             for path in binary.search_paths:
-                if _ORIGIN.match(path) and _climbs_out(installed, _ORIGIN.sub("", path)):
+                below = _below_origin(binary, path)
+                if below is not None and _climbs_out(installed, below):
                     yield Finding(
                         *(wheel.path.name, binary.path, path),
                         f"RPATH {path} leads out of the folder that the wheel is installed in",
@@ -91,7 +104,10 @@ def build_folder(wheels: WheelSet) -> Iterator[Finding]:
     for wheel in wheels.wheels:
         for name, text in wheel.texts.items():
             for line in text.splitlines():
-                paths = (found[0] for found in _ABSOLUTE.finditer(line.partition("#")[0]))
+                code = line.partition("#")[0]
+                paths = [found[1] for found in _ABSOLUTE.finditer(code)]
+                if name.endswith(".pc") and (prefix := _PREFIX.match(code)):
+                    paths = [prefix[1]]
                 path = next((path for path in paths if not path.startswith(_SYSTEMS)), None)
                 if path:
                     yield Finding(

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from native_lib.check.binary import Binary
     from native_lib.check.wheel import Wheel
 
+_RECORD = "native_library_source.json"
 _SOURCES = Path(__file__).parents[2]
 _MACOS_TAG = re.compile(r"macosx_(\d+)_(\d+)_(\w+)")
 _MACOS_ARCHITECTURES = {"arm64": {"aarch64"}, "x86_64": {"x86_64"}, "i386": {"i686"}}
@@ -196,9 +197,11 @@ def sdist_without_upstream(wheels: WheelSet) -> Iterator[Finding]:
                 continue
             folder = source.removesuffix("source.toml")
             is_ours = f"{folder}fetch_source.py" in sdist.files
-            if is_ours and not any(f.startswith(f"{folder}upstream/") for f in sdist.files):
-                message = f"has {source} and no {folder}upstream/: it cannot be built offline"
-                yield Finding(sdist.path.name, source, f"{folder}upstream/", message)
+            upstream = f"{folder}upstream/"
+            record = f"{upstream}{_RECORD}"  # of what is there: it is no source
+            if is_ours and not any(f.startswith(upstream) and f != record for f in sdist.files):
+                message = f"has {source} and no sources in {upstream}: it cannot be built offline"
+                yield Finding(sdist.path.name, source, upstream, message)
 
 
 RULES = (

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from native_lib.check.binary import Binary, Import
     from native_lib.check.links import Link
-    from native_lib.check.wheel import Wheel
+    from native_lib.check.wheel import Library, Wheel
 
 # The part of a provider's symbols that makes a file a copy of it: versions differ in a few.
 _COPY = 0.9
@@ -52,7 +52,7 @@ def _copied(wheel: Wheel, binary: Binary, wheels: WheelSet) -> tuple[str, str] |
     for provider in wheels.wheels:
         if _is_consumer(wheel, provider):
             for library, original in provider.libraries:
-                if binary.fits(original) and _is_copy(binary, original):
+                if binary.fits(original) and _is_copy(binary, library, original):
                     return library.runtime_name, f"which {provider.distribution} provides"
     # Of a provider that is not here, or that the wheel does not mention, a private name tells.
     name = links.unmangled(binary.leaf)
@@ -67,8 +67,12 @@ def _is_consumer(wheel: Wheel, provider: Wheel) -> bool:
     return is_provider and wheel.uses(provider.distribution)
 
 
-def _is_copy(binary: Binary, original: Binary) -> bool:
-    if links.unmangled(binary.leaf).lower() == original.leaf.lower():
+def _is_copy(binary: Binary, library: Library, original: Binary) -> bool:
+    leaf = links.unmangled(binary.leaf)
+    if leaf.lower() == original.leaf.lower():
+        return True
+    # A system's file of the library, without the provider's names and prefixes.
+    if not binary.is_extension_module and library.name.lower() in links.libraries_of(leaf):
         return True
     names = original.own_names
     return bool(names) and len(names & binary.own_names) >= _COPY * len(names)

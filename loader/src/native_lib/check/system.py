@@ -95,13 +95,48 @@ _TAKEN = {
     },
 }
 
-# Exported by Debian's python3 itself (it links zlib and expat), and so answered before any library.
+# Debian's python3 needs libz and libexpat, so they are in the global scope, before any other library.
+# Their public names: of zlib 1.3.2, …
+_ZLIB = """
+    adler32 adler32_combine adler32_combine64 adler32_z compress compress2 compress2_z compressBound
+    compressBound_z compress_z crc32 crc32_combine crc32_combine64 crc32_combine_gen
+    crc32_combine_gen64 crc32_combine_op crc32_z deflate deflateBound deflateBound_z deflateCopy
+    deflateEnd deflateGetDictionary deflateInit2_ deflateInit_ deflateParams deflatePending
+    deflatePrime deflateReset deflateResetKeep deflateSetDictionary deflateSetHeader deflateTune
+    deflateUsed get_crc_table gzbuffer gzclearerr gzclose gzclose_r gzclose_w gzdirect gzdopen gzeof
+    gzerror gzflush gzfread gzfwrite gzgetc gzgetc_ gzgets gzoffset gzoffset64 gzopen gzopen64
+    gzprintf gzputc gzputs gzread gzrewind gzseek gzseek64 gzsetparams gztell gztell64 gzungetc
+    gzvprintf gzwrite inflate inflateBack inflateBackEnd inflateBackInit_ inflateCodesUsed inflateCopy
+    inflateEnd inflateGetDictionary inflateGetHeader inflateInit2_ inflateInit_ inflateMark
+    inflatePrime inflateReset inflateReset2 inflateResetKeep inflateSetDictionary inflateSync
+    inflateSyncPoint inflateUndermine inflateValidate uncompress uncompress2 uncompress2_z
+    uncompress_z zError zlibCompileFlags zlibVersion
+"""
+# … and of expat 2.7.3, after XML_ and XML_Set.
+_EXPAT = """
+    DefaultCurrent ErrorString ExpatVersion ExpatVersionInfo ExternalEntityParserCreate
+    FreeContentModel GetBase GetBuffer GetCurrentByteCount GetCurrentByteIndex GetCurrentColumnNumber
+    GetCurrentLineNumber GetErrorCode GetFeatureList GetIdAttributeIndex GetInputContext
+    GetParsingStatus GetSpecifiedAttributeCount MemFree MemMalloc MemRealloc Parse ParseBuffer
+    ParserCreate ParserCreateNS ParserCreate_MM ParserFree ParserReset ResumeParser StopParser
+    UseForeignDTD UseParserAsHandlerArg
+"""
+_EXPAT_SET = """
+    AllocTrackerActivationThreshold AllocTrackerMaximumAmplification AttlistDeclHandler Base
+    BillionLaughsAttackProtectionActivationThreshold BillionLaughsAttackProtectionMaximumAmplification
+    CdataSectionHandler CharacterDataHandler CommentHandler DefaultHandler DefaultHandlerExpand
+    DoctypeDeclHandler ElementDeclHandler ElementHandler Encoding EndCdataSectionHandler
+    EndDoctypeDeclHandler EndElementHandler EndNamespaceDeclHandler EntityDeclHandler
+    ExternalEntityRefHandler ExternalEntityRefHandlerArg HashSalt NamespaceDeclHandler
+    NotStandaloneHandler NotationDeclHandler ParamEntityParsing ProcessingInstructionHandler
+    ReparseDeferralEnabled ReturnNSTriplet SkippedEntityHandler StartCdataSectionHandler
+    StartDoctypeDeclHandler StartElementHandler StartNamespaceDeclHandler UnknownEncodingHandler
+    UnparsedEntityDeclHandler UserData XmlDeclHandler
+"""
 INTERPRETERS_SYMBOLS = {
-    *("adler32", "crc32", "compress", "uncompress", "deflate", "deflateEnd", "deflateInit_"),
-    *("deflateInit2_", "deflateReset", "inflate", "inflateEnd", "inflateInit_", "inflateInit2_"),
-    *("inflateReset", "zlibVersion", "zError", "gzopen", "gzread", "gzwrite", "gzclose"),
-    *("XML_ParserCreate", "XML_ParserFree", "XML_Parse", "XML_SetElementHandler"),
-    *("XML_SetUserData", "XML_GetErrorCode", "XML_ErrorString", "XML_ExpatVersion"),
+    *_ZLIB.split(),
+    *(f"XML_{name}" for name in _EXPAT.split()),
+    *(f"XML_Set{name}" for name in _EXPAT_SET.split()),
 }
 
 

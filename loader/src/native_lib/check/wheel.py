@@ -86,7 +86,18 @@ class Wheel:
 
     @cached_property
     def libraries(self) -> tuple[tuple[Library, Binary], ...]:
-        """The libraries of its manifests, each with its binary, where there is one."""
+        """The libraries of its manifests, each with its binary, where there is one.
+
+        Without a manifest, those that a loader in it may open: all but copies of repair tools.
+        """
+        if not self.manifests and any(
+            path.endswith("_shared_lib_manager.py") for path in self.vendored
+        ):
+            return tuple(
+                (_by_hand(binary), binary)
+                for binary in self.binaries
+                if binary.is_library and not re.search(r"\.(?:libs|dylibs)/", binary.path)
+            )
         binaries: dict[str, list[Binary]] = {}
         for binary in self.binaries:
             binaries.setdefault(binary.path, []).append(binary)
@@ -127,6 +138,12 @@ class Wheel:
             )
             for name, by_marker in lines.items()
         }
+
+
+def _by_hand(binary: Binary) -> Library:
+    """Return what a manifest would say: the loader takes the file's name for what others need."""
+    name = f"@rpath/{binary.leaf}" if binary.format == "Mach-O" else binary.leaf
+    return Library(name=binary.leaf, file=binary.path, runtime_name=name, anchor="")
 
 
 def _together(lines: list[Requirement]) -> Requirement:
