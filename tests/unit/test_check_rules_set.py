@@ -419,7 +419,8 @@ def test_symbols_that_must_be_the_providers(symbol: Import, is_told: bool) -> No
     [
         ([NAME], "", True),
         ([NAME, "libc.so.6", "ld-linux-x86-64.so.2"], "glibc", True),
-        ([NAME, "libz.so.1"], "glibc", False),  # has no versions
+        ([NAME, "libz.so.1"], "glibc", True),  # has no such symbol
+        ([NAME, "libX11.so.6"], "glibc", False),  # has no versions
         ([NAME, OWN], "glibc", False),
         ([NAME, "libunknown.so.1"], "glibc", False),
         # musl's libraries have no versions, and its loader is its libc.
@@ -431,6 +432,24 @@ def test_symbols_that_must_be_the_providers(symbol: Import, is_told: bool) -> No
 def test_symbols_that_may_be_anothers(needed: list[str], libc: str, is_told: bool) -> None:
     found = missing([Import("foreign")], *needed, libc=libc)
     assert found == ([told("foreign")] if is_told else [])
+
+
+@pytest.mark.parametrize(
+    ("needed", "symbol", "is_told"),
+    [
+        ("libz.so.1", "inflate", False),
+        ("libz.so.1", "z_inflate", True),
+        ("libz.so.1", "XML_Parse", False),
+        ("libexpat.so.1", "XML_Parse", False),
+        ("libexpat.so.1", "XML_OfLaterReleases", False),
+        ("libexpat.so.1", "inflate", True),
+    ],
+)
+def test_symbols_that_systems_libraries_without_versions_have(
+    needed: str, symbol: str, is_told: bool
+) -> None:
+    found = missing([Import(symbol)], NAME, "libc.so.6", needed, libc="glibc")
+    assert found == ([told(symbol)] if is_told else [])
 
 
 def test_missing_symbols_are_told_in_order() -> None:
@@ -473,10 +492,10 @@ def test_files_that_need_other_things() -> None:
     """What the one needs besides says nothing of the other's symbols."""
     user = consumer(NAME, imports=frozenset({Import("foreign")}))
     # Of the same path in another wheel, and of another path in the same wheel.
-    other = replace(consumer(NAME, "libz.so.1"), path=Path("other.whl"))
+    other = replace(consumer(NAME, "libX11.so.6"), path=Path("other.whl"))
     (found,) = find("symbol-missing", provider(), user, other)
     assert found.wheel == CONSUMERS_WHEEL
-    second = binary("foo_ext/_second.so", needed=(NAME, "libz.so.1"))
+    second = binary("foo_ext/_second.so", needed=(NAME, "libX11.so.6"))
     (found,) = find("symbol-missing", provider(), replace(user, binaries=(*user.binaries, second)))
     assert found.file == EXTENSION
 

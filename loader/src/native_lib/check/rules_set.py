@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from native_lib.check import links
 from native_lib.check.compatibility import incompatible, next_incompatible
 from native_lib.check.rule import ERROR, NOTE, Finding, Rule, WheelSet
-from native_lib.check.system import has_versions_throughout
+from native_lib.check.system import may_have
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -157,16 +157,22 @@ def _attributed(link: Link, providing: list[Link], found: list[Link]) -> Iterato
     # ELF has no library for a symbol without a version: it is the providers', if no other library
     # that the file needs can have it.
     told = binary.libc != "musl" and all(
-        other in providing or (other.kind == links.SYSTEM and has_versions_throughout(other.needed))
-        for other in found
+        other.kind in (links.PROVIDER, links.SYSTEM) for other in found
     )
+    systems = [other.needed for other in found if other.kind == links.SYSTEM]
     for symbol in sorted(binary.imports, key=lambda symbol: symbol.name):
         if symbol.is_weak or symbol.name.startswith(("Py", "_Py")):
             continue
         if symbol.library:
             if symbol.library == link.needed:
                 yield symbol
-        elif binary.format == "ELF" and told and not symbol.version and link is providing[0]:
+        elif (
+            binary.format == "ELF"
+            and told
+            and not symbol.version
+            and link is providing[0]
+            and not any(may_have(needed, symbol.name) for needed in systems)
+        ):
             yield symbol
 
 

@@ -172,6 +172,15 @@ def has_versions_throughout(needed: str) -> bool:
     return needed in _VERSIONED or bool(_LINUX_LOADER.fullmatch(needed))
 
 
+def may_have(needed: str, symbol: str) -> bool:
+    """Tell whether a symbol without a version can come from this library of a system with glibc."""
+    if needed == "libz.so.1":
+        return symbol in INTERPRETERS_SYMBOLS  # what came later has versions
+    if needed == "libexpat.so.1":
+        return symbol.startswith("XML_")
+    return not has_versions_throughout(needed)
+
+
 def is_taken(leaf: str, format: str) -> bool:
     """Tell whether a system or an interpreter has a library of this name."""
     return (leaf.lower() if format == "PE" else leaf) in _TAKEN[format]
