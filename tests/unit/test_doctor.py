@@ -14,7 +14,8 @@ from xml.etree import ElementTree
 import lab
 import pytest
 import wheels
-from native_lib.doctor.diagnose import Attempt, explain
+from native_lib.doctor.attempt import Attempt
+from native_lib.doctor.diagnose import explain
 from native_lib.doctor.findings import problems_of
 from native_lib.doctor.installed import Environment, read_environment
 from native_lib.doctor.picture import picture
@@ -156,6 +157,13 @@ def test_picture(pair: Site) -> None:
     assert "libfoo 1.0.0" in texts
     assert "foo-ext 1.0.0" in texts
     assert len([element for element in root.iter() if element.tag.endswith("}path")]) >= 1
+
+
+def test_picture_shows_a_provider_that_is_missing(site: Site) -> None:
+    site.consumer()
+    root = ElementTree.fromstring(site.doctor("--format", "svg")[1])
+    texts = [element.text for element in root.iter() if element.tag.endswith("}text")]
+    assert ("libfoo" in texts, "is not installed" in texts) == (True, True)
 
 
 def test_picture_of_a_chain_has_no_box_on_another() -> None:

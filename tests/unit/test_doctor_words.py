@@ -17,8 +17,9 @@ import lab
 import pages
 import pytest
 import wheels
-from native_lib.doctor import diagnose
-from native_lib.doctor.diagnose import Attempt, explain, try_import
+from native_lib.doctor import attempt, diagnose
+from native_lib.doctor.attempt import Attempt, try_import
+from native_lib.doctor.diagnose import explain
 from native_lib.doctor.installed import Environment, read_environment
 
 SOURCES = lab.ROOT / "loader" / "src"
@@ -404,7 +405,7 @@ def test_what_the_module_left_running_is_ended(folder: Path) -> None:
 def test_module_that_hangs(
     folder: Path, empty: Environment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(diagnose, "_SECONDS", 2)
+    monkeypatch.setattr(attempt, "_SECONDS", 2)
     (folder / "m.py").write_text("import threading\nthreading.Event().wait()\n")
     said = imported("m", empty)
     assert "import m: Timeout: not done after 2 seconds, in " in said
@@ -437,7 +438,7 @@ def test_flags_are_passed_on(flag: str, folder: Path) -> None:
     (folder / "m.py").write_text("import sys\nraise ImportError(repr(sys.flags))\n")
     code = (
         f"import sys; sys.path[:] = {[str(folder), *sys.path]!r}\n"
-        "from native_lib.doctor.diagnose import try_import\n"
+        "from native_lib.doctor.attempt import try_import\n"
         "print(repr(sys.flags) == try_import('m').message)\n"
     )
     printed = subprocess.check_output([sys.executable, flag, "-c", code], text=True)

@@ -4,295 +4,38 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-import json
 import os
 import re
 import signal
-import subprocess
 import sys
-import tempfile
-import time
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote, urlsplit
+from typing import TYPE_CHECKING
 
 from packaging.utils import canonicalize_name
 
 from native_lib.check.links import leaf_of, private_distribution
 from native_lib.check.rule import ERROR
+from native_lib.doctor import wordings
 from native_lib.doctor.findings import Problem, as_built
 from native_lib.doctor.resolve import variable_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from native_lib.doctor.attempt import Attempt
     from native_lib.doctor.installed import Environment, Installed
 
     # What a wording names, the environment, and the whole text; the reason, and what mends it.
     Explanation = Callable[[dict[str, str], Environment, str], tuple[str, str]]
 
-# Runs in a process of its own: an import may print, hang, or end it. What it says goes into a file, for
-# stdout is the module's; under another name first, so that no half of it is read. Arguments: module,
-# file, whether to open a provider's libraries, too, and where to look for modules.
-_TRY = """
-import sys
-module, file, load, *path = sys.argv[1:]
-del sys.argv[1:]
-sys.path[:] = path
-import importlib, json, os
-said = {}
-try:
-    imported = importlib.import_module(module)
-    if load:
-        imported.loader.load()
-except BaseException as error:
-    said = {
-        "error": type(error).__name__,
-        "message": str(error),
-        "name": str(getattr(error, "name", None) or ""),
-    }
-try:
-    with open("/proc/self/maps", errors="surrogateescape") as maps:
-        said["files"] = sorted({line.split(None, 5)[5].strip() for line in maps if "/" in line})
-except OSError:
-    pass
-part = f"{file}.{os.getpid()}"
-with open(part, "w") as out:
-    json.dump(said, out)
-os.replace(part, file)
-"""
-_SECONDS = 120
-_PAUSE = 0.02  # between two looks for the file
-# The innermost line that is neither Python's own nor ctypes'.
-_FRAME = r'^  File "((?!<)[^"]*(?<!ctypes/__init__\.py))", line (\d+)'
-
-MISSING, SYMBOL, VERSION, MACHINE = "missing", "symbol", "version", "machine"
-DAMAGED, TLS, SIGNATURE, WINDOWS = "damaged", "static TLS", "signature", "Windows"
-SOURCES, RELOCATION, PYTHON, NEWER = "sources", "relocation", "Python", "newer"
-DENIED, MAPPED, POLICY, STACK, TEXT = "denied", "mapped", "policy", "stack", "text"
-FOLDER, ARCHIVE, FILES, MEMORY, DISK = "folder", "archive", "files", "memory", "disk"
-PAGES, PROCESSOR, START, RUNTIME = "pages", "processor", "start", "runtime"
-# A path, with spaces if it is absolute: sentences come before it, and a colon ends it.
-_FILE = r"(?:/[^\n:]+|[^\s:]+)"
-# glibc and musl, before the system's reason why a file could not be opened or read.
-_REFUSED = (
-    rf"(?P<musl>Error loading shared library )?(?P<file>{_FILE}): "
-    r"(?(musl)|cannot (?:open shared object file|read file data|stat shared object): )"
-)
-# glibc, of a file whose content it does not take.
-_NO_LIBRARY = (
-    r"invalid ELF header|file too short|Exec format error|cannot read file data(?!:)|ELF file[^\n]*"
-    r"|only ET_DYN and ET_EXEC can be loaded|(?:object file has )?no (?:loadable segments|dynamic section)"
-    r"|cannot dynamically load [\w -]*executable|nonzero padding in e_ident"
-    r"|unsupported version (?:\d+ )?of Ver\w+ record"
-)
-# Each loader's wording, the first that is found: glibc, musl, dyld, Windows, Wine.
-WORDINGS = (
-    (
-        VERSION,
-        rf"(?P<file>{_FILE}): version `(?P<version>[^']+)' not found \(required by (?P<by>[^)]+)\)",
-    ),
-    (
-        SYMBOL,
-        rf"(?P<by>{_FILE}): undefined symbol: (?P<symbol>[^\s,]+)(?:, version (?P<version>\S+))?",
-    ),
-    (SYMBOL, r"symbol (?P<symbol>\S+), version (?P<version>\S+) not defined in file (?P<name>\S+)"),
-    (SYMBOL, r"Error relocating (?P<by>[^:]+): (?P<symbol>\S+): symbol not found"),
-    (RELOCATION, r"Error relocating (?P<file>[^:]+): unsupported relocation type \d+"),
-    (RELOCATION, rf"(?P<file>{_FILE}): unexpected (?:PLT )?reloc type \w+"),
-    (NEWER, r"built for newer (?:macOS|Mac OS X|OS X)|load command \w+ is unknown"),
-    (NEWER, r"\(which was built for (?:mac|Mac )OS X? ?[\d.]+\)\s+Expected in: /usr/lib/"),
-    (SYMBOL, r"[Ss]ymbol not found(?: in flat namespace)?:? \(?'?_?(?P<symbol>[\w$.]+)"),
-    (SYMBOL, r"specified procedure could not be found"),
-    (MACHINE, rf"(?P<file>{_FILE}): wrong ELF class"),
-    (
-        MACHINE,
-        (
-            r"(?:incompatible|missing compatible) architecture "
-            r"\(have '(?P<have>[^']+)', need '(?P<need>[^']+)'"
-        ),
-    ),
-    (
-        MACHINE,
-        rf"(?:(?P<file>{_FILE}): )?mach-o, but (?:wrong architecture|built for simulator)",
-    ),
-    (MACHINE, r"not a valid Win32 application"),
-    (PROCESSOR, rf"(?P<file>{_FILE}): CPU ISA level is lower than required"),
-    (
-        SIGNATURE,
-        r"code signature[^'\n]*(?:in|not valid)|code signature invalid|code signing blocked",
-    ),
-    (PAGES, rf"(?P<file>{_FILE}): ELF load command [\w/ ]+ not page-aligned"),
-    (DAMAGED, rf"(?P<file>{_FILE}): (?:{_NO_LIBRARY})"),
-    (DAMAGED, r"Error loading shared library (?P<file>[^:\n]+): No error information"),
-    (DAMAGED, r"ELF load command[^\n]*|'(?P<file>[^']+)' \((?:file too short|not a mach-o file)"),
-    (DAMAGED, r"not a mach-o file|slice is not valid mach-o|file too short"),
-    (
-        TLS,
-        rf"(?P<file>{_FILE}): cannot (?:allocate memory in|load any more object with) static TLS",
-    ),
-    (STACK, rf"(?P<file>{_FILE}): cannot enable executable stack as shared object requires"),
-    (TEXT, rf"(?P<file>{_FILE}): cannot (?:restore segment prot|make segment writable)"),
-    (MEMORY, rf"(?P<file>{_FILE}): failed to map segment[^:\n]*: Cannot allocate memory"),
-    (MEMORY, rf"{_REFUSED}(?:Cannot allocate|Out of) memory"),
-    (MAPPED, rf"(?P<file>{_FILE}): failed to map segment from shared object"),
-    (MAPPED, r"Error loading shared library (?P<file>[^:\n]+): Operation not permitted"),
-    (DENIED, rf"{_REFUSED}(?:Permission denied|Operation not permitted)"),
-    (DENIED, r"'(?P<file>[^']+)' \((?:errno=13|[^()\n]*sandbox blocked)"),
-    (DENIED, r"DLL load failed[^\n]*Access is denied"),
-    (FOLDER, rf"{_REFUSED}Is a directory"),
-    (ARCHIVE, rf"{_REFUSED}Not a directory"),
-    (FILES, rf"{_REFUSED}(?:Too many open files|No file descriptors available)"),
-    (DISK, rf"{_REFUSED}(?:Input/output error|I/O error|Stale file handle)"),
-    (MISSING, rf"(?P<name>{_FILE}): cannot open shared object file: No such file or directory"),
-    (
-        MISSING,
-        (
-            r"Error loading shared library (?P<name>[^:]+): No such file[^(\n]*"
-            r"(?:\(needed by (?P<by>[^)]+)\))?"
-        ),
-    ),
-    (
-        MISSING,
-        r"Library not loaded: (?P<name>[^\n]+)(?:\n *Referenced from: (?:<[^>]*> )?(?P<by>[^\n]+))?",
-    ),
-    (MISSING, r"tried: '(?P<name>[^']+)' \(no such file\)"),
-    (MISSING, r"Could not find module '(?P<name>[^']+)' \(or one of its dependencies\)"),
-    (
-        MISSING,
-        r"(?:importing (?P<by>\w+): )?(?:The specified module could not|Module not) (?:be )?found",
-    ),
-    (
-        START,
-        (
-            r"(?:DLL load failed while importing (?P<by>\w+): [^\n]*)?"
-            r"\(DLL\) initialization routine failed"
-        ),
-    ),
-    (POLICY, r"Application Control policy has blocked this file"),
-    (PYTHON, r"does not define module export function \((?P<symbol>\w+)\)"),
-    (PYTHON, r"Module use of (?P<symbol>python\w+\.dll) conflicts"),
-    (
-        SOURCES,
-        r"from partially initialized module '(?P<module>[\w.]+)'[^\n]*\((?P<file>[^()\n]+)\)$",
-    ),
-    (WINDOWS, r"DLL load failed while importing (?P<by>\w+)"),
-)
-# Windows speaks the user's language: its numbers say the same in all of them.
-WINDOWS_CODES = dict.fromkeys((193, 216), MACHINE) | dict.fromkeys((225, 577, 4551), POLICY)
-WINDOWS_CODES |= {5: DENIED, 126: MISSING, 127: SYMBOL, 1114: START, 1455: MEMORY, 14001: RUNTIME}
 # A library's file in a text.
 _LIBRARY = re.compile(
     r"(?:[A-Za-z]:\\|/)?[^\s'\"(),:]+\.(?:so|dylib|dll|pyd)\b[.\d]*", re.IGNORECASE
 )
-
-
 # The vendored loader's, of which some say in their first line what to do.
 OUR_ERRORS = {
     *("NativeLibraryError", "LibraryNotFoundError", "LibraryConflictError", "LibraryVersionError"),
 }
-
-
-@dataclass(frozen=True)
-class Attempt:
-    """How an import ended.
-
-    Attributes:
-        module: what was imported.
-        error: the exception's type; empty if there was none.
-        message: its text, or what a process that ended printed last.
-        missing: the module that was not found, if that was it.
-        files: what the process had mapped then, where the system tells.
-        status: with what the process ended, if it left nothing else.
-        place: the file and line that were run then, where Python told.
-    """
-
-    module: str
-    error: str = ""
-    message: str = ""
-    missing: str = ""
-    files: tuple[str, ...] = ()
-    status: int | None = None
-    place: str = ""
-
-
-def try_import(module: str, *, load: bool = False) -> Attempt:
-    """Import a module in another process; have its loader open its libraries, if told to.
-
-    That process looks for modules where this one does, and counts as done when it has said how the
-    import went: a thread or a process that the module started may go on for as long as it likes.
-    """
-    arguments = ["-X", "faulthandler", "-c", _TRY, module]
-    path = [entry for entry in sys.path if isinstance(entry, str)]
-    with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryFile() as printed:
-        file = Path(folder, "said.json")
-        process = subprocess.Popen(
-            [sys.executable, *_flags(), *arguments, str(file), "load" if load else "", *path],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=printed,
-            start_new_session=True,
-        )
-        try:
-            status = _wait(process, file)
-        finally:
-            _end(process)
-        if file.exists():
-            return _attempt(module, json.loads(file.read_text("utf-8")))
-        printed.seek(0)
-        stderr = printed.read().decode("utf-8", "replace")
-    # What faulthandler tells of a signal comes after what the module or a library printed.
-    before, _, stack = stderr.partition("Fatal Python error: ")
-    frame = re.search(_FRAME, stack, re.MULTILINE)
-    place = " line ".join(frame.groups()) if frame else ""
-    if status is None:
-        return Attempt(module, "Timeout", f"not done after {_SECONDS} seconds", place=place)
-    fatal = stack.partition("\n")[0]  # Python's own reason, or the signal's name
-    last = "\n".join([*before.splitlines()[-3:], *([fatal] if ": " in fatal else [])])
-    return Attempt(module, "Ended", last, status=status, place=place)
-
-
-def _flags() -> list[str]:
-    """Return what makes another Python start as this one did, as far as modules are concerned."""
-    flags = {
-        "-I": sys.flags.isolated,
-        "-E": sys.flags.ignore_environment,
-        "-s": sys.flags.no_user_site,
-        "-S": sys.flags.no_site,
-    }
-    return [flag for flag, is_set in flags.items() if is_set]
-
-
-def _wait(process: subprocess.Popen[bytes], file: Path) -> int | None:
-    """Wait for the file, or for the end; return the process's status, if it ended."""
-    deadline = time.monotonic() + _SECONDS
-    while time.monotonic() < deadline and not file.exists():
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            return process.wait(_PAUSE)
-    if sys.platform != "win32" and not file.exists():
-        process.send_signal(signal.SIGABRT)  # it says where it is
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(1)
-    return None
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """End a process, and those that it left behind."""
-    if sys.platform == "win32":
-        process.kill()
-    else:
-        with contextlib.suppress(ProcessLookupError, PermissionError):  # nobody is left
-            os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-
-
-def _attempt(module: str, said: dict[str, Any]) -> Attempt:
-    files = tuple(said.get("files", ()))
-    if "error" not in said:
-        return Attempt(module, files=files)
-    missing = said["name"] if said["error"] == "ModuleNotFoundError" else ""
-    return Attempt(module, said["error"], said["message"], missing, files)
 
 
 def explain(attempt: Attempt, environment: Environment) -> Problem:
@@ -318,7 +61,7 @@ def _reason(attempt: Attempt, environment: Environment) -> tuple[str, str]:
         facts = " ".join(line.strip() for line in rest.splitlines() if "mend:" not in line)
         return f"{first} {facts}".strip(), mend[1]
     each = _distribution_of(attempt.missing or attempt.module, environment)
-    sources = _sources_of(each) if each else None
+    sources = each.source if each and each.is_editable else None
     if each and sources and not sources.is_dir():
         return (
             f"{text}: the sources of {each.name}, an editable install, are gone: {sources}",
@@ -341,13 +84,13 @@ def _reason(attempt: Attempt, environment: Environment) -> tuple[str, str]:
 
 def _recognise(text: str) -> tuple[str, dict[str, str]] | None:
     """Find what a loader's words say: their kind, and the names in them."""
-    for kind, wording in WORDINGS:
-        if kind == WINDOWS:
+    for kind, wording in wordings.WORDINGS:
+        if kind == wordings.WINDOWS:
             code = _windows_code(text)
-            if code in WINDOWS_CODES:
+            if code in wordings.WINDOWS_CODES:
                 names = r"(?:importing (?P<by>\w+))?(?:[^\n']*'(?P<file>[^']+)')?"
                 kind, wording = (
-                    WINDOWS_CODES[code],
+                    wordings.WINDOWS_CODES[code],
                     rf"(?:DLL load failed while |\[WinError){names}",
                 )
         found = re.search(wording, text)
@@ -363,14 +106,16 @@ def _windows_code(text: str) -> int:
         return int(number[1])
     if "DLL load failed" in text and hasattr(ctypes, "FormatError"):
         # Python tells the number of an import's error nowhere. This is the same text.
-        return next((c for c in WINDOWS_CODES if ctypes.FormatError(c).strip(" .") in text), 0)
+        return next(
+            (c for c in wordings.WINDOWS_CODES if ctypes.FormatError(c).strip(" .") in text), 0
+        )
     return 0
 
 
 def _ended(attempt: Attempt) -> tuple[str, str] | None:
     """Explain a process that ended without a word, unless a loader's words are in what it printed."""
     assert attempt.status is not None
-    name, reason = _SIGNALS.get(attempt.status, ("", ""))
+    name, reason = wordings.SIGNALS.get(attempt.status, ("", ""))
     if attempt.status < 0 and not name:
         with contextlib.suppress(ValueError):  # it has no name
             name = signal.Signals(-attempt.status).name
@@ -445,15 +190,6 @@ def _distribution_of(module: str, environment: Environment) -> Installed | None:
     found = next((e for e in environment.distributions.values() if top in e.packages), None)
     named = environment.distributions.get(canonicalize_name(top))
     return found or (named if named and named.is_editable else None)
-
-
-def _sources_of(each: Installed) -> Path | None:
-    """Return the folder that an editable install is imported from, if pip wrote it down."""
-    url = urlsplit(each.origin)
-    if not each.is_editable or url.scheme != "file":
-        return None
-    path = unquote(url.path)
-    return Path(path.lstrip("/") if os.name == "nt" else path)
 
 
 def _is_there(file: str) -> bool:
@@ -709,8 +445,7 @@ def _sources(words: dict[str, str], environment: Environment, text: str) -> tupl
             f"{text}: {each.name} {each.version} has lost a file, or is itself at fault",
             each.again,
         )
-    folder = _sources_of(each) if each else None
-    if each and each.is_editable and (not folder or _is_within(file, folder)):
+    if each and each.is_editable and (not each.source or _is_within(file, each.source)):
         return (
             f"{text}: {each.name} {each.version}, an editable install, was not built, or is itself at fault",
             each.again,
@@ -740,102 +475,75 @@ def _owner(file: str, environment: Environment) -> str:
 
 
 _EXPLAINED: dict[str, Explanation] = {
-    MISSING: _missing,
-    SYMBOL: _symbol,
-    VERSION: _version,
-    MACHINE: _machine,
-    DAMAGED: _damaged,
-    RELOCATION: _relocation,
-    NEWER: _newer,
-    MAPPED: _mapped,
-    WINDOWS: _windows,
-    SOURCES: _sources,
-    PROCESSOR: _told(
+    wordings.MISSING: _missing,
+    wordings.SYMBOL: _symbol,
+    wordings.VERSION: _version,
+    wordings.MACHINE: _machine,
+    wordings.DAMAGED: _damaged,
+    wordings.RELOCATION: _relocation,
+    wordings.NEWER: _newer,
+    wordings.MAPPED: _mapped,
+    wordings.WINDOWS: _windows,
+    wordings.SOURCES: _sources,
+    wordings.PROCESSOR: _told(
         "was built for a newer processor than this one",
         "install a release that was built for this processor, or have it built here",
     ),
-    TLS: _told(
+    wordings.TLS: _told(
         "wants memory that glibc hands out at the start only",
         (
             "import it before other large libraries, or set GLIBC_TUNABLES="
             "glibc.rtld.optional_static_tls=4096"
         ),
     ),
-    SIGNATURE: _signature,
-    PAGES: _told(
+    wordings.SIGNATURE: _signature,
+    wordings.PAGES: _told(
         "is laid out for smaller memory pages than this system's",
         "install a newer release; its authors link it with -Wl,-z,max-page-size=65536",
     ),
-    STACK: _told(
+    wordings.STACK: _told(
         "asks for an executable stack, which this system does not give",
         (
             "patchelf --clear-execstack takes that away, if it was asked for by mistake, as it mostly was; "
             "its authors link with -Wl,-z,noexecstack"
         ),
     ),
-    TEXT: _told(
+    wordings.TEXT: _told(
         "has its own code changed while it is loaded, which this system forbids (SELinux)",
         "install another release; its authors compile all of it with -fPIC",
     ),
-    DENIED: _told(
+    wordings.DENIED: _told(
         "may not be opened by this user",
         (
             "let this user read and run it, and enter the folders above it; where that is so, a policy "
             "forbids it (SELinux, a sandbox, a virus scanner)"
         ),
     ),
-    POLICY: _told(
+    wordings.POLICY: _told(
         "is forbidden by this computer's policy (application control, a virus scanner, signatures)",
         "have whoever looks after this computer allow the file, or install a release that is signed",
     ),
-    START: _start,
-    RUNTIME: _told(
+    wordings.START: _start,
+    wordings.RUNTIME: _told(
         "asks in its manifest for a runtime that is not installed",
         "install the runtime of its compiler (Visual C++ Redistributable)",
     ),
-    FOLDER: _reinstalled("is a folder in a library's place"),
-    ARCHIVE: _told(
+    wordings.FOLDER: _reinstalled("is a folder in a library's place"),
+    wordings.ARCHIVE: _told(
         "is inside an archive or below a file, where the system opens no library",
         "unpack the archive, and have Python find what was unpacked",
     ),
-    FILES: _told(
+    wordings.FILES: _told(
         "could not be opened, for this process has too many files open",
         "raise the limit (ulimit -n), or find what leaves files open",
     ),
-    MEMORY: _told(
+    wordings.MEMORY: _told(
         "could not be loaded, for there is not enough memory, or this process may not have more",
         "raise the limit (ulimit -v, the container's, Windows' paging file), or load less at once",
     ),
-    DISK: _told(
+    wordings.DISK: _told(
         "could not be read from its disk or from the network",
         "look at the disk or the mount (dmesg), then install again what the file belongs to",
     ),
-    PYTHON: _reinstalled("is no extension module of this name, or is another Python's"),
+    wordings.PYTHON: _reinstalled("is no extension module of this name, or is another Python's"),
 }
-
-_TWICE = (
-    "mostly two copies of a library, a library whose ABI is not the one that was compiled against, or "
-    "symbols that another library answers"
-)
-_CUT_OFF = "mostly a library that is cut off: the system maps what is not there"
-_NEWER_PROCESSOR = "mostly a library that was built for a newer processor than this one"
-_GAVE_UP = (
-    "a library gave up, mostly over an exception that crossed two C++ runtimes, or a failed check"
-)
-# How a process ends in which native code fails: by POSIX' signals, and by Windows' status.
-_SIGNALS: dict[int, tuple[str, str]] = {
-    0xC0000005: ("access violation", _TWICE),
-    0xC0000409: ("it stopped itself", _GAVE_UP),
-    0xC000001D: ("illegal instruction", _NEWER_PROCESSOR),
-    0xC0000006: ("in-page error", _CUT_OFF),
-    -signal.SIGSEGV: ("SIGSEGV", _TWICE),
-    -signal.SIGABRT: ("SIGABRT", _GAVE_UP),
-    -signal.SIGILL: ("SIGILL", _NEWER_PROCESSOR),
-    -signal.SIGFPE: ("SIGFPE", "a division by zero in native code"),
-}
-if sys.platform != "win32":
-    _SIGNALS |= {
-        -signal.SIGBUS: ("SIGBUS", _CUT_OFF),
-        -signal.SIGSYS: ("SIGSYS", "a sandbox forbids a system call"),
-        -signal.SIGKILL: ("SIGKILL", "somebody killed it: mostly the system, for want of memory"),
-    }

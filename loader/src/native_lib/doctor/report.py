@@ -141,6 +141,10 @@ def print_svg(diagnosis: Diagnosis) -> None:
         for provider in environment.providers
         for consumer in environment.consumers(provider)
     ]
+    # Also those that are not installed, of which the picture knows no version.
+    wanted = [(w.distribution, r.distribution) for w in environment.wheels for r in w.requires]
+    wanted += [(need.consumer, need.distribution) for need in diagnosis.needs]
+    lines += [each for each in wanted if each[1] and each[1] not in environment.distributions]
     labels = {wheel.distribution: str(wheel.version) for wheel in environment.wheels}
     libraries = {
         provider.distribution: [lib.name for m in provider.manifests for lib in m.libraries]

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from native_lib.check.links import leaf_of
 from native_lib.check.rule import ERROR
-from native_lib.doctor.diagnose import explain, try_import
+from native_lib.doctor.attempt import try_import
+from native_lib.doctor.diagnose import explain
 from native_lib.doctor.findings import Problem, is_same_file, problems_of
 from native_lib.doctor.installed import read_environment
 from native_lib.doctor.report import FORMATS, Diagnosis
