@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import re
 import shutil
-import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import lab
-import wheels
 import workflows
 
 if TYPE_CHECKING:
@@ -35,29 +33,34 @@ NOT_HERE = {
     "nox -s docs": "a test in this run builds them",
     "nox -s tests -- ": "these tests are in the run that this test is in",
     "nox -s newest_upstream": "asks upstream's servers; a unit test has one of its own",
-    "gh pr create": "opens a pull request",
-    "nox -s wheels": "the same as with a PLATFORM, which is run",
+    "nox -s wheels": "it is packages.yml's sdists, wheels, check and installed, which are run, in one",
+}
+# The jobs whose condition is not met here.
+SKIPPED = {
+    "wait": "a release takes upstream's own servers; a test runs `nox -s published` for minipng",
+    "publish": "publishes",
+    "propose": "pushes, and opens a pull request; a test runs its script with a `gh` of its own",
 }
 ALPINE = "takes Docker and an image of Python on Alpine"
-AGAIN = "the same with another Python, and here all take this one"
+AGAIN = "was run with this Python"
 
 
 class WhyNot:
     """Says why a step of our workflows is not run here; nothing if it is."""
 
     def __init__(self) -> None:
-        self._run: set[tuple[str, str]] = set()
+        self._run: set[tuple[str, str, str]] = set()
 
-    def __call__(self, job: str, step: Mapping[str, Any]) -> str:
+    def __call__(self, job: str, step: Mapping[str, Any], python: str) -> str:
         """Return the reason."""
         if job == "alpine":
             return ALPINE
         what = step.get("run", "")
         if "$PLATFORM" in what or not what:
             return ""
-        if (job, what) in self._run:
+        if (job, what, python) in self._run:
             return AGAIN
-        self._run.add((job, what))
+        self._run.add((job, what, python))
         return next((reason for part, reason in NOT_HERE.items() if part in what), "")
 
 
@@ -99,22 +102,13 @@ def run(name: str, project: Path, folder: Path, environment: Mapping[str, str]) 
     Raises:
         workflows.WorkflowError: a step failed.
     """
-    lab.run(sys.executable, "-m", "venv", folder / "python")
-    # What an index may have, and no build or test may take: newer, and without a library.
-    decoys = folder / "decoys"
-    for decoy in ("native-zlib", "native-libpng"):
-        package = {f"{decoy.replace('-', '_')}/__init__.py": ""}
-        wheels.make_wheel(decoys, decoy, package, version="99.0", tag="py3-none-any")
     env = {
         **environment,
-        # In the container alone, which has this machine's files below /host.
-        "PIP_FIND_LINKS": f"file:///host{decoys}",
-        "CIBW_ENVIRONMENT_PASS_LINUX": "PIP_FIND_LINKS",
-        "PATH": f"{folder / 'python' / 'bin'}:{lab.environment()['PATH']}",
+        **workflows.decoys(environment, folder, {"native-zlib": "99.0", "native-libpng": "99.0"}),
         # Seconds, where virtualenv and pip take minutes.
         "NOX_DEFAULT_VENV_BACKEND": "uv",
         "UV": lab.tool("uv"),
     }
-    made = workflows.Run(project, folder / "run", env, WhyNot())
+    made = workflows.Run(project, folder / "run", env, WhyNot(), SKIPPED)
     made.workflow(FOLDER / f"{name}.yml")
     return Finished(folder / "run", tuple(made.steps))

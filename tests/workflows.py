@@ -10,11 +10,13 @@ import json
 import re
 import shutil
 import subprocess
+import sys
 from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import lab
+import wheels
 import yaml
 
 if TYPE_CHECKING:
@@ -22,6 +24,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 RUNNER = "ubuntu-24.04"
+SETS_UP_PYTHON = "actions/setup-python"
+# The Python of the tests, which stands in for those that this machine lacks.
+_OURS = "{}.{}".format(*sys.version_info[:2])
 _EXPRESSION = re.compile(r"\$\{\{ *(.*?) *\}\}")
 _FROM_JSON = re.compile(r"fromJSON\((.*)\)(?:\[(\d+)\])?")
 
@@ -49,14 +54,17 @@ class Run:
         project: what a checkout gives.
         folder: where the workspaces and artifacts are.
         environment: what to add to every step's.
-        why_not: says of a job and its step why it cannot be run here; empty if it can.
+        why_not: says of a job, its step and the Python that it has why it cannot be run here; empty if
+            it can.
+        skipped: the jobs whose condition need not be met here, and why.
         steps: what was done so far.
     """
 
     project: Path
     folder: Path
     environment: Mapping[str, str]
-    why_not: Callable[[str, Mapping[str, Any]], str]
+    why_not: Callable[[str, Mapping[str, Any], str], str]
+    skipped: Mapping[str, str] = field(default_factory=dict)
     steps: list[Step] = field(default_factory=list)
     _outputs: dict[str, dict[str, str]] = field(default_factory=dict)
     _results: dict[str, str] = field(default_factory=dict)
@@ -76,6 +84,9 @@ class Run:
     def _job(self, name: str, job: Values) -> None:
         known: Values = {"needs": {n: self._outputs.get(n, {}) for n in _needs(job)}}
         if not self._condition(job.get("if", "always()"), known):
+            if name not in self.skipped:
+                raise WorkflowError(f"{name} was skipped, and nobody says why it may be")
+            self.steps += [Step(name, _what(step), self.skipped[name]) for step in job["steps"]]
             self._results[name] = "skipped"
             return
         for number, matrix in enumerate(_matrices(job, known)):
@@ -95,9 +106,16 @@ class Run:
         workspace.mkdir(parents=True)
         outputs: dict[str, Mapping[str, str]] = {}
         known = {**known, "steps": outputs, "results": self._results}
+        python, path = "", lab.environment()["PATH"]
         for step in job["steps"]:
-            what = step.get("run") or step["uses"].partition("@")[0]
-            why_not = self.why_not(name, step)
+            what = _what(step)
+            why_not = self.why_not(name, step, python)
+            if what == SETS_UP_PYTHON and not why_not:
+                # Of several, the last one is first on PATH.
+                version = _text(step["with"]["python-version"], known).split()[-1]
+                why_not = no_python(version)
+                python = _OURS if why_not else version
+                path = f"{self._python(python)}:{lab.environment()['PATH']}"
             self.steps.append(Step(name, what, why_not))
             if why_not:
                 outputs[step.get("id", "")] = defaultdict(str)
@@ -105,8 +123,9 @@ class Run:
             options = {key: _text(value, known) for key, value in step.get("with", {}).items()}
             if "run" in step:
                 env = {key: _text(value, known) for key, value in step.get("env", {}).items()}
+                env["PATH"] = path
                 outputs[step.get("id", "")] = self._shell(what, env, workspace)
-            else:
+            elif what != SETS_UP_PYTHON:
                 _ACTIONS[what](self, options, workspace)
         said = {key: _text(value, known) for key, value in job.get("outputs", {}).items()}
         self._outputs[name] = said
@@ -133,8 +152,15 @@ class Run:
         ignored = shutil.ignore_patterns(".nox", "dist")
         shutil.copytree(self.project, workspace, dirs_exist_ok=True, ignore=ignored)
 
-    def _set_up_python(self, _: Values, workspace: Path) -> None:
-        """Pythons are this machine's; `environment` says which."""
+    def _python(self, version: str) -> Path:
+        """Return the folder of programs of a Python of this machine's.
+
+        Not the machine's own, into which steps would install; one for all jobs, which install the same.
+        """
+        folder = self.folder / f"python-{version}"
+        if not folder.exists():
+            lab.uv("venv", "--quiet", "--seed", "--python", lab.pythons()[version], folder)
+        return folder / "bin"
 
     def _upload(self, options: Values, workspace: Path) -> None:
         found = list(workspace.glob(options["path"]))
@@ -161,10 +187,47 @@ class Run:
 
 _ACTIONS: dict[str, Callable[[Run, Values, Path], None]] = {
     "actions/checkout": Run._checkout,
-    "actions/setup-python": Run._set_up_python,
     "actions/upload-artifact": Run._upload,
     "actions/download-artifact": Run._download,
 }
+
+
+def decoys(
+    environment: Mapping[str, str], folder: Path, versions: Mapping[str, str]
+) -> dict[str, str]:
+    """Return what gives cibuildwheel's container an index with what no build or test may take.
+
+    An index, as a folder for PIP_FIND_LINKS would go with what a session says there itself.
+
+    Args:
+        environment: says which container there is.
+        folder: where to make the index.
+        versions: the distributions, newer than those of the run, and without a library.
+    """
+    for name, version in versions.items():
+        page = folder / "index" / name
+        module = name.replace("-", "_")
+        info = f"{module}-{version}.dist-info"
+        told = "Wheel-Version: 1.0\nGenerator: x\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+        package = {f"{module}/__init__.py": "", f"{info}/WHEEL": told, f"{info}/RECORD": ""}
+        wheel = wheels.make_wheel(page, name, package, version=version, tag="py3-none-any")
+        (page / "index.html").write_text(f'<a href="{wheel.name}">{wheel.name}</a>\n', "utf-8")
+    engine = environment.get("CIBW_CONTAINER_ENGINE", "docker")
+    # It has this machine's files below /host.
+    index = f"PIP_EXTRA_INDEX_URL=file:///host{folder / 'index'}"
+    return {"CIBW_CONTAINER_ENGINE": f"{engine}; create_args: --env {index}"}
+
+
+def no_python(version: str) -> str:
+    """Return why a version of Python is not had here; empty if it is."""
+    return (
+        "" if version in lab.pythons() else f"no Python {version} here: the tests' own in its place"
+    )
+
+
+def _what(step: Mapping[str, Any]) -> str:
+    """Return what a step runs: its script, or an action without its version."""
+    return str(step.get("run") or step["uses"].partition("@")[0])
 
 
 def _needs(job: Values) -> set[str]:

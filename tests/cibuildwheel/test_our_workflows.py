@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import itertools
+import os
 import re
 import shutil
 import sys
 import zipfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Callable
+from typing import TYPE_CHECKING, Any, Callable
 
 import lab
 import our_workflows
 import pytest
+import workflows
 import yaml
 
 if TYPE_CHECKING:
@@ -20,14 +22,21 @@ if TYPE_CHECKING:
 
     from our_workflows import Finished
 
+# Those of which a machine may lack one.
+PYTHONS = ("3.10", "3.11", "3.13", "3.15")
 # packages.yml is run by a fixture of its own, which other tests take wheels from.
 OTHERS = ("tests", "template", "docs", "upstream")
 
 
+def jobs(name: str) -> dict[str, Any]:
+    """The jobs of a workflow."""
+    text = (our_workflows.FOLDER / f"{name}.yml").read_text("utf-8")
+    return dict(yaml.safe_load(text)["jobs"])
+
+
 def linux_jobs(name: str) -> Iterator[str]:
     """The jobs of a workflow that have a machine of this kind, or may have."""
-    jobs = yaml.safe_load((our_workflows.FOLDER / f"{name}.yml").read_text("utf-8"))["jobs"]
-    for job, what in jobs.items():
+    for job, what in jobs(name).items():
         if "ubuntu" in str(what) or "fromJSON" in str(what):
             yield job
 
@@ -37,33 +46,35 @@ def test_these_are_all() -> None:
     assert files == {"packages", *OTHERS}
 
 
-def check(finished: Finished, name: str, skipped: set[str]) -> set[str]:
-    """Check that each job was run, or skipped for its condition, and return why steps were not."""
-    assert {step.job for step in finished.steps} == set(linux_jobs(name)) - skipped
-    return {step.why_not for step in finished.steps if step.why_not} - {our_workflows.AGAIN}
+def check(finished: Finished, name: str) -> set[str]:
+    """Check that each job was run, or is told to be skipped, and return why steps were not run."""
+    assert {step.job for step in finished.steps} == set(linux_jobs(name))
+    left = {step.why_not for step in finished.steps if step.why_not} - {our_workflows.AGAIN}
+    return left - {workflows.no_python(version) for version in PYTHONS}
 
 
 @pytest.mark.parametrize(
     ("name", "left_out", "skipped"),
     [
-        ("tests", ["bash .ci/run"], set()),
-        ("template", [], set()),
-        ("docs", ["nox -s docs", "nox -s tests -- "], set()),
+        ("tests", ["bash .ci/run"], []),
+        ("template", [], []),
+        ("docs", ["nox -s docs", "nox -s tests -- "], []),
         # Nothing is newer where nobody looked.
-        ("upstream", ["nox -s newest_upstream", "nox -s wheels", "nox -s tests -- "], {"propose"}),
+        ("upstream", ["nox -s newest_upstream", "nox -s wheels", "nox -s tests -- "], ["propose"]),
     ],
 )
 def test_every_linux_job_is_run(
-    finished_workflow: Callable[[str], Finished], name: str, left_out: list[str], skipped: set[str]
+    finished_workflow: Callable[[str], Finished], name: str, left_out: list[str], skipped: list[str]
 ) -> None:
     expected = {our_workflows.NOT_HERE[part] for part in left_out}
-    assert check(finished_workflow(name), name, skipped) == expected
+    expected |= {our_workflows.SKIPPED[job] for job in skipped}
+    assert check(finished_workflow(name), name) == expected
 
 
 def test_every_linux_job_of_packages_is_run(packages: Finished) -> None:
     # There is no tag.
-    left_out = check(packages, "packages", {"wait", "publish"})
-    assert left_out == {our_workflows.ALPINE}
+    skipped = {our_workflows.SKIPPED[job] for job in ("wait", "publish")}
+    assert check(packages, "packages") == {our_workflows.ALPINE, *skipped}
     done = {step.what for step in packages.steps if not step.why_not}
     for session in ("plan", "sdists", "installed", "complete", "check", "abi"):
         assert f"nox -s {session}" in done
@@ -169,3 +180,35 @@ def test_unpinned_sources_are_not_released(workshop: Path, nox: Callable[..., st
     source.write_text(text, encoding="utf-8")
     said = nox("sdists", fails=True, GITHUB_REF_TYPE="tag")
     assert "zlib-1.3.2.tar.gz cannot be downloaded" in said
+
+
+@pytest.mark.skipif(not shutil.which("git"), reason="takes git")
+def test_newer_upstream_is_proposed_once(tmp_path: Path) -> None:
+    """The script of upstream.yml's last step, with a `gh` that writes down what it is asked for."""
+    (script,) = (step["run"] for step in jobs("upstream")["propose"]["steps"] if "run" in step)
+    programs, asked, origin = tmp_path / "bin", tmp_path / "asked", tmp_path / "origin.git"
+    programs.mkdir()
+    (programs / "gh").write_text(f'#!/bin/sh\necho "$@" >> {asked}\n', encoding="utf-8")
+    (programs / "gh").chmod(0o755)
+    changed = "zlib 1.3.3, libpng 1.6.99"
+    env = {
+        "PATH": f"{programs}:{lab.environment()['PATH']}",
+        "CHANGED": changed,
+        "GIT_CONFIG_GLOBAL": os.devnull,
+        "GIT_CONFIG_NOSYSTEM": "1",
+    }
+    lab.run("git", "init", "--quiet", "--bare", "--initial-branch=main", origin, env=env)
+    first = "echo 1 > source.toml; git add .; git -c user.name=x -c user.email=x@example.org "
+    first += "commit --quiet --message x; git push --quiet origin HEAD:main"
+    for week, before in (("1", first), ("2", ":")):
+        work = tmp_path / week
+        lab.run("git", "clone", "--quiet", origin, work, env=env)
+        whole = f"{before}\necho {week}0 > source.toml\n{script}"
+        lab.run("bash", "-e", "-c", whole, cwd=work, env=env)
+    branch = "upstream/zlib-1.3.3--libpng-1.6.99"
+    log = lab.run("git", "log", "--format=%an: %s", f"main..{branch}", cwd=origin, env=env)
+    assert log == f"github-actions[bot]: {changed}\n"
+    assert lab.run("git", "show", f"{branch}:source.toml", cwd=origin, env=env) == "10\n"
+    setup, create, again = asked.read_text("utf-8").splitlines()
+    assert setup == again == "auth setup-git"
+    assert create.startswith(f"pr create --title {changed} --body Built and tested")
