@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import errno
+import io
 import json
 import os
 import random
 import struct
 import subprocess
 import sys
+import tarfile
 import zipfile
 from contextlib import closing
 from pathlib import Path
@@ -422,49 +424,91 @@ def test_damaged_sdist(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
 
 # Damaged files of all kinds -----------------------------------------------------------------------
 
-# Runs in a process of its own, so that a crash, a hang or too much memory is seen.
+# Runs in a process of its own, so that a crash, a hang or too much memory is seen. What can be read goes
+# through the rules, beside what it belongs to, and into reports.
 FUZZ = """
-import random, resource, sys, time, zipfile, pathlib
+import contextlib, gzip, io, pathlib, random, resource, sys, tarfile, time, zipfile
 resource.setrlimit(resource.RLIMIT_AS, (2 << 30, 2 << 30))
+import models
 from native_lib.check.binary import CorruptBinaryError
 from native_lib.check.read import read_binary
 from native_lib.check.read_wheel import read_wheel
-from native_lib.check.wheel import UnusableError
+from native_lib.check.report import FORMATS
+from native_lib.check.rule import WheelSet
+from native_lib.check.rules import RULES
+from native_lib.check.run import check
 
-source, seconds = pathlib.Path(sys.argv[1]), float(sys.argv[2])
+source, seconds, *others = pathlib.Path(sys.argv[1]), float(sys.argv[2]), *map(pathlib.Path, sys.argv[3:])
 whole, chance = source.read_bytes(), random.Random(source.suffix)
-scratch = source.with_name("fuzz-1.0-py3-none-any.whl")
-until, tries, refused, longest = time.monotonic() + seconds, 0, 0, 0.0
-while time.monotonic() < until:
-    damaged = bytearray(whole)
+scratch = source.parent / "scratch" / source.name
+scratch.parent.mkdir(exist_ok=True)
+
+def damaged(content):
+    content = bytearray(content)
     for _ in range(chance.randint(1, 16)):
         # Headers decide more than code.
-        end = len(damaged) if chance.random() < 0.5 else min(len(damaged), 4096)
-        damaged[chance.randrange(4, end)] = chance.choice((0, 1, 127, 255, chance.randrange(256)))
+        end = len(content) if chance.random() < 0.5 else min(len(content), 4096)
+        content[chance.randrange(4, end)] = chance.choice((0, 1, 48, 127, 255, chance.randrange(256)))
     if chance.random() < 0.2:
-        del damaged[chance.randrange(64, len(damaged)) :]
+        del content[chance.randrange(5, len(content)) :]
+    return bytes(content)
+
+def damaged_wheel():
+    if chance.random() < 0.3:
+        return damaged(whole)
+    # Within, so that no checksum tells.
+    made = io.BytesIO()
+    with zipfile.ZipFile(source) as old, zipfile.ZipFile(made, "w") as new:
+        chosen = chance.choice([name for name in old.namelist() if len(old.read(name)) > 5])
+        for name in old.namelist():
+            new.writestr(name, damaged(old.read(name)) if name == chosen else old.read(name))
+    return made.getvalue()
+
+def damaged_sdist():
+    content = bytearray(damaged(gzip.decompress(whole)))
+    for at in range(0, len(content) - 511, 512):
+        if content[at + 257 : at + 262] == b"ustar":
+            content[at + 148 : at + 156] = b" " * 8
+            content[at + 148 : at + 156] = b"%06o\\0 " % sum(content[at : at + 512])
+    return gzip.compress(content, 1)
+
+def refuses():
+    if source.suffix in (".whl", ".gz"):
+        scratch.write_bytes(damaged_wheel() if source.suffix == ".whl" else damaged_sdist())
+        report = check([scratch, *others], read_wheel)
+        for show in FORMATS.values():
+            show(report)
+        return bool(report.unusable)
+    try:
+        read = read_binary("lib" + source.suffix, damaged(whole))
+    except CorruptBinaryError:
+        return True
+    digests = {binary.path: "" for binary in read}
+    libraries = [models.library(binary) for binary in read]
+    for wheel in (
+        models.wheel("libfoo", *read, digests=digests, libraries=libraries),
+        models.wheel("foo-ext", *read, digests=digests, bounds=["libfoo"]),
+    ):
+        for rule in RULES:
+            list(rule.find(WheelSet((wheel, models.provider(version="2"), models.consumer(models.NAME)))))
+    return False
+
+until, tries, refused, longest = time.monotonic() + seconds, 0, 0, 0.0
+while time.monotonic() < until:
     began = time.monotonic()
-    if source.suffix == ".whl":
-        scratch.write_bytes(damaged)
-        try:
-            read_wheel(scratch)
-        except UnusableError:
-            refused += 1
-    else:
-        try:
-            read_binary("lib" + source.suffix, bytes(damaged))
-        except CorruptBinaryError:
-            refused += 1
+    with contextlib.redirect_stdout(io.StringIO()):
+        refused += refuses()
     longest = max(longest, time.monotonic() - began)
     tries += 1
 print(tries, refused, longest)
 """
 
 
-def fuzz(source: Path, seconds: float) -> None:
+def fuzz(source: Path, seconds: float, *others: Path) -> None:
+    paths = f"{lab.ROOT / 'loader' / 'src'}:{lab.ROOT / 'tests'}"
     done = subprocess.run(
-        [sys.executable, "-c", FUZZ, str(source), str(seconds)],
-        env=lab.environment({"PYTHONPATH": str(lab.ROOT / "loader" / "src")}),
+        [sys.executable, "-c", FUZZ, str(source), str(seconds), *map(str, others)],
+        env=lab.environment({"PYTHONPATH": paths}),
         capture_output=True,
         text=True,
         timeout=60 + seconds,
@@ -563,9 +607,27 @@ def test_fuzzed_macho_and_pe(foreign_binaries: foreign.Foreign, tmp_path: Path) 
         fuzz(tmp_path / f"source.{suffix}", 4)
 
 
-def test_fuzzed_wheel(elf: wheels.Elf, tmp_path: Path) -> None:
-    wheel = elf.provider(tmp_path, more={"foo_ext/_native_requires.py": wheels.requires()})
-    fuzz(wheel, 4)
+@pytest.mark.parametrize("damaged", ["provider", "consumer"])
+def test_fuzzed_wheel(damaged: str, elf: wheels.Elf, tmp_path: Path) -> None:
+    texts: dict[str, bytes | str] = {
+        "libfoo/lib/pkgconfig/foo.pc": "prefix=/build\nLibs: -L/build/lib -lfoo\n",
+        "libfoo/_shared_lib_manager.py": "# older\n",
+    }
+    made = {
+        "provider": elf.provider(tmp_path, elf.library("-lc"), more=texts),
+        "consumer": elf.consumer(tmp_path, elf.extension("-lc")),
+    }
+    fuzz(made.pop(damaged), 4, *made.values())
+
+
+def test_fuzzed_sdist(tmp_path: Path) -> None:
+    sdist = tmp_path / "libfoo-1.0.tar.gz"
+    with tarfile.open(sdist, "w:gz", format=tarfile.PAX_FORMAT) as archive:
+        for name in ("source.toml", "fetch_source.py", "ü" * 120, "upstream/zlib.h"):
+            member = tarfile.TarInfo(f"libfoo-1.0/{name}")
+            member.size, member.mtime = 600, 1.5
+            archive.addfile(member, io.BytesIO(bytes(600)))
+    fuzz(sdist, 4)
 
 
 # excludes -----------------------------------------------------------------------------------------
