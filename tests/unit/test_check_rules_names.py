@@ -201,6 +201,7 @@ def test_taken_name(format: str, leaf: str, name: str, found: str) -> None:
         ("ELF", [("a.so", "x", "1"), ("b.so", "", "1")], []),  # a copy that answers to nothing
         # DLLs have their file's name; the one in them may be any.
         ("PE", [("a/x.dll", "x.dll", "1"), ("b/x.dll", "x.dll", "2")], []),
+        ("PE", [("a.dll", "", "1"), ("b.dll", "", "1")], []),  # of texts and pictures
         ("PE", [("a.dll", "x.dll", "1"), ("b.dll", "y.dll", "1")], ["a.dll", "b.dll"]),
     ],
 )

@@ -127,8 +127,8 @@ class Binary:
     @property
     def is_library(self) -> bool:
         """Whether it is a library by its names, and not an extension module or a program."""
-        by_name = ".so" in self.leaf or self.leaf.lower().endswith((".dylib", ".dll"))
-        return not self.is_extension_module and (by_name or bool(self.runtime_name))
+        by_file = ".so" in self.leaf or self.leaf.endswith(".dylib")
+        return not self.is_extension_module and (by_file or bool(self.runtime_name))
 
     @property
     def uses_python(self) -> bool:
