@@ -105,7 +105,14 @@ class _Search:
         self._files = {binary.leaf for binary in wheel.binaries}
         self._lower = {file.lower() for file in self._files}
         needed = {name for binary in wheel.binaries for name in binary.needed}
-        self._private = {private_distribution(name) for name in needed}
+        private = {private_distribution(name) for name in needed}
+        # Whose a plain name is tells the record, where the provider gives none a private one.
+        self._absent = {
+            library.lower(): required.distribution
+            for required in wheel.requires
+            if not self._is_present(required.distribution) and required.distribution not in private
+            for library in required.libraries
+        }
 
     def links(self) -> Iterator[Link]:
         answers: dict[tuple[str, str], _Answer] = {}  # many files need the same
@@ -147,13 +154,8 @@ class _Search:
             return (UNANSWERED if fits else UNFIT), distribution, ()
         if distribution:
             return ABSENT, distribution, ()
-        # A provider with plain names: the consumer's record says that there is one.
-        libraries = libraries_of(leaf_of(needed))
-        for required in wheel.requires:
-            is_its = not libraries.isdisjoint(library.lower() for library in required.libraries)
-            is_there = self._is_present(required.distribution)
-            if is_its and not is_there and required.distribution not in self._private:
-                return ABSENT, required.distribution, ()
+        for library in self._absent.keys() & libraries_of(leaf_of(needed)):
+            return ABSENT, self._absent[library], ()
         return UNANSWERED, "", ()
 
     def _is_present(self, distribution: str) -> bool:

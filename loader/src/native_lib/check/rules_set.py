@@ -101,8 +101,7 @@ def requirement_bound(wheels: WheelSet) -> Iterator[Finding]:
                         break
     for link in wheels.links:
         # A consumer that left no record: only what is newer can be told from the provider.
-        recorded = {required.distribution for required in link.wheel.requires}
-        if link.distribution in recorded:
+        if link.distribution in link.wheel.recorded:
             continue
         manifests = [manifest for provider, _ in link.answers for manifest in provider.manifests]
         for requirement, manifest in product(

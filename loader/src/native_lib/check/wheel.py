@@ -121,9 +121,12 @@ class Wheel:
 
     def uses(self, distribution: str) -> bool:
         """Tell whether its metadata or its record names a distribution."""
-        return bool(self.requirements_on(distribution)) or any(
-            required.distribution == distribution for required in self.requires
-        )
+        return distribution in self.recorded or bool(self.requirements_on(distribution))
+
+    @cached_property
+    def recorded(self) -> frozenset[str]:
+        """The distributions that its record names."""
+        return frozenset(required.distribution for required in self.requires)
 
     @cached_property
     def _required(self) -> dict[str, tuple[Requirement, ...]]:
