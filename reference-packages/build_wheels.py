@@ -69,7 +69,10 @@ def _only(wheels: list[Path], dist: Path) -> dict[str, str]:
     seen = constraints.as_uri().replace("file://", f"file://{folder}", 1)
     # `build`, cibuildwheel's front end, reads PIP_CONSTRAINT, and so does the pip that tests.
     # Added to what a package's pyproject.toml says.
-    variables = {"CIBW_INHERIT": "environment: append", "CIBW_ENVIRONMENT": f"PIP_CONSTRAINT={seen}"}
+    variables = {
+        "CIBW_INHERIT": "environment: append",
+        "CIBW_ENVIRONMENT": f"PIP_CONSTRAINT={seen}",
+    }
     return {**variables, "CIBW_BUILD_FRONTEND": "build"}
 
 
