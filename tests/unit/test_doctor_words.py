@@ -281,7 +281,7 @@ def test_real_words_of_another_pythons_module(folder: Path, empty: Environment) 
 def test_real_words_of_an_executable_stack(folder: Path, empty: Environment) -> None:
     opener(folder, library(folder / "f.so", "-Wl,-z,execstack"))
     if not try_import("opens").error:
-        pytest.skip("this glibc gives it")
+        pytest.skip("this glibc gives executable stacks")
     assert "asks for an executable stack" in imported("opens", empty)
 
 

@@ -369,9 +369,11 @@ def _mapped(words: dict[str, str], environment: Environment, text: str) -> tuple
 
 
 def _is_noexec(file: str) -> bool:
+    if sys.platform != "linux":
+        return False
     try:
         return bool(os.statvfs(file).f_flag & os.ST_NOEXEC)
-    except (AttributeError, OSError):  # macOS and Windows; a name without a folder
+    except OSError:  # a name without a folder
         return False
 
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 PROVIDER, BESIDE, SYSTEM, UNFIT, NOBODY = "provider", "beside", "system", "unfit", "nobody"
 # Where glibc and musl look last. Debian's multiarch folders are in glibc's cache, and in musl's none.
 _DEFAULT = ("/lib64", "/usr/lib64", "/lib", "/usr/lib", "/usr/local/lib")
+_ELF, _MACHO = r"\$ORIGIN|\$\{ORIGIN\}", "@loader_path"
 
 
 @dataclass(frozen=True)
@@ -113,15 +114,15 @@ def find(binary: Binary, file: Path, name: str) -> str:
             return name if Path(name).exists() else ""
         # glibc looks at RPATH only without RUNPATH, and before the environment's folders; musl takes
         # one for the other, after those.
-        own = [expand(path, file) for path in binary.runpath or binary.rpath]
+        own = [expand(path, file, _ELF) for path in binary.runpath or binary.rpath]
         if binary.runpath or binary.libc == "musl":
             return _by_system(name, own)
         return _first(own, name) or _by_system(name, [])
     if binary.format == "Mach-O" and sys.platform == "darwin":
         places = [name]
         if name.startswith("@rpath/"):
-            places = [f"{expand(path, file)}/{name[7:]}" for path in binary.rpath]
-        return next((p for p in (expand(p, file) for p in places) if Path(p).exists()), "")
+            places = [f"{expand(path, file, _MACHO)}/{name[7:]}" for path in binary.rpath]
+        return next((p for p in (expand(p, file, _MACHO) for p in places) if Path(p).exists()), "")
     return ""
 
 
@@ -131,10 +132,10 @@ def _by_system(name: str, own: list[str]) -> str:
     return _first([*given, *own], name) or _cache().get(name, "") or _first(_DEFAULT, name)
 
 
-def expand(path: str, file: Path) -> str:
-    """Replace what loaders replace by the folder of the file that has the path."""
+def expand(path: str, file: Path, origin: str) -> str:
+    """Replace a loader's word for the folder of the file that has the path."""
     folder = str(file.parent)
-    return re.sub(r"^(?:\$ORIGIN|\$\{ORIGIN\}|@loader_path)(?=/|$)", lambda _: folder, path)
+    return re.sub(rf"^(?:{origin})(?=/|$)", lambda _: folder, path)
 
 
 def _first(folders: list[str] | tuple[str, ...], name: str) -> str:
