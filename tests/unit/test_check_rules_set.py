@@ -11,6 +11,7 @@ import models
 import pytest
 from models import CONSUMERS_WHEEL, EXTENSION, NAME, binary, consumer, find, provider, wheel
 from native_lib.check.binary import Import
+from native_lib.check.links import libraries_of
 from native_lib.check.rule import Finding
 from packaging.requirements import Requirement
 
@@ -72,6 +73,9 @@ def test_name_whose_provider_is_not_here(lines: list[str], rule: str, message: s
         ("libfoo.so", [], "ELF", "provider-absent"),
         ("@rpath/libfoo.1.dylib", [], "Mach-O", "provider-absent"),
         ("libfoo16.so.16", [], "ELF", "provider-absent"),
+        ("@rpath/libfoo16.16.dylib", [], "Mach-O", "provider-absent"),
+        ("@rpath/libpng16.16.dylib", [], "Mach-O", "provider-absent"),
+        ("@rpath/libglib-2.0.0.dylib", [], "Mach-O", "provider-absent"),
         ("foo.dll", [], "PE", "provider-absent"),
         ("libfoo-1.dll", [], "PE", "provider-absent"),
         # No linker makes these of a library foo …
@@ -86,7 +90,8 @@ def test_name_whose_provider_is_not_here(lines: list[str], rule: str, message: s
 def test_plain_name_of_a_provider_that_is_recorded(
     needed: str, more: list[str], format: str, rule: str
 ) -> None:
-    user = replace(consumer(*more, needed, format=format), requires=(models.required("libfoo"),))
+    record = replace(models.required("libfoo"), libraries=("foo", "png16", "glib-2.0"))
+    user = replace(consumer(*more, needed, format=format), requires=(record,))
     for each in ("provider-absent", "needed-unanswered"):
         found = [f.value for f in find(each, user) if f.value == needed]
         assert found == [needed] * (each == rule)
@@ -131,6 +136,26 @@ def test_names_without_end() -> None:
     for rule, found in (("needed-unanswered", 100_000), ("requirement-bound", 0)):
         assert len(find(rule, *wheels)) == found
     assert time.process_time() - began < 20  # some two seconds
+
+
+@pytest.mark.parametrize(
+    ("leaf", "libraries"),
+    [
+        ("libpng16.so.16", {"png16": "", "png": "16"}),
+        ("libpng16.16.dylib", {"png16.16": "", "png16": "", "png": "16"}),
+        ("libglib-2.0.so.0", {"glib-2.0": "", "glib": "", "glib-2": ""}),
+        ("libglib-2.0.0.dylib", {"glib-2.0.0": "", "glib": "", "glib-2.0": ""}),
+        ("libz.so.1", {"z": ""}),
+        (f"lib{'1' * 249}.so", {"1" * 249: "", "": "1" * 249}),
+        (f"lib{'1' * 250}.so", {}),  # no file's name
+        # Were it tried at each digit, it would take hours.
+        (f"lib{'1' * 1_000_000}x.so", {}),
+    ],
+)
+def test_libraries_that_a_name_is_made_of(leaf: str, libraries: dict[str, str]) -> None:
+    """And the digits between a library's name and what follows it."""
+    with_lib = {f"lib{library}": digits for library, digits in libraries.items()}
+    assert libraries_of(leaf) == {**with_lib, **libraries}
 
 
 # library-copied -----------------------------------------------------------------------------------
@@ -227,6 +252,14 @@ def test_copies_by_name(leaf: str, original: str, architecture: str, found: int)
         ("libz.1.dylib", {"format": "Mach-O"}, 1),
         ("z.dll", {"format": "PE"}, 1),
         ("Z-1a2b3c4d.dll", {"format": "PE"}, 1),
+        # With the first digits of the provider's version, 1.6.58, and with others.
+        ("libz1.so.1", {}, 1),
+        ("libz16.so.16", {}, 1),
+        ("libz16.16.dylib", {"format": "Mach-O"}, 1),
+        ("libz3.so", {}, 0),
+        ("libz3.4.dylib", {"format": "Mach-O"}, 0),
+        ("libz3.dll", {"format": "PE"}, 0),
+        ("libz-3.dll", {"format": "PE"}, 1),
         ("libzstd.so.1", {}, 0),
         ("z.abi3.so", {}, 0),
         ("libz.so", {"exports": "PyInit_libz"}, 0),
@@ -236,7 +269,7 @@ def test_copies_by_name(leaf: str, original: str, architecture: str, found: int)
 def test_copies_by_the_librarys_name(leaf: str, more: dict[str, str], found: int) -> None:
     """The system's file has neither the provider's name nor its symbols."""
     of = binary(models.FILE, "libfoo__z.so.1", exports="foo_one", format=more.get("format", "ELF"))
-    theirs = provider(of, libraries=[models.library(of, name="z")])
+    theirs = provider(of, libraries=[models.library(of, name="z")], version="1.6.58")
     user = wheel("foo-ext", binary(f"foo_ext.libs/{leaf}", **more), bounds=["libfoo"])
     assert len(find("library-copied", theirs, user)) == found
     # Of who does not use the provider it is its own.

@@ -25,6 +25,10 @@ UNANSWERED = "unanswered"
 _MANGLED = re.compile(r"-[0-9a-f]{8,64}(?=\.)")
 # A private name: <import name of the provider>__<library>.
 _PRIVATE = re.compile(r"([a-z0-9][a-z0-9_]*?)__[^_]")
+_MAX_LEAF = 255  # no system has longer file names
+# What may follow a library's name: -1, .1.2, or digits that are the name's own as well. After those
+# there may be the first two: png16 and png of libpng16.16.dylib, glib-2.0 of libglib-2.0.0.dylib.
+_NUMBERS = tuple(map(re.compile, (r"[-.]\d[.\d]*$", r"\.\d+$", r"(?<![-.\d])(\d+)[.\d]*$")))
 
 
 @dataclass(frozen=True)
@@ -49,14 +53,25 @@ def leaf_of(name: str) -> str:
     return name.rpartition("/")[2]
 
 
-def libraries_of(leaf: str) -> set[str]:
-    """Return of which libraries' names a linker makes this file's: foo of libfoo.so.1 and foo-1.dll."""
+def libraries_of(leaf: str) -> dict[str, str]:
+    """Return of which libraries' names a linker makes this file's, and what digits follow each.
+
+    foo of libfoo.so.1 and foo-1.dll; of libfoo16.so foo16, and foo with 16.
+    """
+    if len(leaf) > _MAX_LEAF:
+        return {}
     name = re.fullmatch(r"(.+?)\.(so(?:\.[.\d]*)?|dylib|dll)", leaf.lower())
     if name is None:
-        return set()
-    stems = {name[1], re.sub(r"[-.]?\d[.\d]*$", "", name[1])}
-    with_lib = {stem for stem in stems if stem.startswith("lib")}
-    return (stems if name[2] == "dll" else with_lib) | {stem[3:] for stem in with_lib}
+        return {}
+    stems = {name[1]: ""}
+    for pattern in _NUMBERS:
+        number = pattern.search(name[1])
+        if number:
+            digits = number[1] if pattern.groups else ""
+            stems.setdefault(name[1][: number.start()], digits)
+    with_lib = {stem: digits for stem, digits in stems.items() if stem.startswith("lib")}
+    without = {stem[3:]: digits for stem, digits in with_lib.items()}
+    return {**(stems if name[2] == "dll" else with_lib), **without}
 
 
 class _Index:
@@ -154,7 +169,7 @@ class _Search:
             return (UNANSWERED if fits else UNFIT), distribution, ()
         if distribution:
             return ABSENT, distribution, ()
-        for library in self._absent.keys() & libraries_of(leaf_of(needed)):
+        for library in self._absent.keys() & libraries_of(leaf_of(needed)).keys():
             return ABSENT, self._absent[library], ()
         return UNANSWERED, "", ()
 

@@ -52,7 +52,7 @@ def _copied(wheel: Wheel, binary: Binary, wheels: WheelSet) -> tuple[str, str] |
     for provider in wheels.wheels:
         if _is_consumer(wheel, provider):
             for library, original in provider.libraries:
-                if binary.fits(original) and _is_copy(binary, library, original):
+                if binary.fits(original) and _is_copy(binary, library, original, provider):
                     return library.runtime_name, f"which {provider.distribution} provides"
     # Of a provider that is not here, or that the wheel does not mention, a private name tells.
     name = links.unmangled(binary.leaf)
@@ -67,12 +67,15 @@ def _is_consumer(wheel: Wheel, provider: Wheel) -> bool:
     return is_provider and wheel.uses(provider.distribution)
 
 
-def _is_copy(binary: Binary, library: Library, original: Binary) -> bool:
+def _is_copy(binary: Binary, library: Library, original: Binary, provider: Wheel) -> bool:
     leaf = links.unmangled(binary.leaf)
     if leaf.lower() == original.leaf.lower():
         return True
     # A system's file of the library, without the provider's names and prefixes.
-    if not binary.is_extension_module and library.name.lower() in links.libraries_of(leaf):
+    # Digits are of its version, as libpng16's, or it is another library, as libz3 beside libz.
+    digits = links.libraries_of(leaf).get(library.name.lower())
+    version = "".join(map(str, provider.version.release))
+    if not binary.is_extension_module and digits is not None and version.startswith(digits):
         return True
     names = original.own_names
     return bool(names) and len(names & binary.own_names) >= _COPY * len(names)
