@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import models
 import pytest
 from models import FILE, NAME, PROVIDERS_WHEEL, binary, find, provider, wheel
 from native_lib.check.rule import Finding
+
+if TYPE_CHECKING:
+    from native_lib.check.binary import Binary
 
 MANIFEST = "libfoo/_native_libs.py"
 
@@ -269,6 +274,7 @@ def test_libraries_without_a_manifest(
     rule: str, format: str, path: str, name: str, more: dict[str, str]
 ) -> None:
     """What a wheel with a loader has, it opens and is to be found."""
+    more = {"exports": "foo_one"} | more
     of = binary(path, name, format=format, **more)
     assert [f.file for f in find(rule, wheel("libfoo", of, vendored=LOADER))] == [path]
     # It is none of a loader's business: without one, or beside what a manifest names.
@@ -285,3 +291,54 @@ def test_libraries_without_a_manifest(
         for folder in ("libfoo.libs", "libfoo/.dylibs")
     ]
     assert find(rule, wheel("libfoo", module, program, *copies, vendored=LOADER)) == []
+
+
+LIBFOO = binary("libfoo/lib/libfoo.so.1", "libfoo.so.1", libc="musl", exports="foo_one")
+BESIDE = ("$ORIGIN",)
+NEEDS = {"needed": ("libfoo.so.1",), "libc": "musl"}
+
+
+@pytest.mark.parametrize(
+    ("other", "found"),
+    [
+        # An anchor, with or without names of its own.
+        (binary("libfoo/lib/libfoo-anchor.so", runpath=BESIDE, **NEEDS), []),
+        (binary("libfoo/lib/libfoo-anchor.so.1", runpath=BESIDE, **NEEDS), []),
+        (binary("libfoo/lib/libanchor.so", "libanchor.so", runpath=BESIDE, **NEEDS), []),
+        (binary("libfoo/lib/anchor.so", exports="anchor", rpath=BESIDE, **NEEDS), []),
+        # An extension module, for a helper of its own.
+        (binary("libfoo/_ext.so", exports="PyInit__ext", runpath=("$ORIGIN/lib",), **NEEDS), []),
+        # Who looks elsewhere, or for something else, finds nothing.
+        (binary("libfoo/_ext.so", exports="PyInit__ext", runpath=BESIDE, **NEEDS), [LIBFOO.path]),
+        (binary("libfoo/lib/anchor.so", runpath=BESIDE, libc="musl"), [LIBFOO.path]),
+        (binary("libfoo/lib/anchor.so", **NEEDS), [LIBFOO.path]),
+        # Another library does, and is to be found itself.
+        (
+            binary("libfoo/lib/libbar.so.1", "libbar.so.1", exports="bar", runpath=BESIDE, **NEEDS),
+            ["libfoo/lib/libbar.so.1"],
+        ),
+    ],
+)
+def test_anchors_that_were_written_by_hand(other: Binary, found: list[str]) -> None:
+    theirs = wheel("libfoo", LIBFOO, other, vendored=LOADER)
+    assert [f.file for f in find("anchor-missing", theirs)] == found
+    for rule in ("soname-missing", "soname-differs"):
+        assert find(rule, theirs) == []
+
+
+@pytest.mark.parametrize(
+    ("leaf", "needed", "runpath", "found"),
+    [
+        ("plugin.so", (), (), 0),  # opened by its path, and looked for by nobody
+        ("libhelp.so", (), (), 0),
+        ("libhelp.so.1", ("libhelp.so.1",), BESIDE, 0),
+        ("libhelp.so.1", ("libhelp.so.1",), (), 1),
+        ("libhelp.so.1", (), BESIDE, 1),
+    ],
+)
+def test_library_without_a_soname_that_nobody_misses(
+    leaf: str, needed: tuple[str, ...], runpath: tuple[str, ...], found: int
+) -> None:
+    user = binary("libfoo/_ext.so", exports="PyInit__ext", needed=needed, runpath=runpath)
+    theirs = wheel("libfoo", binary(f"libfoo/{leaf}", exports="a"), user, vendored=LOADER)
+    assert len(find("soname-missing", theirs)) == found

@@ -49,6 +49,11 @@ ANCHOR = "libfoo/lib/anchor.so"
         (ANCHOR, (), {"runpath": ("$ORIGIN",)}, 1),
         ("libfoo/anchor.so", (NAME,), {"runpath": ("$ORIGIN",)}, 1),
         ("libfoo/lib/lib/anchor.so", (NAME,), {"runpath": ("$ORIGIN",)}, 1),
+        ("libfoo/anchor.so", (NAME,), {"runpath": ("$ORIGIN/lib",)}, 0),
+        ("libfoo/x/anchor.so", (NAME,), {"runpath": ("${ORIGIN}/../lib/",)}, 0),
+        ("anchor.so", (NAME,), {"runpath": ("$ORIGIN//libfoo/lib",)}, 0),
+        (ANCHOR, (NAME,), {"runpath": ("$ORIGINAL",)}, 1),
+        (ANCHOR, (NAME,), {"runpath": ("/x/$ORIGIN",)}, 1),
     ],
 )
 def test_anchor(

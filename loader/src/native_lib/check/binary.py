@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import posixpath
+import re
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import PurePosixPath
@@ -11,6 +13,9 @@ _LINKERS_OWN = {
     *("_init", "_fini", "_edata", "_end", "__bss_start", "__end__", "_bss_end__", "__bss_end__"),
     *("_mh_dylib_header", "_mh_bundle_header", "__dso_handle", "DllMain", "DllMainCRTStartup"),
 }
+
+
+_ORIGIN = re.compile(r"\$(?:ORIGIN|\{ORIGIN\})(?:/+(.*))?")
 
 
 class CorruptBinaryError(Exception):
@@ -67,6 +72,11 @@ class Binary:
         return PurePosixPath(self.path).name
 
     @property
+    def folder(self) -> str:
+        """The folder of the wheel that it is in."""
+        return posixpath.normpath(posixpath.dirname(self.path))
+
+    @property
     def known_as(self) -> str:
         """The name by which others find it once it is open; on Windows that is the file's."""
         return self.leaf if self.format == "PE" else self.runtime_name
@@ -75,6 +85,17 @@ class Binary:
     def search_paths(self) -> tuple[str, ...]:
         """Where the file says that its libraries are."""
         return self.rpath + self.runpath
+
+    @cached_property
+    def searched(self) -> frozenset[str]:
+        """The folders of the wheel in which an ELF file's libraries are looked for."""
+        found = (_ORIGIN.fullmatch(path) for path in self.search_paths)
+        folders = (posixpath.join(self.folder, path[1] or "") for path in found if path)
+        return frozenset(map(posixpath.normpath, folders))
+
+    def finds(self, other: Binary) -> bool:
+        """Tell whether a search for what an ELF file NEEDs finds another of its wheel."""
+        return other.leaf in self.needed and other.folder in self.searched
 
     @cached_property
     def own_exports(self) -> frozenset[Export]:

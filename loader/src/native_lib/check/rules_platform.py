@@ -30,9 +30,11 @@ def anchor_missing(wheels: WheelSet) -> Iterator[Finding]:
         for library, binary in wheel.libraries:
             if binary.format != "ELF" or not _is_for_musl(wheel, binary):
                 continue
-            anchors = [b for b in wheel.binaries if b.path == library.anchor]
             # A library that NEEDs itself is its own anchor.
-            if not any(_makes_the_search(a, binary) for a in (*anchors, binary)):
+            anchors = [binary, *(b for b in wheel.binaries if b.path == library.anchor)]
+            # Written by hand, any file may be one: an extension module, for a helper of its own.
+            is_found = wheel.is_by_hand and wheel.finds(binary)
+            if not is_found and not any(anchor.finds(binary) for anchor in anchors):
                 value = library.anchor or "no anchor"
                 yield Finding(
                     *(wheel.path.name, binary.path, value),
@@ -45,11 +47,6 @@ def _is_for_musl(wheel: Wheel, binary: Binary) -> bool:
     if binary.libc:
         return binary.libc == "musl"
     return any(tag.platform.startswith("musllinux") for tag in wheel.tags)
-
-
-def _makes_the_search(anchor: Binary, binary: Binary) -> bool:
-    beside = PurePosixPath(anchor.path).parent == PurePosixPath(binary.path).parent
-    return beside and binary.leaf in anchor.needed and "$ORIGIN" in anchor.search_paths
 
 
 def unsigned(wheels: WheelSet) -> Iterator[Finding]:

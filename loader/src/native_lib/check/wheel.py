@@ -88,16 +88,10 @@ class Wheel:
     def libraries(self) -> tuple[tuple[Library, Binary], ...]:
         """The libraries of its manifests, each with its binary, where there is one.
 
-        Without a manifest, those that a loader in it may open: all but copies of repair tools.
+        Of a wheel that was written by hand, those that a loader in it may open for others.
         """
-        if not self.manifests and any(
-            path.endswith("_shared_lib_manager.py") for path in self.vendored
-        ):
-            return tuple(
-                (_by_hand(binary), binary)
-                for binary in self.binaries
-                if binary.is_library and not re.search(r"\.(?:libs|dylibs)/", binary.path)
-            )
+        if self.is_by_hand:
+            return tuple((_by_hand(b), b) for b in self.binaries if self._is_for_others(b))
         binaries: dict[str, list[Binary]] = {}
         for binary in self.binaries:
             binaries.setdefault(binary.path, []).append(binary)
@@ -107,6 +101,43 @@ class Wheel:
             for library in manifest.libraries
             for binary in binaries.get(library.file, ())
         )
+
+    @cached_property
+    def is_by_hand(self) -> bool:
+        """Whether it has a loader and no manifest."""
+        loader = "_shared_lib_manager.py"
+        return not self.manifests and any(path.endswith(loader) for path in self.vendored)
+
+    def _is_for_others(self, binary: Binary) -> bool:
+        """Tell whether it is a library, and no copy of a repair tool, no anchor and no plugin."""
+        if not binary.is_library or re.search(r"\.(?:libs|dylibs)/", binary.path):
+            return False
+        if binary.format != "ELF":
+            return True
+        is_user = not self._leaves.isdisjoint({*binary.needed} - {binary.leaf})
+        if binary.runtime_name:
+            return bool(binary.own_exports) or not is_user
+        # Opened by its path, or found by its file's name, it needs no SONAME. Only who is to be found
+        # by others has a version in the file's name.
+        is_plugin = binary.leaf.endswith(".so")
+        return not (is_plugin or is_user or self.finds(binary))
+
+    def finds(self, binary: Binary) -> bool:
+        """Tell whether one of its ELF files NEEDs this one and finds it by its search paths."""
+        return any(user.finds(binary) for user in self._users.get(binary.leaf, ()))
+
+    @cached_property
+    def _leaves(self) -> frozenset[str]:
+        return frozenset(binary.leaf for binary in self.binaries)
+
+    @cached_property
+    def _users(self) -> dict[str, list[Binary]]:
+        """The files that need each name."""
+        users: dict[str, list[Binary]] = {}
+        for binary in self.binaries:
+            for name in dict.fromkeys(binary.needed):
+                users.setdefault(name, []).append(binary)
+        return users
 
     def requirement(self, distribution: str) -> Requirement | None:
         """Return what Requires-Dist says of a distribution; see `requirements_on`."""
