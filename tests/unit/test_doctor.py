@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import subprocess
 import sys
 import sysconfig
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
 import lab
 import pytest
 import wheels
+from native_lib.check.binary import Binary
+from native_lib.doctor import resolve
 from native_lib.doctor.attempt import Attempt
 from native_lib.doctor.diagnose import explain
 from native_lib.doctor.findings import problems_of
-from native_lib.doctor.installed import Environment, read_environment
+from native_lib.doctor.installed import Environment, Installed, read_environment
 from native_lib.doctor.picture import picture
+from native_lib.vendor import VendorError, vendored_files
 
 SOURCES = lab.ROOT / "loader" / "src"
 TOOLS = sysconfig.get_path("purelib")  # rich, packaging and lief
@@ -611,12 +616,21 @@ def test_bound_of_the_metadata_beside_a_record(site: Site) -> None:
     [
         ("METADATA", b"Name: odd\nVersion: 1\nAuthor: Jos\xe9\n"),
         ("METADATA", b"Name: odd\nVersion: 1\nRequires-Dist: libfoo; sys_platform ~= '3'\n"),
+        ("METADATA", b"Name: odd\nVersion: 1\nRequires-Dist: libfoo; 'x' in extras\n"),
         ("METADATA", b"Version: 1\n"),
         ("RECORD", b"odd/\xe9.py,,\n"),
         ("RECORD", b'odd/__init__.py,,\n"odd/a.py,,\n' + b"x" * 200_000),
         ("direct_url.json", b'{"url": "file:///\xe9"}'),
     ],
-    ids=["latin-1", "marker", "no name", "latin-1 record", "damaged record", "latin-1 origin"],
+    ids=[
+        "latin-1",
+        "marker",
+        "unknown in marker",
+        "no name",
+        "latin-1 record",
+        "damaged record",
+        "latin-1 origin",
+    ],
 )
 def test_odd_metadata_of_others_ends_nothing(pair: Site, file: str, content: bytes) -> None:
     pair.install(wheels.make_wheel(pair.work, "odd", {"odd/__init__.py": ""}))
@@ -639,6 +653,102 @@ def test_provider_without_a_record(pair: Site) -> None:
     (pair.folder / "libfoo-1.0.0.dist-info" / "RECORD").unlink()
     assert pair.problems() == []
     assert f"foo_ext/_ext.abi3.so needs {wheels.NAME}: {pair.library}\n" in pair.doctor()[1]
+
+
+def test_without_a_record_each_answers_for_itself(pair: Site) -> None:
+    wheels.unpack(
+        pair.elf.consumer(pair.work, more={"foo_ext/_shared_lib_consumer.py": "older = 1"}),
+        pair.folder,
+    )
+    for info in pair.folder.glob("*.dist-info"):
+        (info / "RECORD").unlink()
+    assert [each[:2] for each in pair.problems()] == [("loader-differs", "foo-ext")]
+    assert pair.doctor()[1].count(f"foo: {pair.library}\n") == 1
+
+
+@pytest.mark.parametrize("name", ["/", "/usr/share/zoneinfo", "../../.."])
+def test_name_that_is_a_path(pair: Site, name: str) -> None:
+    info = pair.folder / "odd-1.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1\n")
+    assert pair.problems() == []
+
+
+def test_files_that_are_links_to_elsewhere(pair: Site, tmp_path: Path) -> None:
+    """As uv installs with --link-mode=symlink."""
+    for number, file in enumerate(pair.folder.rglob("*.py")):
+        there = tmp_path / f"cache{number}"
+        file.rename(there)
+        file.symlink_to(there)
+    assert pair.problems() == []
+
+
+@pytest.mark.parametrize("version", ["0.5", "1.0.0", "1.0-unknown"])
+def test_something_else_has_the_providers_name(site: Site, version: str) -> None:
+    files: dict[str, bytes | str] = {"libfoo/__init__.py": ""}
+    site.install(wheels.make_wheel(site.work, "libfoo", files, version=version))
+    site.consumer()
+    kind, of, said = only(site.problems())
+    assert (kind, of) == ("needed-unanswered", "foo-ext")
+    assert f"needs {wheels.NAME}, which libfoo {version} does not have | " in said
+    assert said.endswith('python -m pip install --force-reinstall "libfoo>=1.0.0,<2"')
+
+
+def test_folders_that_may_not_be_entered(monkeypatch: pytest.MonkeyPatch) -> None:
+    stat = os.stat
+
+    def refuse(path: str | Path, *more: object, **options: object) -> os.stat_result:
+        if str(path).startswith("/closed"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return stat(path, *more, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(os, "stat", refuse)
+    monkeypatch.setenv("LD_LIBRARY_PATH", "/closed/lib")
+    assert resolve._by_system("libnobody.so.1", ["/closed"]) == ""
+    url = "file:///closed/libfoo-1.0.0-py3-none-any.whl"
+    each = Installed("libfoo", "1.0.0", Path("/"), Path("/"), (), url, is_editable=False)
+    assert '"libfoo==1.0.0"' in each.again
+    with pytest.raises(VendorError, match="closed is not a folder"):
+        vendored_files(Path("/closed"))
+
+
+def test_helper_for_another_system_is_there_on_purpose(pair: Site) -> None:
+    environment = read_environment([str(pair.folder)])
+    helper = Binary("foo_ext/inject.dll", "PE", "x86_64", "")
+    wheels_with = tuple(
+        replace(wheel, binaries=(*wheel.binaries, helper)) if not wheel.manifests else wheel
+        for wheel in environment.wheels
+    )
+    found = problems_of(replace(environment, wheels=wheels_with), ())
+    assert [each.id for each in found if each.id == "architecture"] == []
+    only_it = tuple(
+        replace(wheel, binaries=(helper,)) if not wheel.manifests else wheel
+        for wheel in environment.wheels
+    )
+    found = problems_of(replace(environment, wheels=only_it), ())
+    assert [each.id for each in found if each.id == "architecture"] == ["architecture"]
+
+
+def test_users_copy_over_the_systems_is_pips_own_doing(
+    pair: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    wheels.unpack(pair.elf.provider(pair.work / "old", version="0.5"), other)
+    environment = read_environment([str(pair.folder), str(other)])
+    assert "shadowed" in [each.id for each in problems_of(environment, ())]
+    monkeypatch.setattr(Installed, "is_pips", property(lambda each: True))
+    assert "shadowed" not in [each.id for each in problems_of(environment, ())]
+
+
+def test_foreign_loader_is_not_judged(site: Site) -> None:
+    files: dict[str, bytes | str] = {
+        "libfoo/__init__.py": "opens = 'its library in a way of its own'",
+        "libfoo/_native_libs.py": wheels.manifest(),
+        f"libfoo/lib/{wheels.NAME}": site.elf.library(),
+    }
+    site.install(wheels.make_wheel(site.work, "libfoo", files))
+    assert [each[0] for each in site.problems("--load")] == ["loader-foreign"]
 
 
 def test_folder_that_is_twice_on_the_path(pair: Site, tmp_path: Path) -> None:

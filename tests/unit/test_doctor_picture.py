@@ -349,3 +349,10 @@ def test_numbers_in_names_count() -> None:
     root = ElementTree.fromstring(picture(dict.fromkeys(["p10", "p9", "p"], "1"), {}, [], []))
     texts = [text.text for text in elements(root, "text") if text.get("class") != "small"]
     assert texts == ["p 1", "p9 1", "p10 1"]
+
+
+def test_names_that_no_picture_has() -> None:
+    names = {"a\x08b": "1", "c" + "7" * 5000: "1"}
+    root = ElementTree.fromstring(picture(names, {"a\x08b": ["x\x1b"]}, [tuple(names)], ()))  # type: ignore[list-item]
+    texts = [element.text or "" for element in root.iter() if element.tag.endswith("}text")]
+    assert any(text.startswith("c777") for text in texts)

@@ -183,7 +183,7 @@ def test_windows_in_the_users_language(empty: Environment, monkeypatch: pytest.M
 def test_dll_that_is_there_lacks_one_that_it_needs(
     empty: Environment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(diagnose, "_is_there", lambda file: True)
+    monkeypatch.setattr(diagnose, "is_there", lambda file: True)
     text = r"Could not find module 'C:\a\foo-1.dll' (or one of its dependencies). Try"
     assert r"a DLL that C:\a\foo-1.dll needs was not found" in explained(text, empty)
 
@@ -512,3 +512,53 @@ def test_editable_install_whose_sources_are_gone(editable: Editable) -> None:
 def test_another_module_that_an_editable_install_lacks(editable: Editable) -> None:
     (editable.package / "__init__.py").write_text("import no_such_module\n")
     assert editable.said().endswith("install the distribution that has the module no_such_module")
+
+
+# What is no loader's ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        'raise ValueError("unknown instrument, symbol not found in BTC/USD")',
+        'raise RuntimeError("Module not found: please run setup")',
+        'raise LookupError("base.html: version `2\' not found (required by page.html)")',
+        'raise ValueError("archive.zip: file too short")',
+        'raise RuntimeError("ticker: undefined symbol: AAPL")',
+        'open("/nowhere/libx.so")',
+    ],
+)
+def test_words_of_others_are_not_a_loaders(folder: Path, empty: Environment, code: str) -> None:
+    (folder / "m.py").write_text(f"{code}\n")
+    assert imported("m", empty).endswith(" | not an error of a library's loading")
+
+
+def test_words_without_end_are_shortened(empty: Environment) -> None:
+    for text in ("q" * 1_000_000, "mend: " * 100_000, " mend: foo"):
+        assert len(explained(text, empty)) < 3000
+
+
+@posix
+def test_a_child_that_the_module_forked_says_nothing(folder: Path) -> None:
+    (folder / "m.py").write_text(
+        "import os, sys, time\nif os.fork() == 0:\n    sys.exit(0)\ntime.sleep(0.3)\n"
+    )
+    assert try_import("m") == Attempt("m", files=try_import("m").files)
+
+
+def test_circular_import_of_what_is_not_installed(folder: Path, empty: Environment) -> None:
+    package = folder / "mypkg"
+    package.mkdir()
+    (package / "__init__.py").write_text("from .b import x\n")
+    (package / "b.py").write_text("from . import y\n")
+    said = imported("mypkg", empty)
+    assert "imports that go round in a circle" in said
+    assert "another folder" not in said
+
+
+def test_module_that_a_distribution_never_had() -> None:
+    environment = read_environment()
+    said = imported("packaging.nothing", environment)
+    assert re.search(r"packaging [\w.]+ has no such module \| see what its docs say of it$", said)
+    said = imported("packaging.version.nothing", environment)
+    assert said.endswith('python -c "import packaging; print(packaging.__file__)"')

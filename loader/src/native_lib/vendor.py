@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from native_lib.paths import is_file, is_folder
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -56,7 +58,7 @@ class VendoredFile:
     @property
     def is_missing(self) -> bool:
         """Whether the project has no copy."""
-        return not self.destination.is_file()
+        return not is_file(self.destination)
 
 
 def vendored_files(
@@ -82,7 +84,7 @@ def vendored_files(
         VendorError: a folder is missing or lies elsewhere, or nothing is vendored and nothing was
             asked for.
     """
-    if not project.is_dir():
+    if not is_folder(project):
         raise VendorError(f"{project} is not a folder")
     destinations = set(_vendored_below(project))
     for package, names in (

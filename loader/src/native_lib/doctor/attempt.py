@@ -24,7 +24,7 @@ module, file, load, *path = sys.argv[1:]
 del sys.argv[1:]
 sys.path[:] = path
 import importlib, json, os
-said = {}
+said, me = {}, os.getpid()
 try:
     imported = importlib.import_module(module)
     if load:
@@ -32,6 +32,7 @@ try:
 except BaseException as error:
     said = {
         "error": type(error).__name__,
+        "is_loaders": isinstance(error, (ImportError, OSError, AttributeError)),
         "message": str(error),
         "name": str(getattr(error, "name", None) or ""),
     }
@@ -40,7 +41,9 @@ try:
         said["files"] = sorted({line.split(None, 5)[5].strip() for line in maps if "/" in line})
 except OSError:
     pass
-part = f"{file}.{os.getpid()}"
+if os.getpid() != me:  # the module forked
+    os._exit(0)
+part = f"{file}.{me}"
 with open(part, "w") as out:
     json.dump(said, out)
 os.replace(part, file)
@@ -63,6 +66,7 @@ class Attempt:
         files: what the process had mapped then, where the system tells.
         status: with what the process ended, if it left nothing else.
         place: the file and line that were run then, where Python told.
+        is_loaders: whether it is an error as loading a library raises them.
     """
 
     module: str
@@ -72,6 +76,7 @@ class Attempt:
     files: tuple[str, ...] = ()
     status: int | None = None
     place: str = ""
+    is_loaders: bool = True
 
 
 def try_import(module: str, *, load: bool = False) -> Attempt:
@@ -149,4 +154,5 @@ def _attempt(module: str, said: dict[str, Any]) -> Attempt:
     if "error" not in said:
         return Attempt(module, files=files)
     missing = said["name"] if said["error"] == "ModuleNotFoundError" else ""
-    return Attempt(module, said["error"], said["message"], missing, files)
+    error, message, is_loaders = said["error"], said["message"], said["is_loaders"]
+    return Attempt(module, error, message, missing, files, is_loaders=is_loaders)

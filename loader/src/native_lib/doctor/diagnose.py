@@ -8,6 +8,7 @@ import os
 import re
 import signal
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ from native_lib.check.rule import ERROR
 from native_lib.doctor import wordings
 from native_lib.doctor.findings import Problem, as_built
 from native_lib.doctor.resolve import variable_of
+from native_lib.paths import is_folder, is_there
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,6 +47,7 @@ def explain(attempt: Attempt, environment: Environment) -> Problem:
         attempt: one that failed.
         environment: in which it did.
     """
+    attempt = replace(attempt, message=_shortened(attempt.message))
     message, mend = _reason(attempt, environment)
     line = f"import {attempt.module}: {' '.join(message.split())}"
     return Problem(ERROR, "import-failed", attempt.module, line, mend)
@@ -53,7 +56,7 @@ def explain(attempt: Attempt, environment: Environment) -> Problem:
 def _reason(attempt: Attempt, environment: Environment) -> tuple[str, str]:
     """Return why an import failed, and what mends it."""
     text = attempt.message
-    if re.search(r"^ *mend: ", text, re.MULTILINE):
+    if re.search(r"\n *mend: ", text):
         # The vendored loader's own error knows more than anybody: it was there.
         first, _, rest = text.partition("\n")
         mend = re.search(r"^ *mend: *(.*)$", rest, re.MULTILINE)
@@ -62,7 +65,7 @@ def _reason(attempt: Attempt, environment: Environment) -> tuple[str, str]:
         return f"{first} {facts}".strip(), mend[1]
     each = _distribution_of(attempt.missing or attempt.module, environment)
     sources = each.source if each and each.is_editable else None
-    if each and sources and not sources.is_dir():
+    if each and sources and not is_folder(sources):
         return (
             f"{text}: the sources of {each.name}, an editable install, are gone: {sources}",
             f"put {sources} back, or install {each.name} from where its sources are now",
@@ -75,11 +78,16 @@ def _reason(attempt: Attempt, environment: Environment) -> tuple[str, str]:
         return _no_module(attempt, each, environment)
     if each and text.endswith("has no attribute 'loader'"):
         return f"{text}: it is something else, or was changed", each.again
-    found = _recognise(text)
+    found = _recognise(text) if attempt.is_loaders else None
     if found:
         kind, words = found
         return _EXPLAINED[kind](words, environment, text)
     return _unknown(attempt, environment)
+
+
+def _shortened(text: str, most: int = 2000) -> str:
+    """Leave out the middle of what is longer than any loader's words."""
+    return text if len(text) <= most else f"{text[: most // 2]} … {text[-most // 2 :]}"
 
 
 def _recognise(text: str) -> tuple[str, dict[str, str]] | None:
@@ -144,9 +152,18 @@ def _no_module(
 ) -> tuple[str, str]:
     """Explain a module that Python did not find; of a distribution, if one is known to have it."""
     text, missing = attempt.message, attempt.missing
+    path = missing.replace(".", "/")
     if each and each.is_editable:
         why = "was not built, or for another Python (it is an editable install)"
         return f"{text}: {each.name} {each.version} {why}", each.again
+    if each and "is not a package" in text:
+        top = missing.partition(".")[0]
+        return text, f'see which file that is: python -c "import {top}; print({top}.__file__)"'
+    if each and not any(re.match(rf"{re.escape(path)}[./]", file) for file in each.files):
+        return (
+            f"{text}: {each.name} {each.version} has no such module",
+            "see what its docs say of it",
+        )
     if each:
         return (
             f"{text}: {each.name} {each.version} has lost it, or has it for another Python",
@@ -170,12 +187,13 @@ def _unknown(attempt: Attempt, environment: Environment) -> tuple[str, str]:
     if attempt.error == "ModuleNotFoundError":
         return said, "install what the message names"
     named = _LIBRARY.search(text)
-    if not named:
+    # Of a file that Python itself could not open, the number comes first.
+    if not named or not attempt.is_loaders or text.startswith("[Errno "):
         return said, "not an error of a library's loading"
     owner = _owner(named[0], environment)
     whose = f", which is {owner}'s" if owner else ""
     state = (
-        ", which is not there" if Path(named[0]).is_absolute() and not _is_there(named[0]) else ""
+        ", which is not there" if Path(named[0]).is_absolute() and not is_there(named[0]) else ""
     )
     asked = "DYLD_PRINT_SEARCHING=1" if sys.platform == "darwin" else "LD_DEBUG=libs"
     return (
@@ -192,24 +210,16 @@ def _distribution_of(module: str, environment: Environment) -> Installed | None:
     return found or (named if named and named.is_editable else None)
 
 
-def _is_there(file: str) -> bool:
-    """Tell whether there is a file; one in a folder that may not be entered counts as none."""
-    try:
-        return Path(file).exists()
-    except OSError:
-        return False
-
-
 def _missing(words: dict[str, str], environment: Environment, text: str) -> tuple[str, str]:
     path = words.get("name", "")
     name = leaf_of(path)
     if re.match(r"[A-Za-z]:\\", path):
-        if not _is_there(path):
+        if not is_there(path):
             return f"{path} is gone", _again(path, environment)
         name, words = "", {"by": path}
     if path.startswith("/"):
         # The file itself, by its path. glibc says the same of one for another architecture.
-        is_another = "cannot open shared object file" in text and _is_there(path)
+        is_another = "cannot open shared object file" in text and is_there(path)
         state = "is for another machine than this Python" if is_another else "is gone"
         by = f", which {words['by']} needs" if "by" in words else ""
         return f"{path}{by} {state}", _again(path, environment)
@@ -229,7 +239,7 @@ def _missing(words: dict[str, str], environment: Environment, text: str) -> tupl
             for library in manifest.libraries:
                 if leaf_of(library.runtime_name) == name:
                     file = environment.root_of(provider.distribution) / library.file
-                    if not file.exists():
+                    if not is_there(file):
                         return (
                             f"{by} needs {name}, and {file} of {provider.distribution} is gone",
                             environment.distributions[provider.distribution].again,
@@ -451,6 +461,12 @@ def _sources(words: dict[str, str], environment: Environment, text: str) -> tupl
         return (
             f"{text}: {each.name} {each.version}, an editable install, was not built, or is itself at fault",
             each.again,
+        )
+    if each is None:
+        why = "imports that go round in a circle, a name that is not there, or sources not built"
+        return (
+            f"{text}: {why}",
+            "if these are sources, build and install them; else look at what they import",
         )
     return (
         f"{file} is in a source folder, and not what is installed: what the build makes is not there",

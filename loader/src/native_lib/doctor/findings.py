@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from packaging.utils import canonicalize_name
-from packaging.version import Version
+from packaging.version import InvalidVersion, Version
 
 from native_lib.check.binary import CorruptBinaryError
 from native_lib.check.compatibility import can_replace
@@ -24,6 +24,7 @@ from native_lib.check.rules import RULES
 from native_lib.check.system import has_versions_throughout
 from native_lib.doctor import process
 from native_lib.doctor.resolve import NOBODY, Need, has_private_name, variable_of
+from native_lib.paths import is_file, is_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -101,7 +102,7 @@ def _missing_files(environment: Environment) -> Iterator[Problem]:
         # Compiled files come and go, and installers write of metadata what they like.
         listed = (f for f in each.files if not re.search(r"\.pyc$|^[^/]+\.dist-info/", f))
         paths = dict.fromkeys((*libraries, *listed))
-        missing = [path for path in paths if not (each.root / path).is_file()]
+        missing = [path for path in paths if not is_file(each.root / path)]
         if missing:
             more = f", nor are {len(missing) - 1} more of its files" if missing[1:] else ""
             message = f"{each.root / missing[0]} is not there{more}"
@@ -137,9 +138,9 @@ def _requirements(environment: Environment) -> Iterator[Problem]:
                 yield Problem(ERROR, "provider-version", wheel.distribution, message, mend)
 
 
-def _install(environment: Environment, provider: str, wanted: str) -> str:
+def _install(environment: Environment, provider: str, wanted: str, option: str = "") -> str:
     """Say what brings a provider, and what keeps pip from that; the consumer's loader says it so, too."""
-    command = f'python -m pip install "{wanted}"'
+    command = f'python -m pip install {option}"{wanted}"'
     there = environment.distributions.get(provider)
     if there is None or there.is_pips:
         return command
@@ -154,6 +155,12 @@ def _fits(version: Version, required: Required) -> bool:
 def _unanswered(
     environment: Environment, needs: tuple[Need, ...], damaged: set[str]
 ) -> Iterator[Problem]:
+    providers = {provider.distribution for provider in environment.providers}
+    requirements = {
+        (w.distribution, r.distribution): r.requirement
+        for w in environment.wheels
+        for r in w.requires
+    }
     for need in needs:
         if need.by != NOBODY or need.distribution in damaged or _is_told(environment, need):
             continue
@@ -165,6 +172,9 @@ def _unanswered(
             message = (
                 f"{where} needs {need.name}, which {need.distribution} {version} does not have"
             )
+            if need.distribution not in providers:  # something else has its name
+                wanted = requirements.get((need.consumer, need.distribution), need.distribution)
+                mend = _install(environment, need.distribution, wanted, "--force-reinstall ")
         elif need.distribution:
             message = f"{where} needs {need.name} of {need.distribution}, which is not installed"
             mend = f"python -m pip install {need.distribution}"
@@ -175,18 +185,23 @@ def _is_told(environment: Environment, need: Need) -> bool:
     """Tell whether another problem is the reason: a provider that is missing or too old."""
     wheel = next(wheel for wheel in environment.wheels if wheel.distribution == need.consumer)
     required = next((r for r in wheel.requires if r.distribution == need.distribution), None)
-    installed = environment.distributions.get(need.distribution)
-    if installed is None:
+    if need.distribution not in environment.distributions:
         return required is not None
-    return required is not None and not _fits(Version(installed.version), required)
+    provider = next((p for p in environment.providers if p.distribution == need.distribution), None)
+    return required is not None and provider is not None and not _fits(provider.version, required)
 
 
 def _architectures(environment: Environment) -> Iterator[Problem]:
     python = _interpreter()
+    if python is None:
+        return
     for wheel in environment.wheels:
-        fitting = {binary.path for binary in wheel.binaries if python and binary.fits(python)}
+        fitting = {binary.path for binary in wheel.binaries if binary.fits(python)}
+        ours = {library.file for manifest in wheel.manifests for library in manifest.libraries}
         for binary in wheel.binaries:
-            if python and binary.path not in fitting:
+            # A file for another system is there on purpose: what a debugger injects, a helper.
+            is_other = fitting and binary.path not in ours and binary.format != python.format
+            if binary.path not in fitting and not is_other:
                 message = (
                     f"{binary.path} is for {binary.platform}, this Python for {python.platform}"
                 )
@@ -230,13 +245,20 @@ def _checked(environment: Environment, lost: set[str]) -> Iterator[Problem]:
         yield Problem(rule.severity, rule.id, name, f"{where}{finding.message}", mend)
 
 
+def _version_of(each: Installed) -> Version | None:
+    try:
+        return Version(each.version)
+    except InvalidVersion:
+        return None
+
+
 def as_built(environment: Environment, consumer: str) -> str:
     """Return the command that installs what a consumer was built against, if it left a record."""
     records = (wheel.requires for wheel in environment.wheels if wheel.distribution == consumer)
     built = [required for record in records for required in record]
     for each in built:
         there = environment.distributions.get(each.distribution)
-        if there and len(built) == 1 and Version(there.version) == each.version:
+        if there and len(built) == 1 and _version_of(there) == each.version:
             return there.again  # which may be from a file
     command = "python -m pip install --force-reinstall --no-deps"
     return (
@@ -413,7 +435,9 @@ def _shadowed(environment: Environment) -> Iterator[Problem]:
     interesting = {wheel.distribution for wheel in environment.wheels}
     for other in environment.shadowed:
         first = environment.distributions[other.name]
-        if other.name in interesting and not _is_in_place_of_bases(first, other):
+        # pip itself installs into the user's folder what the system's, or the environment's, has.
+        is_pips = first.is_pips and other.is_pips and first.root != other.root
+        if other.name in interesting and not is_pips and not _is_in_place_of_bases(first, other):
             message = (
                 f"{other.version} in {other.root} is never seen: {first.version} in {first.root} "
                 "comes first"
@@ -444,7 +468,12 @@ def _elsewhere(environment: Environment) -> Iterator[Problem]:
             spec = PathFinder.find_spec(package)
             if spec is None or spec.origin is None:  # gone, or a mere folder
                 continue
-            if not Path(spec.origin).resolve().is_relative_to(each.root.resolve()):
+            origin, root = Path(spec.origin), each.root
+            # As written, too: uv, Nix and Bazel install links to files elsewhere.
+            if not (
+                origin.absolute().is_relative_to(root.absolute())
+                or origin.resolve().is_relative_to(root.resolve())
+            ):
                 message = f"import {package} finds {spec.origin}, and not what is in {each.root}"
                 mend = "take that file out of Python's way, or run Python in another folder"
                 yield Problem(ERROR, "imported-elsewhere", each.name, message, mend)
@@ -455,7 +484,7 @@ def _editable(environment: Environment) -> Iterator[Problem]:
         each = environment.distributions[wheel.distribution]
         if not each.is_editable:
             continue
-        if each.source and not each.source.is_dir():
+        if each.source and not is_folder(each.source):
             message = f"is an editable install of {each.source}, which is not there"
             mend = 'in the folder where it is now: python -m pip install -e "."'
             yield Problem(ERROR, "file-missing", each.name, message, mend)

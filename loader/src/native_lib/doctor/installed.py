@@ -30,6 +30,7 @@ from native_lib.check.records import (
 )
 from native_lib.check.wheel import NewerFormatError, UnusableError, Wheel
 from native_lib.literals import MANIFEST, REQUIRES
+from native_lib.paths import is_file, is_folder, is_there
 from native_lib.vendor import VendorError, vendored_files
 
 if TYPE_CHECKING:
@@ -80,11 +81,11 @@ class Installed:
     @property
     def again(self) -> str:
         """The command that installs it once more."""
-        if not self.root.is_dir():
+        if not is_folder(self.root):
             return "unpack the archive, and put the folder in its place on sys.path"
         named = f'"{self.name}=={self.version}"'
         # A wheel that was built elsewhere, and installed from there: conda's packages, containers.
-        is_gone = self.source is not None and not self.source.exists()
+        is_gone = self.source is not None and not is_there(self.source)
         what = f'"{self.origin}"' if self.origin and not is_gone else named
         if not self.is_pips:
             return f'python -m pip install --upgrade --target "{self.root}" --no-deps {what}'
@@ -238,7 +239,7 @@ def _installed(distribution: importlib.metadata.Distribution) -> Installed | Non
     return Installed(
         name=canonicalize_name(name),
         version=fields.get("Version", ""),
-        info=(root / info).parent if info else root,
+        info=(root / info).parent if info else Path(str(getattr(distribution, "_path", root))),
         root=root,
         files=files,
         origin=origin,
@@ -268,9 +269,11 @@ def _recorded(listed: str) -> Iterator[str]:
 
 def _package(root: Path, name: str) -> Iterator[str]:
     """Return the files of the package of a name: what is known where there is no RECORD (Debian)."""
-    for stem in (canonicalize_name(name).replace("-", "_"), name):
+    for stem in dict.fromkeys((canonicalize_name(name).replace("-", "_"), name)):
+        if not re.fullmatch(r"\w[\w.-]*", stem):
+            continue
         for file in (root / stem).rglob("*"):
-            if file.is_file():
+            if is_file(file):
                 yield file.relative_to(root).as_posix()
 
 
@@ -304,7 +307,7 @@ def _says_that_it_needs(each: Installed, providers: Iterable[str]) -> bool:
 def _requirements(metadata: bytes) -> tuple[Requirement, ...]:
     try:
         return requirements_of(metadata, _holds)
-    except (UnusableError, ValueError):  # markers that packaging cannot evaluate
+    except (UnusableError, LookupError, ValueError):  # markers that packaging cannot evaluate
         return ()
 
 
@@ -329,7 +332,7 @@ def _wheels(found: Iterable[Installed], unreadable: list[Unreadable]) -> Iterato
     for each in found:
         try:
             yield _wheel(each, unreadable)
-        except (UnusableError, ValueError) as error:  # tags and versions that are none
+        except (UnusableError, LookupError, ValueError) as error:  # tags and versions that are none
             is_newer = isinstance(error, NewerFormatError)
             unreadable.append(Unreadable(each.name, each.info, str(error), is_newer))
 
@@ -369,7 +372,7 @@ def _wheel(each: Installed, unreadable: list[Unreadable]) -> Wheel:
         vendored={
             file: _bytes(each.root / file)
             for file in (*each.named(*VENDORED), *_vendored_sources(each))
-            if (each.root / file).exists()
+            if is_there(each.root / file)
         },
     )
 

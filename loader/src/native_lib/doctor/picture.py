@@ -8,6 +8,8 @@ from html import escape
 from math import ceil
 from typing import TYPE_CHECKING
 
+from native_lib.check.report import printable
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
@@ -116,7 +118,7 @@ def _box(name: str, version: str | None, libraries: Sequence[str] | None, is_bro
 
 def _by_number(name: str) -> list[tuple[int, str]]:
     """Return what a name is sorted by: foo-2 comes before foo-10."""
-    return [(int(digits or 0), word) for word, digits in re.findall(r"(\D*)(\d*)", name)]
+    return [(int(digits[:9] or 0), word) for word, digits in re.findall(r"(\D*)(\d*)", name)]
 
 
 def _width(text: str, size: int) -> int:
@@ -185,7 +187,7 @@ def _path(
     way += _curve(x, y, consumer.x, consumer.middle)
     kind = ' class="broken"' if is_broken else ""
     # A browser shows it where the pointer is.
-    what = escape(f"{consumer.name} uses {provider.name}")
+    what = escape(printable(f"{consumer.name} uses {provider.name}"))
     return f'<path{kind} d="{way}"><title>{what}</title></path>'
 
 
@@ -200,5 +202,5 @@ def _drawn(box: _Box) -> list[str]:
     for number, text in enumerate(box.texts):
         kind = ' class="small"' if number else ""
         x, y = box.x + _PADDING, box.y + _PADDING + number * _LINE + _LARGE - 1
-        parts.append(f'<text{kind} x="{x}" y="{y}">{escape(text)}</text>')
+        parts.append(f'<text{kind} x="{x}" y="{y}">{escape(printable(text))}</text>')
     return parts

@@ -15,6 +15,7 @@ from shared_lib_manager import _is_on
 
 from native_lib.check import links
 from native_lib.doctor import process
+from native_lib.paths import is_file, is_there
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -111,7 +112,7 @@ def find(binary: Binary, file: Path, name: str) -> str:
     """Search for a library as this system's loader would; return its path, or nothing."""
     if binary.format == "ELF" and sys.platform == "linux":
         if "/" in name:
-            return name if Path(name).exists() else ""
+            return name if is_there(name) else ""
         # glibc looks at RPATH only without RUNPATH, and before the environment's folders; musl takes
         # one for the other, after those.
         own = [expand(path, file, _ELF) for path in binary.runpath or binary.rpath]
@@ -122,7 +123,7 @@ def find(binary: Binary, file: Path, name: str) -> str:
         places = [name]
         if name.startswith("@rpath/"):
             places = [f"{expand(path, file, _MACHO)}/{name[7:]}" for path in binary.rpath]
-        return next((p for p in (expand(p, file, _MACHO) for p in places) if Path(p).exists()), "")
+        return next((p for p in (expand(p, file, _MACHO) for p in places) if is_there(p)), "")
     return ""
 
 
@@ -140,7 +141,7 @@ def expand(path: str, file: Path, origin: str) -> str:
 
 def _first(folders: list[str] | tuple[str, ...], name: str) -> str:
     found = (Path(folder, name) for folder in folders if folder)
-    return next((str(path) for path in found if path.is_file()), "")
+    return next((str(path) for path in found if is_file(path)), "")
 
 
 @lru_cache

@@ -56,8 +56,10 @@ def _modules(each: Installed) -> dict[str, bool]:
 
     Not its top packages: beside what the build wrote are others, and an editable install records none.
     """
+    # A foreign loader's interface is not known.
+    has_loader = bool(each.named("_shared_lib_manager.py")) or each.is_editable
     found = {
-        ".".join(PurePosixPath(file).parent.parts): leaf == MANIFEST
+        ".".join(PurePosixPath(file).parent.parts): leaf == MANIFEST and has_loader
         for leaf in (REQUIRES, MANIFEST)
         for file in each.named(leaf)
     }

@@ -12,7 +12,7 @@ DENIED, MAPPED, POLICY, STACK, TEXT = "denied", "mapped", "policy", "stack", "te
 FOLDER, ARCHIVE, FILES, MEMORY, DISK = "folder", "archive", "files", "memory", "disk"
 PAGES, PROCESSOR, START, RUNTIME = "pages", "processor", "start", "runtime"
 # A path, with spaces if it is absolute: sentences come before it, and a colon ends it.
-_FILE = r"(?:/[^\n:]+|[^\s:]+)"
+_FILE = r"(?:/[^\n:]+|(?<![^\s:])[^\s:]+)"
 # glibc and musl, before the system's reason why a file could not be opened or read.
 _REFUSED = (
     rf"(?P<musl>Error loading shared library )?(?P<file>{_FILE}): "
@@ -99,7 +99,10 @@ WORDINGS = (
     (MISSING, r"Could not find module '(?P<name>[^']+)' \(or one of its dependencies\)"),
     (
         MISSING,
-        r"(?:importing (?P<by>\w+): )?(?:The specified module could not|Module not) (?:be )?found",
+        (
+            r"(?:DLL load failed while importing (?P<by>\w+): |\[WinError 126\] )"
+            r"(?:The specified module could not be|Module not) found"
+        ),
     ),
     (
         START,
