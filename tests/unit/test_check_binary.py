@@ -188,8 +188,25 @@ def test_stack_of_what_does_not_say_how_it_wants_it(elf: wheels.Elf, tmp_path: P
         if platform.libc_ver()[0] == "glibc" and version < (2, 41):
             made = lab.run(sys.executable, "-c", STACK, tmp_path / name)
             assert ("x" in made) == binary.has_executable_stack
-    (arm,) = read_binary("lib", wheels.for_another_processor(without_gnu_stack(content)))
-    assert arm.has_executable_stack == (arm.architecture == "x86_64")
+
+
+@pytest.mark.parametrize(
+    ("machine", "executable"),
+    [
+        *((62, True), (3, True), (40, True), (22, True)),  # x86_64, i686, armv7l, s390x
+        *(
+            (183, False),
+            (21, False),
+            (243, False),
+            (258, False),
+        ),  # aarch64, ppc64, riscv64, loongarch64
+    ],
+)
+def test_stack_of_processors(elf: wheels.Elf, machine: int, executable: bool) -> None:
+    """Where the file does not say it, as glibc's stackinfo.h has it (DEFAULT_STACK_PERMS)."""
+    content = without_gnu_stack(elf.library())
+    (binary,) = read_binary("lib", content[:18] + struct.pack("<H", machine) + content[20:])
+    assert binary.has_executable_stack == executable
 
 
 def test_folders_without_end(elf: wheels.Elf) -> None:

@@ -219,6 +219,11 @@ def test_folders_of_the_machine_that_built_it(line: str, found: str) -> None:
         ("prefix=/users", "/users"),
         ("prefix=/usr", ""),  # the system's, as /usr/lib
         ("prefix=/usr/", ""),
+        ("sysconfdir=/etc", ""),
+        ("localstatedir=/var/", ""),
+        ("runstatedir=/run", ""),
+        ("prefix=/tmp", ""),
+        ("prefix=/etcetera", "/etcetera"),
         ("prefix=/", ""),
         ("exec_prefix=${prefix}", ""),
         ("Name: /build", ""),

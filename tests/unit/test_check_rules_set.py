@@ -125,6 +125,22 @@ def test_systems_name_of_a_provider_that_is_required(
     assert find("symbol-missing", wheel("libfoo", of), user) == []
 
 
+@pytest.mark.parametrize("lines", [["libbar>=1,<2"], ["libbaz", "libbar>=1,<2"], ["libbar>=2"]])
+@pytest.mark.parametrize("architecture", ["x86_64", "aarch64"])
+def test_plain_name_of_two_providers(lines: list[str], architecture: str) -> None:
+    """The one is meant that is required, whatever the other is."""
+    name = "libq.so.1"
+    of = binary(models.FILE, name)
+    theirs = provider(of), wheel("libbar", of, libraries=[models.library(of)])
+    user = bound(consumer("libc.so.6", name, architecture=architecture), *lines)
+    for wheels in ((*theirs, user), (*theirs[::-1], user)):
+        assert find("requirement-missing", *wheels) == []
+        messages = [f.message for f in find("provider-platform", *wheels)]
+        assert ["libbar is here for" in message for message in messages] == (
+            [True] * (architecture == "aarch64")
+        )
+
+
 def test_names_without_end() -> None:
     """As many names as files may need, in each of many files, and as many files that have none."""
     names = [f"lib{number}.so" for number in range(1000)]
@@ -301,6 +317,7 @@ def test_every_provider_of_a_record_is_looked_at(first: str, second: str, wrong:
     ]
 
 
+ON_LINUX, ON_WINDOWS = "; sys_platform == 'linux'", "; sys_platform == 'win32'"
 BELOW, FROM = "; python_version < '3.12'", "; python_version >= '3.12'"
 
 
@@ -316,6 +333,12 @@ BELOW, FROM = "; python_version < '3.12'", "; python_version >= '3.12'"
         # What always holds does so beside the others.
         (["libfoo>=1.0.0,<2", f"libfoo!=1.5{BELOW}"], []),
         ([f"libfoo<2{BELOW}", "libfoo>=1.0.0"], ["libfoo>=1.0.0"]),
+        # The wheel is for Linux.
+        ([f"libfoo>=1.0.0,<2{ON_LINUX}", "libfoo"], []),
+        (["libfoo", f"libfoo>=1.0.0,<2{ON_LINUX}"], []),
+        ([f"libfoo>=1.0.0{ON_LINUX}", "libfoo<2; os_name == 'posix'"], []),
+        ([f"libfoo>=1.0.0{ON_LINUX}", f"libfoo{FROM}", "libfoo<2"], []),
+        ([f"libfoo>=1.0.0,<2{ON_LINUX} and python_version < '3.12'", "libfoo"], ["libfoo"]),
     ],
 )
 def test_lines_on_one_provider(lines: list[str], wrong: list[str]) -> None:
@@ -326,6 +349,22 @@ def test_lines_on_one_provider(lines: list[str], wrong: list[str]) -> None:
     # What the provider tells, without a record, is the same here.
     found = find("requirement-bound", provider(), bound(consumer(NAME), *lines))
     assert len(found) == len(wrong)
+
+
+@pytest.mark.parametrize(
+    ("tag", "found"),
+    [
+        (models.LINUX, 0),
+        ("py3-none-manylinux_2_17_x86_64.musllinux_1_2_x86_64", 0),
+        ("py3-none-linux_x86_64.macosx_11_0_arm64", 1),  # on macOS the bare line is alone
+        ("py3-none-any", 1),
+        ("py3-none-amiga", 1),
+    ],
+)
+def test_marker_that_holds_on_some_platform(tag: str, found: int) -> None:
+    lines = [f"libfoo>=1.0.0,<2{ON_LINUX}", "libfoo"]
+    recorded = wheel("foo-ext", bounds=lines, tag=tag, requires=(models.required("libfoo"),))
+    assert len(find("requirement-bound", recorded)) == found
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,7 @@ _ARCHITECTURES = {
     (243, True, True): "riscv64",
     (258, True, True): "loongarch64",
 }
-_EXECUTABLE_BY_DEFAULT = (62, 3)  # x86_64, i686
+_EXECUTABLE_BY_DEFAULT = (62, 3, 40, 22)  # x86_64, i686, armv7l, s390x
 _EXECUTABLE, _SHARED = 2, 3
 _LOAD, _DYNAMIC, _GNU_STACK, _X = 1, 2, 0x6474E551, 1
 _NEEDED, _HASH, _STRTAB, _SYMTAB, _SONAME, _RPATH, _TEXTREL = 1, 4, 5, 6, 14, 15, 22
@@ -104,7 +104,7 @@ def _read(path: str, file: _File) -> tuple[Binary, ...]:
 
 def _has_executable_stack(file: _File) -> bool:
     flags = [segment.flags for segment in file.segments if segment.type == _GNU_STACK]
-    # Where no segment says it, the processor's convention does: on these two it is executable.
+    # Where no segment says it, the processor's convention does: on these it is executable.
     return bool(flags[0] & _X) if flags else file.machine in _EXECUTABLE_BY_DEFAULT
 
 

@@ -158,6 +158,8 @@ class _Search:
             # A private name says whose it is; another wheel's file of that name is a copy.
             ours = [(o, b) for o, b in found if o.distribution == distribution]
             found = ours or [(o, b) for o, b in found if o.manifests]
+        # Of several with one plain name, who uses one means that one.
+        found = [(o, b) for o, b in found if wheel.uses(o.distribution)] or found
         fitting = tuple(_admitted(wheel, [(o, b) for o, b in found if b.fits(binary)]))
         if fitting:
             return PROVIDER, fitting[0][0].distribution, fitting

@@ -15,6 +15,7 @@ from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
 from native_lib.check.binary import Binary, CorruptBinaryError
 from native_lib.check.bombs import MAX_FILE, MAX_FILES, MAX_RATIO, MAX_TOTAL
+from native_lib.check.markers import may_hold
 from native_lib.check.read import is_binary, read_binary
 from native_lib.check.records import (
     VENDORED,
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from packaging.markers import Marker
     from packaging.requirements import Requirement
     from packaging.tags import Tag
     from packaging.version import Version
@@ -39,12 +39,6 @@ if TYPE_CHECKING:
 SMALL = 32 << 20
 MAX_TEXT = 16 << 20
 
-# What a part of a tag's platform says of the variables of markers.
-_PLATFORMS = {
-    "linux": {"sys_platform": "linux", "platform_system": "Linux", "os_name": "posix"},
-    "macosx": {"sys_platform": "darwin", "platform_system": "Darwin", "os_name": "posix"},
-    "win": {"sys_platform": "win32", "platform_system": "Windows", "os_name": "nt"},
-}
 _NO_BINARIES = (".py", ".pyi", ".h", ".hpp", ".txt", ".md", ".json", ".html", ".js", ".css", ".csv")
 
 
@@ -147,18 +141,7 @@ class _Contents:
         names = [n for n in self.members if re.fullmatch(r"[^/]+\.dist-info/METADATA", n)]
         if len(names) != 1:
             raise UnusableError(f"not a wheel: {len(names)} files *.dist-info/METADATA in it")
-        return requirements_of(self._text(names[0]), lambda marker: _holds(marker, tags))
-
-
-def _holds(marker: Marker, tags: frozenset[Tag]) -> bool:
-    """Tell whether a marker may hold where a wheel is installed, as far as its tags tell."""
-    if "extra" in str(marker):
-        return False
-    told = set(re.findall(r"[a-z_]+", re.sub(r"'[^']*'|\"[^\"]*\"", "", str(marker))))
-    if not told <= {"sys_platform", "platform_system", "os_name", "and", "or", "in", "not"}:
-        return True  # of its Python and its processor the tags say too little
-    platforms = {p for tag in tags for p in _PLATFORMS if p in tag.platform}
-    return not platforms or any(marker.evaluate(_PLATFORMS[p]) for p in platforms)
+        return requirements_of(self._text(names[0]), lambda marker: may_hold(marker, tags))
 
 
 def _mode(member: zipfile.ZipInfo) -> int:

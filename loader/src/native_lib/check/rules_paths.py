@@ -27,7 +27,8 @@ _ABSOLUTE = re.compile(
     r"(/(?!/)[\w.+@~-]+/[^\s\"';)>]+|[A-Za-z]:[/\\][^\s\"';)>]+)"
 )
 # One folder only: elsewhere than in pkg-config's files it may be anything, as a regular expression.
-_PREFIX = re.compile(r"\s*\w+\s*=\s*(/(?!usr/?\s*$)[\w.+@~-]+)/?\s*$")
+# Systems' own are no build folders: sysconfdir=/etc.
+_PREFIX = re.compile(r"\s*\w+\s*=\s*(/(?!(?:usr|etc|var|run|tmp)/?\s*$)[\w.+@~-]+)/?\s*$")
 _SYSTEMS = (
     *("/usr/include", "/usr/lib", "/System/", "/lib/", "/lib64/"),
     # Where vendors' installers put what others look for.

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
+from native_lib.check.markers import always_holds
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
@@ -146,7 +148,8 @@ class Wheel:
     def requirements_on(self, distribution: str) -> tuple[Requirement, ...]:
         """Return what Requires-Dist says of a distribution: one for each marker.
 
-        pip takes the lines that hold together, and those without a marker always do.
+        pip takes the lines that hold together, and those without a marker always do; so do those whose
+        marker holds on each of the wheel's platforms.
         """
         return self._required.get(canonicalize_name(distribution), ())
 
@@ -164,7 +167,8 @@ class Wheel:
         lines: dict[str, dict[str, list[Requirement]]] = {}
         for line in self.requirements:
             by_marker = lines.setdefault(canonicalize_name(line.name), {})
-            by_marker.setdefault(str(line.marker or ""), []).append(line)
+            marker = line.marker and not always_holds(line.marker, self.tags) and str(line.marker)
+            by_marker.setdefault(marker or "", []).append(line)
         return {
             name: tuple(
                 _together([*(by_marker.get("", ()) if marker else ()), *same])
