@@ -209,8 +209,12 @@ def added(platform: str, assignment: str) -> dict[str, str]:
     system = "linux" if family.endswith("linux") else family
     name = f"CIBW_ENVIRONMENT_{system.upper()}"
     rules, said = (os.environ.get(variable, "") for variable in ("CIBW_INHERIT", name))
+    # cibuildwheel takes no rule twice, and no empty one.
+    kept = [rule.strip() for rule in rules.split(";")]
+    option = f"environment-{system}"
+    kept = [rule for rule in kept if rule and rule.partition(":")[0].strip() != option]
     return {
-        "CIBW_INHERIT": f"{rules}; environment-{system}: append".removeprefix("; "),
+        "CIBW_INHERIT": "; ".join([*kept, f"{option}: append"]),
         name: f"{said} {assignment}".strip(),
     }
 

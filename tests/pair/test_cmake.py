@@ -24,7 +24,9 @@ libraries = { foo = "libfoo", bar = "libbar" }
 SOURCE = '__attribute__((visibility("default"))) int foo(void) { return 1; }\n'
 
 
-def configure(folder: Path, lists: str, *options: str, fails: bool = False) -> str:
+def configure(
+    folder: Path, lists: str, *options: str, fails: bool = False, env: dict[str, str] | None = None
+) -> str:
     """Configure a project that consists of these lines."""
     folder.mkdir(exist_ok=True)
     (folder / "foo.c").write_text(SOURCE, encoding="utf-8")
@@ -37,7 +39,7 @@ def configure(folder: Path, lists: str, *options: str, fails: bool = False) -> s
     )
     command = [lab.tool("cmake"), "-G", "Ninja", "-S", str(folder), "-B", str(folder / "build")]
     python = f"-DPython_EXECUTABLE={sys.executable}"
-    said = lab.run(*command, python, *options, fails=fails)
+    said = lab.run(*command, python, *options, fails=fails, env=env)
     return " ".join(said.split())
 
 
@@ -315,6 +317,33 @@ target_link_libraries(bar PRIVATE {linked})
 native_library_provider(foo bar PROVIDER libfoo COMPATIBILITY SameMajorVersion)"""
     configure(folder, lists)
     assert '"needs": ("foo", ),' in manifest(folder, "")
+
+
+@pytest.mark.parametrize(
+    "folder",
+    [
+        *("foo_ext", "foo_ext/", "./foo_ext", ".//foo_ext//"),
+        *("/w/platlib/foo_ext", "/w/platlib/./foo_ext/", "/w/platlib//foo_ext"),
+    ],
+)
+def test_a_package_has_one_record_however_its_folder_is_written(
+    tmp_path: Path, folder: str
+) -> None:
+    libfoo, consumer = tmp_path / "libfoo", tmp_path / "consumer"
+    lists = LIBRARY + LIBRARY.replace("(foo", "(bar")
+    configure(libfoo, lists + CALL.replace("(foo", "(foo bar"), "-DCMAKE_BUILD_TYPE=Release")
+    lab.run(lab.tool("cmake"), "--build", libfoo / "build")
+    lab.run(lab.tool("cmake"), "--install", libfoo / "build", "--prefix", libfoo / "out")
+    modules = (("one", "foo::foo", "foo_ext"), ("two", "foo::bar", folder))
+    lists = "".join(
+        f"add_library({name} MODULE foo.c)\n"
+        f"native_library_consumer({name} LIBRARIES {library} DESTINATION {destination})\n"
+        for name, library, destination in modules
+    )
+    env = {"PYTHONPATH": str(libfoo / "out")}
+    configure(consumer, lists, "-DSKBUILD_PLATLIB_DIR=/w/platlib", env=env)
+    (record,) = (consumer / "build" / "native_library").rglob("_native_requires.py")
+    assert "('foo', 'bar')" in record.read_text(encoding="utf-8")
 
 
 def test_project_without_c_whose_toolchain_file_names_a_c_compiler(tmp_path: Path) -> None:

@@ -153,8 +153,15 @@ def test_consumers_own_variables_are_kept(
     settings.write_text(text, encoding="utf-8")
     system = "linux" if "linux" in platform else platform.partition("-")[0]
     name = f"CIBW_ENVIRONMENT_{system.upper()}"
-    for theirs, expected in (("", {}), ("THEIRS=1", {"THEIRS": "1"})):
+    for theirs, rules, expected in (
+        ("", "", {}),
+        ("THEIRS=1", "", {"THEIRS": "1"}),
+        ("THEIRS=1", " ", {"THEIRS": "1"}),
+        ("THEIRS=1", f"environment-{system}: append", {"THEIRS": "1"}),
+        ("THEIRS=1", f"skip: append ; environment-{system} :prepend;", {"THEIRS": "1"}),
+    ):
         monkeypatch.setenv(name, theirs)
+        monkeypatch.setenv("CIBW_INHERIT", rules)
         given = started_with(workshop, monkeypatch, "consumer", platform)
         monkeypatch.chdir(workshop.folder / "foo-ext")
         started = options.CommandLineArguments.defaults()

@@ -502,6 +502,16 @@ def test_sdist_that_fills_the_memory(tmp_path: Path, content: bytes, reason: str
         read_sdist(tmp_path / SDIST)
 
 
+@pytest.mark.parametrize("kind", [tarfile.LNKTYPE, tarfile.SYMTYPE, tarfile.DIRTYPE])
+def test_sdist_whose_links_say_the_size_of_what_they_lead_to(tmp_path: Path, kind: bytes) -> None:
+    header = tarfile.TarInfo("libfoo-1.0.0/x")
+    header.type, header.linkname, header.size = kind, "libfoo-1.0.0/a", 1 << 17
+    file = tarfile.TarInfo("libfoo-1.0.0/a")
+    content = header.tobuf() + file.tobuf() + bytes(1024)
+    (tmp_path / SDIST).write_bytes(gzip.compress(content))
+    assert read_sdist(tmp_path / SDIST).files == {"a"}
+
+
 def test_sdist_whose_headers_never_end(tmp_path: Path) -> None:
     header = tarfile.TarInfo("x")
     header.type = tarfile.XHDTYPE

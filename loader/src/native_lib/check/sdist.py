@@ -16,6 +16,11 @@ if TYPE_CHECKING:
 
 # Of what tarfile reads in one go and keeps; it holds a path or two.
 _MAX_HEADER = 1 << 16
+# What tarfile passes over: files, and what may say a file's size and has no content.
+_UNREAD = (
+    *(tarfile.REGTYPE, tarfile.AREGTYPE, tarfile.CONTTYPE),
+    *(tarfile.LNKTYPE, tarfile.SYMTYPE, tarfile.DIRTYPE),
+)
 
 
 @dataclass(frozen=True)
@@ -32,8 +37,7 @@ class _Member(tarfile.TarInfo):
     @classmethod
     def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> _Member:
         member = super().frombuf(buf, encoding, errors)
-        is_file = member.type in (tarfile.REGTYPE, tarfile.AREGTYPE, tarfile.CONTTYPE)
-        if not is_file and member.size > _MAX_HEADER:
+        if member.type not in _UNREAD and member.size > _MAX_HEADER:
             raise UnusableError(f"archive bomb: a header of {member.size} bytes")
         if member.type == tarfile.GNUTYPE_SPARSE:
             cls._proc_gnusparse_10()
