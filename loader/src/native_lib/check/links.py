@@ -171,7 +171,7 @@ class _Search:
             return (UNANSWERED if fits else UNFIT), distribution, ()
         if distribution:
             return ABSENT, distribution, ()
-        for library in self._absent.keys() & libraries_of(leaf_of(needed)).keys():
+        for library in sorted(self._absent.keys() & libraries_of(leaf_of(needed)).keys()):
             return ABSENT, self._absent[library], ()
         return UNANSWERED, "", ()
 
