@@ -37,12 +37,12 @@ CONSUMERS_PART = {
 OWN_KEYS = {("project", "urls", "Source")}
 
 
-def drift(package: Path, *, mend: bool = False) -> list[str]:
+def drift(package: Path, *, fix: bool = False) -> list[str]:
     """Compare a package with what the template generates from its answers.json.
 
     Args:
         package: its folder.
-        mend: rewrite the files that the template owns.
+        fix: rewrite the files that the template owns.
 
     Returns:
         A line for each file or key that differs, or that was rewritten.
@@ -69,7 +69,7 @@ def drift(package: Path, *, mend: bool = False) -> list[str]:
         file = package / relative
         if not file.is_file() or file.read_bytes() != content:
             found.append(str(file))
-            if mend:
+            if fix:
                 file.parent.mkdir(parents=True, exist_ok=True)
                 file.write_bytes(content)
     return found + [f"{package / 'pyproject.toml'}: {line}" for line in missing(keys, project)]
@@ -133,12 +133,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Hold the packages to the template.")
     parser.add_argument("--check", action="store_true", help="change nothing")
     options = parser.parse_args()
-    found = [line for name in PACKAGES for line in drift(ROOT / name, mend=not options.check)]
+    found = [line for name in PACKAGES for line in drift(ROOT / name, fix=not options.check)]
     for line in found:
         print(f"{'drifted' if options.check or 'pyproject' in line else 'updated'}: {line}")
     if options.check:
         return 1 if found else 0
-    # What a file of the package's own says is for a person to mend.
+    # What a file of the package's own says is for a person to fix.
     return 1 if any("pyproject.toml: " in line for line in found) else 0
 
 

@@ -73,8 +73,8 @@ def test_editable(pair: lab.Pair, tmp_path: Path, which: str) -> None:
     if which != "consumer":
         (env.site_packages / "libfoo" / "lib" / "libfoo__foo.so.1").unlink()
         url = (pair.folder / "libfoo").as_uri()
-        mend = f'python -m pip install --force-reinstall --no-deps -e "{url}"'
-        assert env.run("import foo_ext", fails=True).endswith(f"  mend:   {mend}\n")
+        fix = f'python -m pip install --force-reinstall --no-deps -e "{url}"'
+        assert env.run("import foo_ext", fails=True).endswith(f"  fix:   {fix}\n")
 
 
 def test_consumer_built_against_the_editable_provider(pair: lab.Pair, tmp_path: Path) -> None:
@@ -128,8 +128,8 @@ def test_what_is_installed_again_is_what_was_installed(
     (info,) = installed.site_packages.glob("libfoo-*.dist-info")
     (info / "direct_url.json").write_text(record, encoding="utf-8")
     (installed.site_packages / "libfoo" / "lib" / "libfoo__foo.so.1").unlink()
-    mend = f'python -m pip install --force-reinstall --no-deps "{origin}"'
-    assert installed.run("import foo_ext", fails=True).endswith(f"  mend:   {mend}\n")
+    fix = f'python -m pip install --force-reinstall --no-deps "{origin}"'
+    assert installed.run("import foo_ext", fails=True).endswith(f"  fix:   {fix}\n")
 
 
 @pytest.mark.parametrize("is_editable", [False, True], ids=["wheel", "editable"])
@@ -146,17 +146,17 @@ def test_what_was_installed_and_is_gone(
     (installed.site_packages / "libfoo" / "lib" / "libfoo__foo.so.1").unlink()
     command = "python -m pip install --force-reinstall --no-deps"
     there = f'{command} {"-e " * is_editable}"{taken.as_uri()}"'
-    assert installed.run("import foo_ext", fails=True).endswith(f"  mend:   {there}\n")
+    assert installed.run("import foo_ext", fails=True).endswith(f"  fix:   {there}\n")
     taken.rmdir()
     gone = f'{command} "libfoo==1.0.0"'
-    assert installed.run("import foo_ext", fails=True).endswith(f"  mend:   {gone}\n")
+    assert installed.run("import foo_ext", fails=True).endswith(f"  fix:   {gone}\n")
 
 
 @pytest.mark.parametrize("is_users", [False, True], ids=["target", "user's"])
 def test_what_lies_where_pip_does_not_install(
     pair: lab.Pair, installed: lab.Environment, tmp_path: Path, is_users: bool
 ) -> None:
-    """The command is run: it must mend."""
+    """The command is run: it must fix."""
     base = {"PYTHONUSERBASE": str(tmp_path / "a base")}
     target = installed.users_folder(base) if is_users else tmp_path / "a target"
     lab.uv("pip", "install", "-q", "--no-deps", "--target", target, pair.provider)
@@ -165,7 +165,7 @@ def test_what_lies_where_pip_does_not_install(
     there = {"PYTHONPATH": str(target), **base}
     said = installed.run("import foo_ext", fails=True, env=there)
     command = f'--upgrade --target "{target}" --no-deps "libfoo==1.0.0"'
-    assert said.endswith(f"  mend:   python -m pip install {command}\n")
+    assert said.endswith(f"  fix:   python -m pip install {command}\n")
     arguments = shlex.split(command)
     index = {"PIP_FIND_LINKS": str(pair.provider.parent), "PIP_NO_INDEX": "1"}
     lab.run(sys.executable, "-m", "pip", "install", *arguments, env=index)
@@ -313,5 +313,5 @@ except ImportError as error:
         "libfoo cannot load its library 'foo'.",
         f"  file:   {file} (inside an archive, where the system opens no library)",
     ]
-    assert said[-2] == "  mend:   unpack the archive, and put the folder in its place on sys.path"
+    assert said[-2] == "  fix:   unpack the archive, and put the folder in its place on sys.path"
     assert said[-1] == f"path={file}"

@@ -57,7 +57,7 @@ def test_provider_not_installed(installed: lab.Environment) -> None:
         f"  needed_by: {installed.site_packages}/foo_ext (built against libfoo 1.0.0)".replace(
             "_by", " by"
         ),
-        '  mend:      python -m pip install "libfoo>=1.0.0,<2"',
+        '  fix:      python -m pip install "libfoo>=1.0.0,<2"',
         "name=libfoo",
         "path=None",
     ]
@@ -79,7 +79,7 @@ def test_another_package_of_the_providers_name(installed: lab.Environment) -> No
     assert "what is importable as libfoo is something else." in said
     assert f"  found:     {installed.site_packages}/libfoo/__init__.py\n" in said
     # It is the distribution's own file that was changed.
-    assert f"  mend:      {AGAIN}\n" in said
+    assert f"  fix:      {AGAIN}\n" in said
 
 
 def test_a_file_of_the_providers_name_is_nearer(installed: lab.Environment) -> None:
@@ -88,7 +88,7 @@ def test_a_file_of_the_providers_name_is_nearer(installed: lab.Environment) -> N
     nearer.write_text("", encoding="utf-8")
     said = installed.run(SHOW)
     assert f"  found:     {nearer}\n" in said
-    away = "  mend:      take that file out of Python's way"
+    away = "  fix:      take that file out of Python's way"
     assert f"{away}: the provider is installed\n" in said
     installed.uninstall("libfoo")
     install = 'python -m pip install "libfoo>=1.0.0,<2"'
@@ -100,7 +100,7 @@ def test_metadata_is_all_that_is_left(installed: lab.Environment) -> None:
     shutil.rmtree(installed.site_packages / "libfoo")
     said = installed.run(SHOW)
     assert "of the distribution libfoo, which is not installed.\n" in said
-    assert f"  mend:      {AGAIN}\n" in said
+    assert f"  fix:      {AGAIN}\n" in said
 
 
 def test_provider_that_imports_something_absent_is_not_taken_for_absent(
@@ -149,7 +149,7 @@ def test_library_file_is_damaged(
     assert f"  file:   {file} (" in said
     assert f"{state})" in said
     assert system in said
-    assert '  mend:   python -m pip install --force-reinstall --no-deps "libfoo==1.0.0"' in said
+    assert '  fix:   python -m pip install --force-reinstall --no-deps "libfoo==1.0.0"' in said
     assert said.endswith(f"name=libfoo\npath={file}\n")
 
 
@@ -198,7 +198,7 @@ def test_something_that_the_library_needs_is_missing(installed: lab.Environment)
     lab.compile_library(FOO, library(installed), *options, soname="libfoo__foo.so.1")
     said = installed.run(SHOW)
     assert "  system: libother.so.2: cannot open shared object file" in said
-    assert "  mend:   the file itself is whole; install what `system` names" in said
+    assert "  fix:   the file itself is whole; install what `system` names" in said
     assert "--force-reinstall" not in said
 
 
@@ -271,7 +271,7 @@ def test_provider_version(
         f"foo_ext was built against libfoo {built} and needs {bound}, but {there} is installed.",
         f"  provider:  {installed.site_packages}/libfoo ({there})",
         f"  needed by: {installed.site_packages}/foo_ext (built against {built})",
-        f'  mend:      python -m pip install "{bound}"',
+        f'  fix:      python -m pip install "{bound}"',
         "name=libfoo",
         f"path={installed.site_packages}/libfoo",
     ]
@@ -281,7 +281,7 @@ def test_provider_version(
 def test_wrong_version_where_pip_does_not_install(
     installed: lab.Environment, tmp_path: Path, is_users: bool
 ) -> None:
-    """What pip would install comes later on the path: the command alone mends nothing."""
+    """What pip would install comes later on the path: the command alone fixes nothing."""
     provides(installed, "2.0.0")
     env = {"PYTHONUSERBASE": str(tmp_path / "base")}
     target = installed.users_folder(env) if is_users else tmp_path / "target"
@@ -290,7 +290,7 @@ def test_wrong_version_where_pip_does_not_install(
         shutil.move(part, target / part.name)
     said = installed.run(SHOW, env={"PYTHONPATH": str(target), **env})
     off = f"take {target} off sys.path, for pip does not install there"
-    assert f'  mend:      {off}, then: python -m pip install "libfoo>=1.0.0,<2"\n' in said
+    assert f'  fix:      {off}, then: python -m pip install "libfoo>=1.0.0,<2"\n' in said
 
 
 def test_wrong_version_is_told_before_anything_is_opened(installed: lab.Environment) -> None:
@@ -544,7 +544,7 @@ def test_path_in_the_environment_is_wrong(installed: lab.Environment) -> None:
     said = installed.run(SHOW, env={"NATIVE_LIB_FOO_PATH": "/absent/libfoo.so"})
     assert said.startswith("LibraryNotFoundError")
     assert "  file:   /absent/libfoo.so (no such file)" in said
-    assert "  mend:   correct or unset NATIVE_LIB_FOO_PATH" in said
+    assert "  fix:   correct or unset NATIVE_LIB_FOO_PATH" in said
 
 
 def test_private_name_has_no_system_copy(installed: lab.Environment) -> None:

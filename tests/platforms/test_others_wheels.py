@@ -1,6 +1,6 @@
 """`native-lib check` over wheels that others published: what it says of them is true.
 
-Versions are pinned, so that a finding stays one: the authors may mend it.
+Versions are pinned, so that a finding stays one: the authors may fix it.
 """
 
 from __future__ import annotations

@@ -190,7 +190,7 @@ def test_package_is_what_the_template_generates(name: str) -> None:
     assert regenerate.drift(PACKAGES / name) == []
 
 
-def test_drift_is_found_and_mended(tmp_path: Path) -> None:
+def test_drift_is_found_and_fixed(tmp_path: Path) -> None:
     package = tmp_path / "libpng"
     ignore = shutil.ignore_patterns("upstream")
     shutil.copytree(PACKAGES / "libpng", package, ignore=ignore)
@@ -207,7 +207,7 @@ def test_drift_is_found_and_mended(tmp_path: Path) -> None:
     project.write_text(
         text.replace('requires-python = ">=3.9"', 'requires-python = ">=3.8"'), "utf-8"
     )
-    found = regenerate.drift(package, mend=True)
+    found = regenerate.drift(package, fix=True)
     assert set(found[:-1]) == {str(file) for file in (*changed, package / "fetch_source.py")}
     assert found[-1].endswith(
         "pyproject.toml: project.requires-python is '>=3.8', the template sets '>=3.9'"

@@ -301,9 +301,9 @@ def mistold(rules: Sequence[Rule], markdown: str) -> list[str]:
     if not complaints and told != known:
         complaints = ["order"]
     return complaints + [
-        f"{rule}: how to mend it"
+        f"{rule}: how to fix it"
         for rule, _ in known
-        if "**Mend it:**" not in section(markdown, rule)
+        if "**Fix it:**" not in section(markdown, rule)
     ]
 
 
@@ -313,11 +313,11 @@ def test_rules_of_the_checker() -> None:
 
 def test_mistold_rules_are_found() -> None:
     rules = [Rule(name, "error", lambda wheels: iter(())) for name in ("a-b", "c")]
-    row, told = "| [`{0}`](#{0}) | {1} | x |\n", "### {0}\n\n**Mend it:** so.\n\n"
+    row, told = "| [`{0}`](#{0}) | {1} | x |\n", "### {0}\n\n**Fix it:** so.\n\n"
     right = row.format("a-b", "error") + row.format("c", "error")
     texts = told.format("a-b") + told.format("c")
     assert mistold(rules, f"{right}\n{texts}") == []
-    assert mistold(rules, f"{right}\n{told.format('c')}") == ["a-b: how to mend it"]
+    assert mistold(rules, f"{right}\n{told.format('c')}") == ["a-b: how to fix it"]
     swapped = row.format("c", "error") + row.format("a-b", "error")
     assert mistold(rules, f"{swapped}\n{texts}") == ["order"]
     wrong = row.format("a-b", "note") + right.splitlines()[1] + "\n"

@@ -29,13 +29,13 @@ SOURCES = lab.ROOT / "loader" / "src"
 TOOLS = sysconfig.get_path("purelib")  # rich, packaging and lief
 
 
-def insist_on_a_command_or_words(mend: str) -> None:
+def insist_on_a_command_or_words(fix: str) -> None:
     """What begins like a command can be run as it stands, with nothing behind it."""
-    if mend.startswith("native-lib"):
-        assert re.fullmatch(r'native-lib vendor "[^"]+"', mend), mend
-    elif mend.startswith(("python", "pip")):
+    if fix.startswith("native-lib"):
+        assert re.fullmatch(r'native-lib vendor "[^"]+"', fix), fix
+    elif fix.startswith(("python", "pip")):
         option, what = r"(?: -{1,2}[a-z-]+| :all:)", r'(?: "[^"]+"| [a-z0-9-]+)'
-        assert re.fullmatch(rf"python -m pip install{option}*{what}+", mend), mend
+        assert re.fullmatch(rf"python -m pip install{option}*{what}+", fix), fix
 
 
 class Site:
@@ -85,10 +85,10 @@ class Site:
         status, out = self.doctor(*arguments, "--format", "json", path=path, **env)
         found = json.loads(out)["problems"]
         for problem in found:
-            insist_on_a_command_or_words(problem["mend"])
+            insist_on_a_command_or_words(problem["fix"])
         assert status == any(problem["severity"] == "error" for problem in found)
         return [
-            (problem["id"], problem["distribution"], f"{problem['message']} | {problem['mend']}")
+            (problem["id"], problem["distribution"], f"{problem['message']} | {problem['fix']}")
             for problem in found
             if problem["distribution"] in ("libfoo", "foo-ext", "libfoo2", "other", "foo_ext")
         ]
@@ -239,7 +239,7 @@ def test_provider_that_requires_a_provider_says_so(pair: Site) -> None:
 
 
 def test_another_abi_is_installed(site: Site) -> None:
-    """One problem, told once, with the bound in its mend."""
+    """One problem, told once, with the bound in its fix."""
     other = "libfoo__foo.so.2"
     library = site.elf.library(soname=other)
     wheel = site.elf.provider(site.work, library, version="2.0.0", file=other, runtime_name=other)
@@ -443,7 +443,7 @@ def test_loader_that_drifted(site: Site) -> None:
     site.install(site.elf.provider(site.work, more={"libfoo/_shared_lib_manager.py": "older = 1"}))
     kind, of, said = only(site.problems())
     assert (kind, of) == ("loader-differs", "libfoo")
-    assert said.endswith("changed | tell the authors of libfoo: another release has to mend it")
+    assert said.endswith("changed | tell the authors of libfoo: another release has to fix it")
 
 
 def test_two_versions_on_the_path(pair: Site, tmp_path: Path) -> None:
@@ -1122,7 +1122,7 @@ def test_load_imports_what_this_command_cannot_read(pair: Site) -> None:
 
 
 def test_load_that_fails_is_explained(pair: Site) -> None:
-    text = 'class loader:\n    def load():\n        raise ImportError("libfoo cannot\\n  mend:   do this")\n'
+    text = 'class loader:\n    def load():\n        raise ImportError("libfoo cannot\\n  fix:   do this")\n'
     (pair.folder / "libfoo" / "__init__.py").write_text(text)
     found = [each for each in pair.problems("--load") if each[1] == "libfoo"]
     assert [(each[0], each[2]) for each in found] == [
@@ -1320,26 +1320,26 @@ def empty(tmp_path_factory: pytest.TempPathFactory) -> Environment:
 def test_every_loaders_words(case: str, empty: Environment) -> None:
     said, expected = WORDS[case]
     problem = explain(Attempt("foo_ext", "ImportError", said), empty)
-    assert expected in f"{problem.message} | {problem.mend}"
-    assert problem.mend
-    insist_on_a_command_or_words(problem.mend)
+    assert expected in f"{problem.message} | {problem.fix}"
+    assert problem.fix
+    insist_on_a_command_or_words(problem.fix)
 
 
 def test_our_own_errors_are_passed_on(empty: Environment) -> None:
-    text = "libfoo cannot load its library 'foo'.\n  file:   /a (no such file)\n  mend:   do this"
+    text = "libfoo cannot load its library 'foo'.\n  file:   /a (no such file)\n  fix:   do this"
     problem = explain(Attempt("foo_ext", "LibraryNotFoundError", text), empty)
     assert problem.message == (
         "import foo_ext: libfoo cannot load its library 'foo'. file: /a (no such file)"
     )
-    assert problem.mend == "do this"
+    assert problem.fix == "do this"
 
 
-def test_our_own_errors_without_a_mend_are_no_riddle(empty: Environment) -> None:
+def test_our_own_errors_without_a_fix_are_no_riddle(empty: Environment) -> None:
     text = (
         "/a/_native_libs.py has format 2, and /b reads formats up to 1: update the vendored loader"
     )
     problem = explain(Attempt("foo_ext", "NativeLibraryError", text), empty)
-    assert (problem.message, problem.mend) == (
+    assert (problem.message, problem.fix) == (
         f"import foo_ext: NativeLibraryError: {text}",
         "what the message says",
     )

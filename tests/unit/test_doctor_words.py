@@ -44,16 +44,16 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def explained(text: str, environment: Environment, error: str = "ImportError") -> str:
     problem = explain(Attempt("foo_ext", error, text), environment)
-    assert problem.mend
-    return f"{problem.message} | {problem.mend}"
+    assert problem.fix
+    return f"{problem.message} | {problem.fix}"
 
 
 def imported(module: str, environment: Environment) -> str:
     attempt = try_import(module)
     assert attempt.error
     problem = explain(attempt, environment)
-    assert problem.mend
-    return f"{problem.message} | {problem.mend}"
+    assert problem.fix
+    return f"{problem.message} | {problem.fix}"
 
 
 # The page's table ---------------------------------------------------------------------------------
@@ -231,7 +231,7 @@ def run(*before: str, path: Path) -> str:
         pytest.skip(f"{before[0]}: {done.stderr}")
     problem = json.loads(done.stdout)["problems"][0]
     assert problem["id"] == "import-failed"
-    return f"{problem['message']} | {problem['mend']}"
+    return f"{problem['message']} | {problem['fix']}"
 
 
 @linux
@@ -534,7 +534,7 @@ def test_words_of_others_are_not_a_loaders(folder: Path, empty: Environment, cod
 
 
 def test_words_without_end_are_shortened(empty: Environment) -> None:
-    for text in ("q" * 1_000_000, "mend: " * 100_000, " mend: foo"):
+    for text in ("q" * 1_000_000, "fix: " * 100_000, " fix: foo"):
         assert len(explained(text, empty)) < 3000
 
 

@@ -285,7 +285,7 @@ def test_sources_compile_without_a_warning(sample: tuple[Answers, Path], tmp_pat
             (tmp_path / f"{library}.{suffix}").write_text(declaration, encoding="utf-8")
     if answers["binding"] != "cython":
         sources += files(folder / answers["extension_name"] / "src")
-    # Others' headers are not ours to mend.
+    # Others' headers are not ours to fix.
     systems = [sysconfig.get_path("include"), binding_headers(answers["binding"])]
     options = ["-fsyntax-only", "-Wall", "-Wextra", "-Werror", f"-I{tmp_path}"]
     options += [f"-I{provider / 'include'}", f'-D{library.upper()}_VERSION="1.0.0"']

@@ -18,7 +18,7 @@ def test_no_copy_in_this_repository_has_drifted() -> None:
     assert main(["vendor", "--check", str(lab.ROOT / "template")]) == 0
 
 
-def test_check_names_a_drifted_copy_and_vendor_mends_it(
+def test_check_names_a_drifted_copy_and_vendor_fixes_it(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = lab.generate(tmp_path)
@@ -69,7 +69,7 @@ def test_what_a_project_names_and_lacks_is_missing(
     [[], ["--provider", "one", "--consumer", "the other"], ["--upstream"]],
     ids=["drifted", "packages", "upstream"],
 )
-def test_check_tells_the_command_that_mends(
+def test_check_tells_the_command_that_fixes(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str]
 ) -> None:
     project = tmp_path / "my project"
@@ -82,8 +82,8 @@ def test_check_tells_the_command_that_mends(
     assert main(check) == 1
     *stale, told = capsys.readouterr().out.splitlines()
     assert stale
-    name, *mend = shlex.split(told.removeprefix("to bring them up to date: "))
-    assert (name, main(mend)) == ("native-lib", 0)
+    name, *fix = shlex.split(told.removeprefix("to bring them up to date: "))
+    assert (name, main(fix)) == ("native-lib", 0)
     assert main(check) == 0
 
 

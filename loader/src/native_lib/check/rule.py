@@ -43,7 +43,7 @@ class WheelSet:
 
 @dataclass(frozen=True)
 class Rule:
-    """A rule: `docs/reference/rules.md` says why it is one, and how to mend what it finds."""
+    """A rule: `docs/reference/rules.md` says why it is one, and how to fix what it finds."""
 
     id: str
     severity: str

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from native_lib.doctor.attempt import Attempt
     from native_lib.doctor.installed import Environment, Installed
 
-    # What a wording names, the environment, and the whole text; the reason, and what mends it.
+    # What a wording names, the environment, and the whole text; the reason, and what fixes it.
     Explanation = Callable[[dict[str, str], Environment, str], tuple[str, str]]
 
 # A library's file in a text.
@@ -48,21 +48,21 @@ def explain(attempt: Attempt, environment: Environment) -> Problem:
         environment: in which it did.
     """
     attempt = replace(attempt, message=_shortened(attempt.message))
-    message, mend = _reason(attempt, environment)
+    message, fix = _reason(attempt, environment)
     line = f"import {attempt.module}: {' '.join(message.split())}"
-    return Problem(ERROR, "import-failed", attempt.module, line, mend)
+    return Problem(ERROR, "import-failed", attempt.module, line, fix)
 
 
 def _reason(attempt: Attempt, environment: Environment) -> tuple[str, str]:
-    """Return why an import failed, and what mends it."""
+    """Return why an import failed, and what fixes it."""
     text = attempt.message
-    if re.search(r"\n *mend: ", text):
+    if re.search(r"\n *fix: ", text):
         # The vendored loader's own error knows more than anybody: it was there.
         first, _, rest = text.partition("\n")
-        mend = re.search(r"^ *mend: *(.*)$", rest, re.MULTILINE)
-        assert mend is not None
-        facts = " ".join(line.strip() for line in rest.splitlines() if "mend:" not in line)
-        return f"{first} {facts}".strip(), mend[1]
+        fix = re.search(r"^ *fix: *(.*)$", rest, re.MULTILINE)
+        assert fix is not None
+        facts = " ".join(line.strip() for line in rest.splitlines() if "fix:" not in line)
+        return f"{first} {facts}".strip(), fix[1]
     each = _distribution_of(attempt.missing or attempt.module, environment)
     sources = each.source if each and each.is_editable else None
     if each and sources and not is_folder(sources):
@@ -408,7 +408,7 @@ def _start(words: dict[str, str], environment: Environment, text: str) -> tuple[
 
 
 def _reinstalled(reason: str) -> Explanation:
-    """Return an explanation whose mend is to install again what the file belongs to."""
+    """Return an explanation whose fix is to install again what the file belongs to."""
 
     def explanation(words: dict[str, str], environment: Environment, text: str) -> tuple[str, str]:
         return f"{_subject(words)} {reason}: {text.strip()}", _again(
@@ -429,11 +429,11 @@ def _relocation(words: dict[str, str], environment: Environment, text: str) -> t
     return _foreign(words["file"], environment, text.strip())
 
 
-def _told(reason: str, mend: str) -> Explanation:
+def _told(reason: str, fix: str) -> Explanation:
     """Return an explanation that is the same for every file."""
 
     def explanation(words: dict[str, str], environment: Environment, text: str) -> tuple[str, str]:
-        return f"{_subject(words)} {reason}: {text.strip()}", mend
+        return f"{_subject(words)} {reason}: {text.strip()}", fix
 
     return explanation
 

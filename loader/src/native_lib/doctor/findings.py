@@ -1,4 +1,4 @@
-"""What is wrong in an environment, and the command that mends it."""
+"""What is wrong in an environment, and the command that fixes it."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from native_lib.check.wheel import Library, Required, Wheel
     from native_lib.doctor.installed import Environment, Installed
 
-# The rules of `native-lib check` that say something of what is installed: what is mended by installing
-# it again, and what only another release mends. Where the manifest says otherwise, names are damage.
+# The rules of `native-lib check` that say something of what is installed: what is fixed by installing
+# it again, and what only another release fixes. Where the manifest says otherwise, names are damage.
 _DAMAGED = {"manifest-differs", "unsigned"}
 _NAMES = {"soname-missing", "soname-differs", "install-name", "dll-name"}
 _MADE_SO = {
@@ -52,14 +52,14 @@ class Problem:
         id: what kind of thing it is.
         distribution: with which it is wrong.
         message: one line that names files and versions.
-        mend: the command, or what else to do; empty for a note.
+        fix: the command, or what else to do; empty for a note.
     """
 
     severity: str
     id: str
     distribution: str
     message: str
-    mend: str = ""
+    fix: str = ""
 
 
 def problems_of(environment: Environment, needs: tuple[Need, ...]) -> tuple[Problem, ...]:
@@ -88,11 +88,11 @@ def problems_of(environment: Environment, needs: tuple[Need, ...]) -> tuple[Prob
 def _unreadable(environment: Environment) -> Iterator[Problem]:
     for each in environment.unreadable:
         message = f"{each.file} cannot be read: {each.reason}"
-        mend = environment.distributions[each.distribution].again
+        fix = environment.distributions[each.distribution].again
         if each.is_newer:  # its own loader may well read it
-            mend = 'python -m pip install --upgrade "native-lib-loader[tools]"'
+            fix = 'python -m pip install --upgrade "native-lib-loader[tools]"'
         severity = WARNING if each.is_newer else ERROR
-        yield Problem(severity, "unreadable", each.distribution, message, mend)
+        yield Problem(severity, "unreadable", each.distribution, message, fix)
 
 
 def _missing_files(environment: Environment) -> Iterator[Problem]:
@@ -116,17 +116,17 @@ def _requirements(environment: Environment) -> Iterator[Problem]:
         told = set()
         for required in wheel.requires:
             name, wanted = required.distribution, required.requirement
-            mend = _install(environment, name, wanted)
+            fix = _install(environment, name, wanted)
             if name not in environment.distributions:
                 message = f"requires {wanted}, and {name} is not installed"
-                yield Problem(ERROR, "provider-missing", wheel.distribution, message, mend)
+                yield Problem(ERROR, "provider-missing", wheel.distribution, message, fix)
             elif name in providers and not _fits(providers[name].version, required):
                 message = (
                     f"was built against {name} {required.version} ({required.compatibility}), "
                     f"and {providers[name].version} is installed"
                 )
                 told.add(name)
-                yield Problem(ERROR, "provider-version", wheel.distribution, message, mend)
+                yield Problem(ERROR, "provider-version", wheel.distribution, message, fix)
         for requirement in wheel.requirements:
             provider = providers.get(canonicalize_name(requirement.name))
             if provider is None or provider.distribution in told:
@@ -134,8 +134,8 @@ def _requirements(environment: Environment) -> Iterator[Problem]:
             if not requirement.specifier.contains(provider.version, prereleases=True):
                 wanted = f"{requirement.name}{requirement.specifier}"
                 message = f"requires {wanted}, and {provider.version} is installed"
-                mend = _install(environment, provider.distribution, wanted)
-                yield Problem(ERROR, "provider-version", wheel.distribution, message, mend)
+                fix = _install(environment, provider.distribution, wanted)
+                yield Problem(ERROR, "provider-version", wheel.distribution, message, fix)
 
 
 def _install(environment: Environment, provider: str, wanted: str, option: str = "") -> str:
@@ -166,7 +166,7 @@ def _unanswered(
             continue
         where = need.file.relative_to(environment.root_of(need.consumer)).as_posix()
         message = f"{where} needs {need.name}, and nothing here answers to it"
-        mend = environment.distributions[need.consumer].again
+        fix = environment.distributions[need.consumer].again
         if need.distribution in environment.distributions:
             version = environment.distributions[need.distribution].version
             message = (
@@ -174,11 +174,11 @@ def _unanswered(
             )
             if need.distribution not in providers:  # something else has its name
                 wanted = requirements.get((need.consumer, need.distribution), need.distribution)
-                mend = _install(environment, need.distribution, wanted, "--force-reinstall ")
+                fix = _install(environment, need.distribution, wanted, "--force-reinstall ")
         elif need.distribution:
             message = f"{where} needs {need.name} of {need.distribution}, which is not installed"
-            mend = f"python -m pip install {need.distribution}"
-        yield Problem(ERROR, "needed-unanswered", need.consumer, message, mend)
+            fix = f"python -m pip install {need.distribution}"
+        yield Problem(ERROR, "needed-unanswered", need.consumer, message, fix)
 
 
 def _is_told(environment: Environment, need: Need) -> bool:
@@ -205,8 +205,8 @@ def _architectures(environment: Environment) -> Iterator[Problem]:
                 message = (
                     f"{binary.path} is for {binary.platform}, this Python for {python.platform}"
                 )
-                mend = environment.distributions[wheel.distribution].again
-                yield Problem(ERROR, "architecture", wheel.distribution, message, mend)
+                fix = environment.distributions[wheel.distribution].again
+                yield Problem(ERROR, "architecture", wheel.distribution, message, fix)
 
 
 def _interpreter() -> Binary | None:
@@ -234,15 +234,15 @@ def _checked(environment: Environment, lost: set[str]) -> Iterator[Problem]:
         ):
             continue
         where = f"{finding.file}: " if finding.file else ""
-        mend = f"tell the authors of {name}: another release has to mend it"
+        fix = f"tell the authors of {name}: another release has to fix it"
         installed = environment.distributions[name]
         if rule.id in _DAMAGED:
-            mend = installed.again
+            fix = installed.again
         elif rule.id == "loader-differs" and installed.is_editable:
-            mend = f'native-lib vendor "{installed.source}"'
+            fix = f'native-lib vendor "{installed.source}"'
         elif rule.id == "symbol-missing":
-            mend = as_built(environment, name) or mend
-        yield Problem(rule.severity, rule.id, name, f"{where}{finding.message}", mend)
+            fix = as_built(environment, name) or fix
+        yield Problem(rule.severity, rule.id, name, f"{where}{finding.message}", fix)
 
 
 def _version_of(each: Installed) -> Version | None:
@@ -287,9 +287,9 @@ def _names_twice(environment: Environment) -> Iterator[Problem]:
                 "both's users"
             )
             away = max(others[name] - distributions, default=those[-1])
-            mend = f"uninstall one of them: python -m pip uninstall {away}"
+            fix = f"uninstall one of them: python -m pip uninstall {away}"
             severity = ERROR if "__" in leaf_of(name) else WARNING  # plain names allow for it
-            yield Problem(severity, "name-twice", min(distributions), message, mend)
+            yield Problem(severity, "name-twice", min(distributions), message, fix)
 
 
 def _in_this_process(environment: Environment) -> Iterator[Problem]:
@@ -307,9 +307,9 @@ def _in_this_process(environment: Environment) -> Iterator[Problem]:
             message = (
                 f"{named[leaf]} is in this interpreter already, under the name {leaf} of {ours}"
             )
-            mend = "find out who loads it (LD_PRELOAD, sitecustomize), and remove it"
+            fix = "find out who loads it (LD_PRELOAD, sitecustomize), and remove it"
             if has_private_name(library):
-                yield Problem(ERROR, "name-taken", provider.distribution, message, mend)
+                yield Problem(ERROR, "name-taken", provider.distribution, message, fix)
             else:
                 note = f"{message}: it serves, as one may for a plain name"
                 yield Problem(NOTE, "name-taken", provider.distribution, note)
@@ -338,10 +338,10 @@ def _symbols_taken(provider: Wheel, library: Library) -> Iterator[Problem]:
                 f"{file} has {some_of(taken)} in this interpreter's global scope already: "
                 f"consumers of {leaf_of(library.runtime_name)} would use that file's"
             )
-            mend = "find out what brings that file (LD_PRELOAD, the interpreter), and remove it"
+            fix = "find out what brings that file (LD_PRELOAD, the interpreter), and remove it"
             # The provider's loader refuses where it is the probe symbol.
             severity = ERROR if library.probe_symbol in taken else WARNING
-            yield Problem(severity, "symbol-taken", provider.distribution, message, mend)
+            yield Problem(severity, "symbol-taken", provider.distribution, message, fix)
 
 
 def _versions_keep_apart(symbol: str, ours: Binary, other: Binary | None) -> bool:
@@ -370,9 +370,9 @@ def _override(provider: Wheel, library: Library, ours: Path) -> Iterator[Problem
     if path:
         fault = _fault(Path(path), library.runtime_name)
         message = f"{variable} names {path}, {fault or f'which serves instead of {ours}'}"
-        mend = f"correct or unset {variable}"
+        fix = f"correct or unset {variable}"
         severity = ERROR if fault else WARNING
-        yield Problem(severity, "override", provider.distribution, message, mend)
+        yield Problem(severity, "override", provider.distribution, message, fix)
 
 
 def _fault(file: Path, runtime_name: str) -> str:
@@ -444,12 +444,12 @@ def _shadowed(environment: Environment) -> Iterator[Problem]:
             )
             # No command: pip uninstalls the one that is seen, if that is in its own folders.
             strays = [each.root for each in (first, other) if not each.is_pips]
-            mend = f"remove {other.name} from one of the two"
+            fix = f"remove {other.name} from one of the two"
             if first.root == other.root:
-                mend = f"uninstall {other.name} until nothing is left of it, and install it once"
+                fix = f"uninstall {other.name} until nothing is left of it, and install it once"
             elif strays:
-                mend = f"take {strays[0]} off sys.path (PYTHONPATH, --target)"
-            yield Problem(WARNING, "shadowed", other.name, message, mend)
+                fix = f"take {strays[0]} off sys.path (PYTHONPATH, --target)"
+            yield Problem(WARNING, "shadowed", other.name, message, fix)
 
 
 def _is_in_place_of_bases(first: Installed, other: Installed) -> bool:
@@ -475,8 +475,8 @@ def _elsewhere(environment: Environment) -> Iterator[Problem]:
                 or origin.resolve().is_relative_to(root.resolve())
             ):
                 message = f"import {package} finds {spec.origin}, and not what is in {each.root}"
-                mend = "take that file out of Python's way, or run Python in another folder"
-                yield Problem(ERROR, "imported-elsewhere", each.name, message, mend)
+                fix = "take that file out of Python's way, or run Python in another folder"
+                yield Problem(ERROR, "imported-elsewhere", each.name, message, fix)
 
 
 def _editable(environment: Environment) -> Iterator[Problem]:
@@ -486,8 +486,8 @@ def _editable(environment: Environment) -> Iterator[Problem]:
             continue
         if each.source and not is_folder(each.source):
             message = f"is an editable install of {each.source}, which is not there"
-            mend = 'in the folder where it is now: python -m pip install -e "."'
-            yield Problem(ERROR, "file-missing", each.name, message, mend)
+            fix = 'in the folder where it is now: python -m pip install -e "."'
+            yield Problem(ERROR, "file-missing", each.name, message, fix)
         else:
             message = "is an editable install: after a change in C or CMake, install it again"
             yield Problem(NOTE, "editable", each.name, message)

@@ -84,8 +84,8 @@ def print_tree(diagnosis: Diagnosis) -> None:
     for problem in diagnosis.problems:
         heading = f"{problem.severity}: {problem.distribution}: {problem.message}"
         console.print(_text(heading, _COLOURS[problem.severity]))
-        if problem.mend:
-            console.print(_text(f"    {problem.mend}"))
+        if problem.fix:
+            console.print(_text(f"    {problem.fix}"))
     for module in diagnosis.imported:
         console.print(_text(f"{module} was imported"))
     if not diagnosis.is_broken:

@@ -85,8 +85,8 @@ def _as_served(
         served.append(replace(need, answer=mapped[0]))
         if not ours and "__" in leaf:  # for a plain name, another's may serve
             message = f"{need.name} is served by {mapped[0]}, and not by {need.answer}"
-            mend = "find out who loads that file, and load the provider before"
-            problems.append(Problem(ERROR, "served-by-another", consumer, message, mend))
+            fix = "find out who loads that file, and load the provider before"
+            problems.append(Problem(ERROR, "served-by-another", consumer, message, fix))
     return tuple(served), problems
 
 

@@ -384,7 +384,7 @@ _STEPS = (_from_override, _from_loaded_copy, _from_system, _from_wheel)
 # Opening a file, and asking the system who answers for it. ---------------------------------------
 
 
-def _open_checked(loader: LibraryLoader, library: _Library, path: str, mend: str = "") -> str:
+def _open_checked(loader: LibraryLoader, library: _Library, path: str, fix: str = "") -> str:
     """Open a file, and return the file that answers to the library's name from now on."""
     try:
         _refuse_truncated(path)
@@ -398,7 +398,7 @@ def _open_checked(loader: LibraryLoader, library: _Library, path: str, mend: str
             # first: a search passes over a file that it cannot use, and does not say why.
             _open(library.anchor, loader._mode)
     except OSError as error:
-        raise _not_found(loader, library, path, error, mend) from None
+        raise _not_found(loader, library, path, error, fix) from None
     answers = _check_name(loader, library, path, handle)
     if library.probe_symbol:
         loader._handles[library.name] = handle
@@ -420,7 +420,7 @@ def _check_name(loader: LibraryLoader, library: _Library, path: str, handle: int
         f"modules would use it in place of {loader.provider}'s.",
         other,
         path,
-        mend="find out who loads the first file and remove it, or call "
+        fix="find out who loads the first file and remove it, or call "
         f"{loader.provider}.loader.load() before",
     )
     return other
@@ -450,17 +450,17 @@ def _check_symbols(loader: LibraryLoader, library: _Library, handle: int) -> Non
         "LD_PRELOAD, or a library opened with RTLD_GLOBAL).",
         other,
         path,
-        mend="find out what puts the first file there and remove it; an author can also build "
+        fix="find out what puts the first file there and remove it; an author can also build "
         f"{loader.distribution} with a prefix on its symbols",
     )
 
 
-def _conflict(loader: LibraryLoader, what: str, other: str, path: str, mend: str) -> None:
+def _conflict(loader: LibraryLoader, what: str, other: str, path: str, fix: str) -> None:
     message = _lines(
         what,
         answers=other,
         ours=f"{path} ({loader.distribution} {loader.version})",
-        mend=f"{mend}; NATIVE_LIB_CONFLICT=warn goes on with it",
+        fix=f"{fix}; NATIVE_LIB_CONFLICT=warn goes on with it",
     )
     if os.environ.get("NATIVE_LIB_CONFLICT") != "warn":
         raise LibraryConflictError(message, name=loader.provider, path=other)
@@ -470,7 +470,7 @@ def _conflict(loader: LibraryLoader, what: str, other: str, path: str, mend: str
 
 
 def _not_found(
-    loader: LibraryLoader, library: _Library, path: str, error: OSError, mend: str
+    loader: LibraryLoader, library: _Library, path: str, error: OSError, fix: str
 ) -> LibraryNotFoundError:
     is_whole = False
     try:
@@ -488,18 +488,18 @@ def _not_found(
         state = "no such file"
         if _is_below_a_file(path):
             state = "inside an archive, where the system opens no library"
-            mend = mend or "unpack the archive, and put the folder in its place on sys.path"
+            fix = fix or "unpack the archive, and put the folder in its place on sys.path"
     except OSError as unreadable:  # in a folder that may not be entered
         state = str(unreadable.strerror)
-    if is_whole and not mend:
-        mend = "the file itself is whole; install what `system` names, in the version it names"
+    if is_whole and not fix:
+        fix = "the file itself is whole; install what `system` names, in the version it names"
     machine = os.uname().machine if hasattr(os, "uname") else f"{sys.maxsize.bit_length() + 1} bit"
     message = _lines(
         f"{loader.provider} cannot load its library {library.name!r}.",
         file=f"{path} ({state})",
         system=str(error),
         python=f"{sys.version.split()[0]} for {sys.platform}, {machine}",
-        mend=mend or f"python -m pip install {_again(loader)}",
+        fix=fix or f"python -m pip install {_again(loader)}",
     )
     return LibraryNotFoundError(message, name=loader.provider, path=path)
 

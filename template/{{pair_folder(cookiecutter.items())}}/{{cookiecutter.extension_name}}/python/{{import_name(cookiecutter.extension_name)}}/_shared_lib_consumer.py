@@ -135,11 +135,11 @@ def _no_provider(
         # A mere folder of that name on sys.path is importable too, as a namespace package.
         found = f"{_path_of(there)} (a folder of that name, without the package)"
         facts = {"found": found, **facts}
-    facts["mend"] = _mend(distribution, requirement, "--force-reinstall", file)
+    facts["fix"] = _fix(distribution, requirement, "--force-reinstall", file)
     return LibraryNotFoundError(_lines(message, **facts), name=name)
 
 
-def _mend(distribution: str, requirement: str, option: str = "", in_its_place: str = "") -> str:
+def _fix(distribution: str, requirement: str, option: str = "", in_its_place: str = "") -> str:
     """Say what brings a provider, and what keeps pip from that.
 
     For errors only: importlib.metadata imports zlib, bz2 and lzma, and then the system's libz,
@@ -188,7 +188,7 @@ def _check_version(provider: "Any", need: "Any", consumer: str, folder: str) -> 
             f"{need['requirement']}, but {installed} is installed.",
             provider=f"{_path_of(provider)} ({installed})",
             needed_by=f"{folder} (built against {built})",
-            mend=_mend(need["distribution"], need["requirement"]),
+            fix=_fix(need["distribution"], need["requirement"]),
         ),
         name=need["provider"],
         path=_path_of(provider),
