@@ -95,7 +95,12 @@ def lint(session: nox.Session) -> None:
     install_group(session, "lint")
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
-    session.run("gersemi", "--check", "loader/cmake", *map(str, PACKAGES.glob("*/CMakeLists.txt")))
+    session.run(
+        "gersemi",
+        "--check",
+        "loader/src/native_lib/support",
+        *map(str, PACKAGES.glob("*/CMakeLists.txt")),
+    )
     for system in SYSTEMS:
         mypy = ["mypy", "--platform", system]
         session.run(*mypy, "loader", "template/local_extensions.py")

@@ -18,7 +18,7 @@ LINUX = f"py3-none-linux_{platform.machine()}"
 LIBRARY = "int foo_one(void) { return 1; }\nint foo_two(void) { return 2; }\n"
 EXTENSION = "int foo_one(void);\nint PyInit__ext(void) { return foo_one(); }\n"
 NAME = "libfoo__foo.so.1"
-LOADER = lab.ROOT / "loader" / "src" / "shared_lib_manager.py"
+LOADER = lab.ROOT / "loader" / "src" / "native_lib" / "support" / "shared_lib_manager.py"
 _AARCH64, _X86_64 = 183, 62
 
 

@@ -159,7 +159,7 @@ def measure(folder: Path, pythons: Mapping[str, Path], effort: Effort) -> Measur
 
 def _make(folder: Path, names: list[str]) -> None:
     """Write a package for each name, as CMake would have, and two further libraries like its own."""
-    loader = lab.ROOT / "loader" / "src" / "shared_lib_manager.py"
+    loader = lab.ROOT / "loader" / "src" / "native_lib" / "support" / "shared_lib_manager.py"
     compiled = []
     for name in names:
         package = folder / "packages" / name

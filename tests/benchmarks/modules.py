@@ -46,7 +46,9 @@ def measure(environments: Mapping[str, lab.Environment]) -> Measurement:
     """List them for every Python."""
     rows, bounds = [], []
     figures: dict[str, object] = {}
-    consumer_program = CONSUMER_PROGRAM.format(folder=str(lab.ROOT / "loader" / "src"))
+    consumer_program = CONSUMER_PROGRAM.format(
+        folder=str(lab.ROOT / "loader" / "src" / "native_lib" / "support")
+    )
     for version, environment in environments.items():
         printed = interpreters.isolated(environment, PROGRAM)
         bare, imported, loaded, by_ctypes = json.loads(printed)

@@ -31,7 +31,7 @@ def configure(
     folder.mkdir(exist_ok=True)
     (folder / "foo.c").write_text(SOURCE, encoding="utf-8")
     (folder / "pyproject.toml").write_text(PYPROJECT, encoding="utf-8")
-    module = lab.ROOT / "loader" / "cmake" / "NativeLibrary.cmake"
+    module = lab.ROOT / "loader" / "src" / "native_lib" / "support" / "NativeLibrary.cmake"
     (folder / "CMakeLists.txt").write_text(
         f"cmake_minimum_required(VERSION 3.25)\nproject(foo VERSION 1.2.3 LANGUAGES C)\n"
         f"include({module.as_posix()})\n{lists}\n",

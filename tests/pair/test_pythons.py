@@ -53,7 +53,7 @@ LIBFOO = {"libfoo", "libfoo._native_libs", "libfoo._shared_lib_manager"}
 LOADED = {*LIBFOO, "_ctypes"}
 FOO_EXT = {f"foo_ext{module}" for module in ("", "._native_requires", "._shared_lib_consumer")}
 CONSUMERS = "shared_lib_consumer"
-PLAIN = f"import sys; sys.path.append({str(lab.ROOT / 'loader' / 'src')!r}); import {CONSUMERS}; "
+PLAIN = f"import sys; sys.path.append({str(lab.ROOT / 'loader' / 'src' / 'native_lib' / 'support')!r}); import {CONSUMERS}; "
 PLAIN += f"{CONSUMERS}.load_library_module"
 
 

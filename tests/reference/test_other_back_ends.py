@@ -55,7 +55,7 @@ def project(folder: Path, requires: str, back_end: str, **files: str) -> Path:
     package = folder / "foo_ext"
     package.mkdir(parents=True)
     (package / "__init__.py").write_text(LOAD, encoding="utf-8")
-    loader = lab.ROOT / "loader" / "src" / "shared_lib_consumer.py"
+    loader = lab.ROOT / "loader" / "src" / "native_lib" / "support" / "shared_lib_consumer.py"
     shutil.copy(loader, package / "_shared_lib_consumer.py")
     (folder / "_ext.c").write_text(MODULE, encoding="utf-8")
     (folder / "pyproject.toml").write_text(

@@ -229,7 +229,9 @@ def _(elf: wheels.Elf, folder: Path, broken: bool) -> None:
 
 @case("loader-differs")
 def _(elf: wheels.Elf, folder: Path, broken: bool) -> None:
-    source = (lab.ROOT / "loader" / "src" / "shared_lib_manager.py").read_text(encoding="utf-8")
+    source = (
+        lab.ROOT / "loader" / "src" / "native_lib" / "support" / "shared_lib_manager.py"
+    ).read_text(encoding="utf-8")
     text = source + ("# changed\n" if broken else "")
     elf.provider(folder, more={"libfoo/_shared_lib_manager.py": text})
 
@@ -453,7 +455,9 @@ def test_requirement_that_may_hold_counts(elf: wheels.Elf, tmp_path: Path) -> No
 
 
 def test_loader_that_differs_in_its_indentation(elf: wheels.Elf, tmp_path: Path) -> None:
-    text = (lab.ROOT / "loader" / "src" / "shared_lib_manager.py").read_text("utf-8")
+    text = (
+        lab.ROOT / "loader" / "src" / "native_lib" / "support" / "shared_lib_manager.py"
+    ).read_text("utf-8")
     changed = text.replace("        return", "    return", 1)
     assert changed != text
     elf.provider(tmp_path, more={"libfoo/_shared_lib_manager.py": changed})

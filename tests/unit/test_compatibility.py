@@ -6,8 +6,8 @@ import itertools
 from types import SimpleNamespace
 
 import pytest
-import shared_lib_consumer
 from native_lib.check.compatibility import can_replace, incompatible, next_incompatible
+from native_lib.support import shared_lib_consumer
 from packaging.version import Version
 
 WORDS = ("SameMajorVersion", "SameMinorVersion", "ExactVersion")

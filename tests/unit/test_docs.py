@@ -25,9 +25,9 @@ DOCS = lab.ROOT / "docs"
 REFERENCE = DOCS / "reference"
 PAGES = (lab.ROOT / "README.md", lab.ROOT / "loader" / "README.md", *sorted(DOCS.rglob("*.md")))
 LOADERS = ("shared_lib_manager", "shared_lib_consumer")
-METADATA = lab.ROOT / "loader" / "cmake" / "native_library_metadata.py"
-SOURCE = lab.ROOT / "loader" / "cmake" / "fetch_source.py"
-CMAKE = lab.ROOT / "loader" / "cmake" / "NativeLibrary.cmake"
+METADATA = lab.ROOT / "loader" / "src" / "native_lib" / "support" / "native_library_metadata.py"
+SOURCE = lab.ROOT / "loader" / "src" / "native_lib" / "support" / "fetch_source.py"
+CMAKE = lab.ROOT / "loader" / "src" / "native_lib" / "support" / "NativeLibrary.cmake"
 
 
 def text(path: Path) -> str:
@@ -35,7 +35,7 @@ def text(path: Path) -> str:
 
 
 def loader(name: str) -> str:
-    return text(lab.ROOT / "loader" / "src" / f"{name}.py")
+    return text(lab.ROOT / "loader" / "src" / "native_lib" / "support" / f"{name}.py")
 
 
 def page(name: str) -> str:

@@ -17,15 +17,15 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import fetch_source
 import lab
 import pytest
-from fetch_source import SourceError
+from native_lib.support import fetch_source
+from native_lib.support.fetch_source import SourceError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-SCRIPT = lab.ROOT / "loader" / "cmake" / "fetch_source.py"
+SCRIPT = lab.ROOT / "loader" / "src" / "native_lib" / "support" / "fetch_source.py"
 ZEROS = "0" * 64
 HEADER = '#define FOO_VERSION "1.4.2"\n'
 

@@ -242,7 +242,10 @@ def test_cmake_style(samples: dict[str, Path], tmp_path: Path, with_definitions:
     # Without the definitions, gersemi leaves the calls of the vendored functions as they are.
     options: list[str | Path] = ["--no-warn-about-unknown-commands"]
     if with_definitions:
-        options += ["--definitions", lab.ROOT / "loader" / "cmake" / "NativeLibrary.cmake"]
+        options += [
+            "--definitions",
+            lab.ROOT / "loader" / "src" / "native_lib" / "support" / "NativeLibrary.cmake",
+        ]
     found = files(*samples.values(), name="CMakeLists.txt")
     assert len(found) == 2 * len(samples)
     lab.run(lab.tool("gersemi"), "--check", "--diff", *options, "--", *found, cwd=tmp_path)
@@ -260,7 +263,7 @@ def test_cmake_style_at_every_length(tmp_path: Path) -> None:
         ]
     file = tmp_path / "CMakeLists.txt"
     file.write_text("\n".join([*calls, ""]), encoding="utf-8")
-    definitions = lab.ROOT / "loader" / "cmake" / "NativeLibrary.cmake"
+    definitions = lab.ROOT / "loader" / "src" / "native_lib" / "support" / "NativeLibrary.cmake"
     lab.run(lab.tool("gersemi"), "--check", "--diff", "--definitions", definitions, "--", file)
 
 

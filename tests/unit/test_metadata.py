@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-import native_library_metadata as metadata
 import pytest
+from native_lib.support import native_library_metadata as metadata
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from shared_lib_consumer import REQUIREMENTS_FORMAT
-from shared_lib_manager import MANIFEST_FORMAT
-
 from native_lib.literals import MANIFEST, REQUIRES, LiteralsError, read_literals
+from native_lib.support.shared_lib_consumer import REQUIREMENTS_FORMAT
+from native_lib.support.shared_lib_manager import MANIFEST_FORMAT
 
 if TYPE_CHECKING:
     import importlib.metadata

@@ -14,13 +14,13 @@ from native_lib.paths import is_file, is_folder
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_PACKAGE = Path(__file__).parent
+_SUPPORT = Path(__file__).parent / "support"
 _SOURCES = {
-    "_shared_lib_manager.py": _PACKAGE.parent / "shared_lib_manager.py",
-    "_shared_lib_consumer.py": _PACKAGE.parent / "shared_lib_consumer.py",
-    "NativeLibrary.cmake": _PACKAGE / "cmake" / "NativeLibrary.cmake",
-    "native_library_metadata.py": _PACKAGE / "cmake" / "native_library_metadata.py",
-    "fetch_source.py": _PACKAGE / "cmake" / "fetch_source.py",
+    "_shared_lib_manager.py": _SUPPORT / "shared_lib_manager.py",
+    "_shared_lib_consumer.py": _SUPPORT / "shared_lib_consumer.py",
+    "NativeLibrary.cmake": _SUPPORT / "NativeLibrary.cmake",
+    "native_library_metadata.py": _SUPPORT / "native_library_metadata.py",
+    "fetch_source.py": _SUPPORT / "fetch_source.py",
 }
 # Folders of other people's files, or of copies.
 _PASSED_OVER = {
@@ -108,7 +108,7 @@ def vendored_files(
             f"{project} vendors no file yet; say which package gets a loader: --provider PACKAGE, "
             "--consumer PACKAGE, or both; --upstream gets what fetches upstream's sources"
         )
-    return [VendoredFile(_source(file.name), file) for file in sorted(destinations)]
+    return [VendoredFile(_SOURCES[file.name], file) for file in sorted(destinations)]
 
 
 def drifted(files: list[VendoredFile]) -> list[VendoredFile]:
@@ -180,11 +180,3 @@ def _is_below(path: Path, folder: Path) -> bool:
     # As written: what is reached through a link is the project's, too.
     whole, part = (Path(os.path.normpath(each.absolute())) for each in (folder, path))
     return part.is_relative_to(whole)
-
-
-def _source(name: str) -> Path:
-    source = _SOURCES[name]
-    if source.is_file():
-        return source
-    # An editable install: the CMake files lie beside src.
-    return _PACKAGE.parents[1] / "cmake" / name

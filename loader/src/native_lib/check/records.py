@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
-from shared_lib_consumer import REQUIREMENTS_FORMAT
-from shared_lib_manager import MANIFEST_FORMAT
 
 from native_lib.check.wheel import Library, Manifest, NewerFormatError, Required, UnusableError
 from native_lib.literals import LiteralsError, read_literals
+from native_lib.support.shared_lib_consumer import REQUIREMENTS_FORMAT
+from native_lib.support.shared_lib_manager import MANIFEST_FORMAT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from native_lib.check.wheel import Wheel
 
 _RECORD = "native_library_source.json"
-_SOURCES = Path(__file__).parents[2]
+_SOURCES = Path(__file__).parents[1] / "support"
 _MACOS_TAG = re.compile(r"macosx_(\d+)_(\d+)_(\w+)")
 _MACOS_ARCHITECTURES = {"arm64": {"aarch64"}, "x86_64": {"x86_64"}, "i386": {"i686"}}
 _MACOS_UNIVERSAL = {"universal2": {"aarch64", "x86_64"}, "intel": {"x86_64", "i686"}}

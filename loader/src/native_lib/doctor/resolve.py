@@ -11,11 +11,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from shared_lib_manager import _is_on
-
 from native_lib.check import links
 from native_lib.doctor import process
 from native_lib.paths import is_file, is_there
+from native_lib.support.shared_lib_manager import _is_on
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -1,0 +1,1 @@
+"""What reaches other projects: the loaders, the CMake module, the metadata hooks, the fetch script."""
