@@ -11,6 +11,7 @@ cibuildwheel.
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -76,14 +77,22 @@ def _only(wheels: list[Path], dist: Path) -> dict[str, str]:
     return {**variables, "CIBW_BUILD_FRONTEND": "build"}
 
 
-def stand_in() -> dict[str, str]:
-    """Return the environment for a stand-in of manylinux's image, where this workplace has one.
+def has_docker() -> bool:
+    """Tell whether there is docker with an engine that answers."""
+    docker = shutil.which("docker")
+    if docker is None:
+        return False
+    return subprocess.run([docker, "info"], capture_output=True, check=False).returncode == 0
 
-    Empty where cibuildwheel can have the real images, or was told of others.
+
+def stand_in() -> dict[str, str]:
+    """Return the environment for a stand-in of manylinux's image, which is made here if need be.
+
+    Empty where cibuildwheel can have the real images, was told of others, or none can be made.
     """
-    tool = ROOT.parents[1] / "shared" / "tools" / "manylinux-image"
-    told = {"CIBW_MANYLINUX_X86_64_IMAGE", "CI_HAS_IMAGES"} & os.environ.keys()
-    if sys.platform != "linux" or told or not tool.exists():
+    tool = ROOT.parent / "tests" / "machines" / "manylinux-image"
+    told = {"CIBW_MANYLINUX_X86_64_IMAGE", "CIBW_CONTAINER_ENGINE"} & os.environ.keys()
+    if sys.platform != "linux" or told or has_docker() or not shutil.which("apt-get"):
         return {}
     script = f'eval "$({tool})" && env -0'
     said = subprocess.run(

@@ -18,7 +18,6 @@ import upstream_sources
 from cookiecutter.main import cookiecutter
 from native_lib.check.read_wheel import read_wheel
 from native_lib.check.run import check
-from packaging.version import Version
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -354,22 +353,6 @@ def mapped(environment: Environment, code: str, part: str, **env: str) -> list[s
     """Run code, then return the files mapped in that process whose path has a part in it."""
     printed = environment.run(f"{code}\n{MAPPED}\nprint('\\n'.join(mapped({part!r})))", env=env)
     return [line for line in printed.splitlines() if line.startswith("/")]
-
-
-def pythons() -> dict[str, Path]:
-    """Return the CPythons of this machine by version (3.12), from pyenv's folder and PATH."""
-    found: dict[str, Path] = {}
-    home = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
-    for path in sorted(home.glob("versions/3.*/bin/python")):
-        version = Version(path.parent.parent.name)
-        if version >= Version("3.9"):
-            found[f"{version.major}.{version.minor}"] = path
-    for minor in range(9, 16):
-        program = shutil.which(f"python3.{minor}")
-        if program and f"3.{minor}" not in found and "shims" not in program:
-            found[f"3.{minor}"] = Path(program)
-    found.setdefault("{}.{}".format(*sys.version_info[:2]), Path(sys.executable))
-    return dict(sorted(found.items(), key=lambda item: Version(item[0])))
 
 
 def compile_library(

@@ -15,6 +15,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import cpythons
 import lab
 import wheels
 import yaml
@@ -159,7 +160,7 @@ class Run:
         """
         folder = self.folder / f"python-{version}"
         if not folder.exists():
-            lab.uv("venv", "--quiet", "--seed", "--python", lab.pythons()[version], folder)
+            lab.uv("venv", "--quiet", "--seed", "--python", cpythons.installed()[version], folder)
         return folder / "bin"
 
     def _upload(self, options: Values, workspace: Path) -> None:
@@ -221,7 +222,9 @@ def decoys(
 def no_python(version: str) -> str:
     """Return why a version of Python is not had here; empty if it is."""
     return (
-        "" if version in lab.pythons() else f"no Python {version} here: the tests' own in its place"
+        ""
+        if version in cpythons.installed()
+        else f"no Python {version} here: the tests' own in its place"
     )
 
 

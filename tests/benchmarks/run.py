@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "loader" / "src")]  # as pytest has it
 
+import cpythons
 import lab
 from benchmarks import (
     check_speed,
@@ -47,7 +48,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures here too")
     parser.add_argument("--only", nargs="+", choices=MEASUREMENTS, default=MEASUREMENTS)
     options = parser.parse_args(arguments)
-    pythons = lab.pythons()
+    pythons = cpythons.installed()
     told = machine.facts(interpreters.full_version(python) for python in pythons.values())
     _show("# Benchmarks", machine.table(told).markdown())
     measured: dict[str, Measurement] = {}

@@ -7,7 +7,7 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-import lab
+import cpythons
 import others
 import pytest
 from benchmarks import (
@@ -25,7 +25,9 @@ from benchmarks import (
 if TYPE_CHECKING:
     from pathlib import Path
 
-ALL_PYTHONS = list(lab.pythons().items())
+    import lab
+
+ALL_PYTHONS = list(cpythons.installed().items())
 PYTHONS = dict([ALL_PYTHONS[0], ALL_PYTHONS[-1]])  # between the oldest and the newest, alike
 VERSIONS = [interpreters.full_version(python) for python in PYTHONS.values()]
 

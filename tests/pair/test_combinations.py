@@ -6,6 +6,7 @@ import itertools
 import json
 from typing import TYPE_CHECKING
 
+import cpythons
 import lab
 
 if TYPE_CHECKING:
@@ -58,7 +59,9 @@ def test_number_of_combinations() -> None:
 
 
 def test_combination(answers: Answers, tmp_path: Path) -> None:
-    newest = list(lab.pythons().values())[-1]  # offers the stable ABI to every binding that has one
+    newest = list(cpythons.installed().values())[
+        -1
+    ]  # offers the stable ABI to every binding that has one
     chosen = dict(zip(OPTIONS, answers))
     pair = lab.build_pair(tmp_path, python=newest, **chosen)
     assert pair.provider.name.startswith("libfoo-1.0.0-py3-none-")

@@ -11,6 +11,7 @@ import zipfile
 from pathlib import Path
 from typing import Callable
 
+import cpythons
 import lab
 import pytest
 
@@ -189,7 +190,7 @@ def test_two_entries_of_the_path(pair: lab.Pair, tmp_path: Path, first: str) -> 
 
 def test_user_site(pair: lab.Pair, tmp_path: Path) -> None:
     # Not this virtual environment's interpreter: those have no user site.
-    python = lab.pythons()["{}.{}".format(*sys.version_info[:2])]
+    python = cpythons.installed()[cpythons.OWN]
     there = {"PYTHONUSERBASE": str(tmp_path / "user base")}
     ask = "import site; print(site.ENABLE_USER_SITE, site.getusersitepackages(), sep='\\n')"
     enabled, folder = lab.run(python, "-c", ask, env=there).splitlines()

@@ -8,6 +8,7 @@ import zipfile
 from pathlib import Path
 from typing import Callable
 
+import cpythons
 import lab
 import pytest
 
@@ -27,22 +28,15 @@ def unpacked(once: Callable[[str, Callable[[Path], Path]], Path], pair: lab.Pair
     return once("unpacked", make)
 
 
-def interpreter(version: str) -> Path:
-    found = lab.pythons().get(version)
-    if found is None:
-        pytest.skip(f"no CPython {version} here")
-    return found
-
-
 # Every CPython ------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("version", ["3.9", "3.10", "3.11", "3.12", "3.13"])
+@pytest.mark.parametrize("version", cpythons.VERSIONS)
 def test_provider_loads(unpacked: Path, version: str) -> None:
     code = (
         f"import libfoo; print(libfoo.loader.load()[0].origin)\n{lab.MAPPED}print(mapped('.so.1'))"
     )
-    said = lab.run(interpreter(version), "-c", code, env={"PYTHONPATH": str(unpacked)})
+    said = lab.run(cpythons.need(version), "-c", code, env={"PYTHONPATH": str(unpacked)})
     assert said.startswith("wheel\n")
     assert f"'{unpacked}/libfoo/lib/libfoo__foo.so.1'" in said
 
@@ -66,7 +60,7 @@ def modules(python: Path, folder: Path, code: str, **env: str) -> set[str]:
     return set(there.split()) - set(bare.split())
 
 
-@pytest.mark.parametrize("version", ["3.9", "3.10", "3.11", "3.12", "3.13"])
+@pytest.mark.parametrize("version", cpythons.VERSIONS)
 @pytest.mark.parametrize(
     ("code", "more"),
     [
@@ -82,7 +76,7 @@ def modules(python: Path, folder: Path, code: str, **env: str) -> set[str]:
     ids=["import", "load", "system", "consumer", "plain form", "absent", "mere folder"],
 )
 def test_modules_that_are_imported(unpacked: Path, version: str, code: str, more: set[str]) -> None:
-    assert modules(interpreter(version), unpacked, code) == more
+    assert modules(cpythons.need(version), unpacked, code) == more
 
 
 def test_modules_that_an_override_imports(unpacked: Path, tmp_path: Path) -> None:
@@ -141,13 +135,13 @@ LOAD = "import libfoo; libfoo.loader.load()"
 
 
 def test_loader_in_a_subinterpreter(unpacked: Path) -> None:
-    said = in_isolation(interpreter("3.13"), unpacked, LOAD)
+    said = in_isolation(cpythons.need("3.13"), unpacked, LOAD)
     file = unpacked / "libfoo" / "lib" / "libfoo__foo.so.1"
     assert said == f"native-lib: libfoo: foo is {file} (wheel)\n"
 
 
 def test_loader_in_a_subinterpreter_that_has_no_ctypes(unpacked: Path) -> None:
-    said = in_isolation(interpreter("3.12"), unpacked, LOAD)
+    said = in_isolation(cpythons.need("3.12"), unpacked, LOAD)
     file = unpacked / "libfoo" / "lib" / "libfoo__foo.so.1"
     assert said == (
         f"NativeLibraryError libfoo cannot open {file}: module _ctypes does not support loading in "
@@ -171,7 +165,7 @@ ANSWERS = {
 def test_extension_in_a_subinterpreter(
     once: Callable[[str, Callable[[Path], Path]], Path], pair: lab.Pair, name: str
 ) -> None:
-    python = interpreter("3.13")
+    python = cpythons.need("3.13")
 
     def make(folder: Path) -> Path:
         generated = lab.generate(folder, **ANSWERS[name])

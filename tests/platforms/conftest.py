@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import shutil
-import subprocess
 import sys
 import tarfile
 import tempfile
@@ -12,6 +11,7 @@ import zipfile
 from pathlib import Path
 from typing import Callable
 
+import cpythons
 import lab
 import pytest
 import upstream_sources
@@ -64,42 +64,11 @@ def packed(built: Callable[[str, str], Path], once: Once) -> Callable[[str, str]
     return pack
 
 
-@pytest.fixture(scope="session")
-def build_python(once: Once) -> Callable[[str], Path]:
-    """Return a function that gives a CPython this machine lacks: musl or free-threaded."""
-
-    def build(kind: str) -> Path:
-        tool = lab.ROOT.parent / "shared" / "tools" / "build-python"
-        if not tool.exists() or not shutil.which("apt-get"):
-            pytest.skip(f"takes a CPython, {kind}: {tool} on Debian")
-
-        def make(_: Path) -> Path:
-            done = subprocess.run(
-                [str(tool), kind],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-                check=False,
-            )
-            # Kept as the result, so that the other processes of this run do not try again.
-            return Path(done.stdout.strip().rpartition("\n")[2] or "it said nothing")
-
-        said = once(f"python-{kind}", make)
-        if not said.is_file():
-            pytest.skip(f"build-python {kind} made none: {said}")
-        return said
-
-    return build
-
-
 @pytest.fixture
-def musl(
-    build_python: Callable[[str], Path], built: Callable[[str, str], Path], tmp_path: Path
-) -> Musl:
+def musl(built: Callable[[str, str], Path], tmp_path: Path) -> Musl:
     """A CPython on musl with the pair; a test may break it."""
     site = built("musl-x86_64", "c")
-    made = Musl(build_python("musl"), tmp_path, site.parent / "tools" / "cc")
+    made = Musl(cpythons.need("3.13", libc="musl"), tmp_path, site.parent / "tools" / "cc")
     made.add(site, "libfoo", "foo_ext")
     return made
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from typing import TYPE_CHECKING, Callable
 
+import cpythons
 import lab
 import pytest
 
@@ -45,8 +46,8 @@ print(sorted(said) == [n * n for n in range(64)], failed, sys._is_gil_enabled(),
 
 
 @pytest.fixture(scope="session")
-def python(build_python: Callable[[str], Path]) -> Path:
-    return build_python("free-threaded")
+def python() -> Path:
+    return cpythons.need("3.13", gil=False)
 
 
 @pytest.fixture(scope="session", params=BINDINGS)

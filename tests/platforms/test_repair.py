@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Callable
 
+import cpythons
 import lab
 import nox
 import pytest
@@ -231,10 +232,8 @@ def test_without_exclusion_and_library_the_tool_refuses(repair: Repair, tmp_path
 
 
 @pytest.mark.parametrize("repair", ["musl-x86_64"], indirect=True)
-def test_repaired_pair_runs_on_musl(
-    repair: Repair, build_python: Callable[[str], Path], tmp_path: Path
-) -> None:
+def test_repaired_pair_runs_on_musl(repair: Repair, tmp_path: Path) -> None:
     folders = [str(unpacked(repair.repaired(p), tmp_path / p)) for p in PROJECTS]
     code = "import foo_ext; print(foo_ext.square(3))"
     env = {"PYTHONPATH": ":".join(folders)}
-    assert lab.run(build_python("musl"), "-c", code, env=env) == "9.0\n"
+    assert lab.run(cpythons.need("3.13", libc="musl"), "-c", code, env=env) == "9.0\n"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-import lab
+import cpythons
 import pytest
 import workflows
 
@@ -52,7 +52,7 @@ def run(folder: Path, pythons: list[str], **skipped: str) -> tuple[list[str], li
 
 
 def test_each_python_of_the_matrix(tmp_path: Path) -> None:
-    pythons = list(lab.pythons())[:2]
+    pythons = list(cpythons.installed())[:2]
     assert run(tmp_path, pythons, release="no tag") == (pythons, ["release: no tag"])
 
 
