@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pickle
 import sys
-from typing import TYPE_CHECKING, Callable, TypeVar
+from pathlib import Path
+from typing import Callable, TypeVar
 
 import foreign
 import lab
@@ -12,9 +13,6 @@ import pytest
 import upstream_sources
 import wheels
 from filelock import FileLock
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 T = TypeVar("T")
 
@@ -109,9 +107,15 @@ def reference_env(
 
 
 @pytest.fixture
-def installed(pair: lab.Pair, tmp_path: Path) -> lab.Environment:
+def python() -> Path:
+    """The Python that `installed` is for; a module that is to run on others has its own."""
+    return Path(sys.executable)
+
+
+@pytest.fixture
+def installed(pair: lab.Pair, python: Path, tmp_path: Path) -> lab.Environment:
     """A fresh environment with the default pair; a test may break it."""
-    return lab.new_environment(tmp_path / "env", pair.provider, pair.consumer)
+    return lab.new_environment(tmp_path / "env", pair.provider, pair.consumer, python=python)
 
 
 @pytest.fixture(scope="session")

@@ -22,7 +22,7 @@ $ python -m pip uninstall --yes --quiet libfoo && python -c 'import foo_ext'
 …
 ….LibraryNotFoundError: foo_ext needs the native library 'foo' of the distribution libfoo, which is …
   needed by: …/site-packages/foo_ext (built against libfoo 1.0.0)
-  fix:      python -m pip install "libfoo>=1.0.0,<2"
+  fix:       python -m pip install "libfoo>=1.0.0,<2"
 """
 LINE, MARGIN, CHARACTER = 19, 18, 7.83
 

@@ -75,7 +75,7 @@ def test_editable(pair: lab.Pair, tmp_path: Path, which: str) -> None:
         (env.site_packages / "libfoo" / "lib" / "libfoo__foo.so.1").unlink()
         url = (pair.folder / "libfoo").as_uri()
         fix = f'python -m pip install --force-reinstall --no-deps -e "{url}"'
-        assert env.run("import foo_ext", fails=True).endswith(f"  fix:   {fix}\n")
+        assert env.run("import foo_ext", fails=True).endswith(f"  fix:    {fix}\n")
 
 
 def test_consumer_built_against_the_editable_provider(pair: lab.Pair, tmp_path: Path) -> None:
@@ -130,7 +130,7 @@ def test_what_is_installed_again_is_what_was_installed(
     (info / "direct_url.json").write_text(record, encoding="utf-8")
     (installed.site_packages / "libfoo" / "lib" / "libfoo__foo.so.1").unlink()
     fix = f'python -m pip install --force-reinstall --no-deps "{origin}"'
-    assert installed.run("import foo_ext", fails=True).endswith(f"  fix:   {fix}\n")
+    assert installed.run("import foo_ext", fails=True).endswith(f"  fix:    {fix}\n")
 
 
 @pytest.mark.parametrize("is_editable", [False, True], ids=["wheel", "editable"])
@@ -147,10 +147,10 @@ def test_what_was_installed_and_is_gone(
     (installed.site_packages / "libfoo" / "lib" / "libfoo__foo.so.1").unlink()
     command = "python -m pip install --force-reinstall --no-deps"
     there = f'{command} {"-e " * is_editable}"{taken.as_uri()}"'
-    assert installed.run("import foo_ext", fails=True).endswith(f"  fix:   {there}\n")
+    assert installed.run("import foo_ext", fails=True).endswith(f"  fix:    {there}\n")
     taken.rmdir()
     gone = f'{command} "libfoo==1.0.0"'
-    assert installed.run("import foo_ext", fails=True).endswith(f"  fix:   {gone}\n")
+    assert installed.run("import foo_ext", fails=True).endswith(f"  fix:    {gone}\n")
 
 
 @pytest.mark.parametrize("is_users", [False, True], ids=["target", "user's"])
@@ -166,7 +166,7 @@ def test_what_lies_where_pip_does_not_install(
     there = {"PYTHONPATH": str(target), **base}
     said = installed.run("import foo_ext", fails=True, env=there)
     command = f'--upgrade --target "{target}" --no-deps "libfoo==1.0.0"'
-    assert said.endswith(f"  fix:   python -m pip install {command}\n")
+    assert said.endswith(f"  fix:    python -m pip install {command}\n")
     arguments = shlex.split(command)
     index = {"PIP_FIND_LINKS": str(pair.provider.parent), "PIP_NO_INDEX": "1"}
     lab.run(sys.executable, "-m", "pip", "install", *arguments, env=index)
@@ -314,5 +314,5 @@ except ImportError as error:
         "libfoo cannot load its library 'foo'.",
         f"  file:   {file} (inside an archive, where the system opens no library)",
     ]
-    assert said[-2] == "  fix:   unpack the archive, and put the folder in its place on sys.path"
+    assert said[-2] == "  fix:    unpack the archive, and put the folder in its place on sys.path"
     assert said[-1] == f"path={file}"

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
+import cpythons
 import lab
 import pytest
 
@@ -22,6 +24,11 @@ except ImportError as error:
 """
 # Where pip takes the provider for installed.
 AGAIN = 'python -m pip install --force-reinstall "libfoo>=1.0.0,<2"'
+
+
+@pytest.fixture(params=sorted({cpythons.OWN, cpythons.NEWEST}))
+def python(request: pytest.FixtureRequest) -> Path:
+    return cpythons.need(request.param)
 
 
 def library(env: lab.Environment) -> Path:
@@ -57,7 +64,7 @@ def test_provider_not_installed(installed: lab.Environment) -> None:
         f"  needed_by: {installed.site_packages}/foo_ext (built against libfoo 1.0.0)".replace(
             "_by", " by"
         ),
-        '  fix:      python -m pip install "libfoo>=1.0.0,<2"',
+        '  fix:       python -m pip install "libfoo>=1.0.0,<2"',
         "name=libfoo",
         "path=None",
     ]
@@ -79,7 +86,7 @@ def test_another_package_of_the_providers_name(installed: lab.Environment) -> No
     assert "what is importable as libfoo is something else." in said
     assert f"  found:     {installed.site_packages}/libfoo/__init__.py\n" in said
     # It is the distribution's own file that was changed.
-    assert f"  fix:      {AGAIN}\n" in said
+    assert f"  fix:       {AGAIN}\n" in said
 
 
 def test_a_file_of_the_providers_name_is_nearer(installed: lab.Environment) -> None:
@@ -88,7 +95,7 @@ def test_a_file_of_the_providers_name_is_nearer(installed: lab.Environment) -> N
     nearer.write_text("", encoding="utf-8")
     said = installed.run(SHOW)
     assert f"  found:     {nearer}\n" in said
-    away = "  fix:      take that file out of Python's way"
+    away = "  fix:       take that file out of Python's way"
     assert f"{away}: the provider is installed\n" in said
     installed.uninstall("libfoo")
     install = 'python -m pip install "libfoo>=1.0.0,<2"'
@@ -100,7 +107,7 @@ def test_metadata_is_all_that_is_left(installed: lab.Environment) -> None:
     shutil.rmtree(installed.site_packages / "libfoo")
     said = installed.run(SHOW)
     assert "of the distribution libfoo, which is not installed.\n" in said
-    assert f"  fix:      {AGAIN}\n" in said
+    assert f"  fix:       {AGAIN}\n" in said
 
 
 def test_provider_that_imports_something_absent_is_not_taken_for_absent(
@@ -149,7 +156,7 @@ def test_library_file_is_damaged(
     assert f"  file:   {file} (" in said
     assert f"{state})" in said
     assert system in said
-    assert '  fix:   python -m pip install --force-reinstall --no-deps "libfoo==1.0.0"' in said
+    assert '  fix:    python -m pip install --force-reinstall --no-deps "libfoo==1.0.0"' in said
     assert said.endswith(f"name=libfoo\npath={file}\n")
 
 
@@ -198,7 +205,7 @@ def test_something_that_the_library_needs_is_missing(installed: lab.Environment)
     lab.compile_library(FOO, library(installed), *options, soname="libfoo__foo.so.1")
     said = installed.run(SHOW)
     assert "  system: libother.so.2: cannot open shared object file" in said
-    assert "  fix:   the file itself is whole; install what `system` names" in said
+    assert "  fix:    the file itself is whole; install what `system` names" in said
     assert "--force-reinstall" not in said
 
 
@@ -271,7 +278,7 @@ def test_provider_version(
         f"foo_ext was built against libfoo {built} and needs {bound}, but {there} is installed.",
         f"  provider:  {installed.site_packages}/libfoo ({there})",
         f"  needed by: {installed.site_packages}/foo_ext (built against {built})",
-        f'  fix:      python -m pip install "{bound}"',
+        f'  fix:       python -m pip install "{bound}"',
         "name=libfoo",
         f"path={installed.site_packages}/libfoo",
     ]
@@ -290,7 +297,7 @@ def test_wrong_version_where_pip_does_not_install(
         shutil.move(part, target / part.name)
     said = installed.run(SHOW, env={"PYTHONPATH": str(target), **env})
     off = f"take {target} off sys.path, for pip does not install there"
-    assert f'  fix:      {off}, then: python -m pip install "libfoo>=1.0.0,<2"\n' in said
+    assert f'  fix:       {off}, then: python -m pip install "libfoo>=1.0.0,<2"\n' in said
 
 
 def test_wrong_version_is_told_before_anything_is_opened(installed: lab.Environment) -> None:
@@ -389,8 +396,11 @@ def test_misleading_search_paths_are_not_followed(installed: lab.Environment) ->
     assert installed.run("import foo_ext; print(foo_ext.square(3))", env=env) == "9.0\n"
 
 
-def test_plain_name_accepts_the_copy_that_is_loaded(plain_pair: lab.Pair, tmp_path: Path) -> None:
-    env = lab.new_environment(tmp_path / "env", plain_pair.provider, plain_pair.consumer)
+def test_plain_name_accepts_the_copy_that_is_loaded(
+    plain_pair: lab.Pair, python: Path, tmp_path: Path
+) -> None:
+    wheels = (plain_pair.provider, plain_pair.consumer)
+    env = lab.new_environment(tmp_path / "env", *wheels, python=python)
     copy = lab.compile_library(FOO, tmp_path / "system" / "libfoo.so.1", soname="libfoo.so.1")
     code = f"""
 import ctypes; ctypes.CDLL({str(copy)!r})
@@ -526,9 +536,9 @@ def test_path_in_the_environment_is_opened_instead(installed: lab.Environment) -
 
 
 def test_path_in_the_environment_does_not_win_over_a_loaded_copy(
-    plain_pair: lab.Pair, tmp_path: Path
+    plain_pair: lab.Pair, python: Path, tmp_path: Path
 ) -> None:
-    env = lab.new_environment(tmp_path / "env", plain_pair.provider)
+    env = lab.new_environment(tmp_path / "env", plain_pair.provider, python=python)
     loaded = lab.compile_library(FOO, tmp_path / "loaded" / "libfoo.so.1", soname="libfoo.so.1")
     named = lab.compile_library(FOO, tmp_path / "named" / "libfoo.so.1", soname="libfoo.so.1")
     said = env.run(
@@ -544,7 +554,7 @@ def test_path_in_the_environment_is_wrong(installed: lab.Environment) -> None:
     said = installed.run(SHOW, env={"NATIVE_LIB_FOO_PATH": "/absent/libfoo.so"})
     assert said.startswith("LibraryNotFoundError")
     assert "  file:   /absent/libfoo.so (no such file)" in said
-    assert "  fix:   correct or unset NATIVE_LIB_FOO_PATH" in said
+    assert "  fix:    correct or unset NATIVE_LIB_FOO_PATH" in said
 
 
 def test_private_name_has_no_system_copy(installed: lab.Environment) -> None:
@@ -568,9 +578,14 @@ def test_private_name_has_no_system_copy(installed: lab.Environment) -> None:
     ],
 )
 def test_plain_name_of_the_system(
-    plain_pair: lab.Pair, tmp_path: Path, variable: str | None, argument: bool | None, origin: str
+    plain_pair: lab.Pair,
+    python: Path,
+    tmp_path: Path,
+    variable: str | None,
+    argument: bool | None,
+    origin: str,
 ) -> None:
-    env = lab.new_environment(tmp_path / "env", plain_pair.provider)
+    env = lab.new_environment(tmp_path / "env", plain_pair.provider, python=python)
     system = lab.compile_library(FOO, tmp_path / "system" / "libfoo.so.1", soname="libfoo.so.1")
     path = str(system) if origin == "system" else f"{env.site_packages}/libfoo/lib/libfoo.so.1"
     said = env.run(
@@ -583,8 +598,10 @@ def test_plain_name_of_the_system(
     assert said == f"LoadedLibrary(name='foo', path={path!r}, origin={origin!r})\n"
 
 
-def test_plain_name_that_the_system_lacks(plain_pair: lab.Pair, tmp_path: Path) -> None:
-    env = lab.new_environment(tmp_path / "env", plain_pair.provider)
+def test_plain_name_that_the_system_lacks(
+    plain_pair: lab.Pair, python: Path, tmp_path: Path
+) -> None:
+    env = lab.new_environment(tmp_path / "env", plain_pair.provider, python=python)
     said = env.run(
         "import libfoo; print(libfoo.loader.load()[0].origin)",
         env={"PREFER_FOO_SYSTEM_LIBRARY": "1", "NATIVE_LIB_DEBUG": "1"},
@@ -628,6 +645,7 @@ def test_the_program_itself_holds_the_symbols(installed: lab.Environment) -> Non
         *(f"-lpython{version}", f"-Wl,-rpath,{folder}", "-lm", "-ldl", "-lpthread", "-lutil"),
     )
     env = {"PYTHONPATH": str(installed.site_packages)}
-    said = lab.run(program, "-c", SHOW, env=env)
+    # From 3.14 on, a Python that does not find itself warns first, on standard error.
+    said = lab.run(program, "-c", SHOW, env=env, stderr=subprocess.PIPE)
     assert said.startswith("LibraryConflictError")
     assert f"  answers: {program}\n" in said

@@ -42,7 +42,7 @@ def test_provider_not_installed(musl: Musl) -> None:
         "LibraryNotFoundError",
         "foo_ext needs the native library 'foo' of the distribution libfoo, which is not installed.",
         f"  needed by: {musl.consumer} (built against libfoo 1.0.0)",
-        '  fix:      python -m pip install "libfoo>=1.0.0,<2"',
+        '  fix:       python -m pip install "libfoo>=1.0.0,<2"',
     ]
 
 
@@ -74,7 +74,7 @@ def test_library_file_is_damaged(musl: Musl, damage: str, state: str, system: st
     assert f"  file:   {musl.library} (" in said
     assert f"{state})" in said
     assert system in said
-    assert '  fix:   python -m pip install --force-reinstall --no-deps "libfoo==1.0.0"' in said
+    assert '  fix:    python -m pip install --force-reinstall --no-deps "libfoo==1.0.0"' in said
 
 
 def test_no_truncation_kills_the_process(musl: Musl) -> None:
@@ -115,7 +115,7 @@ def test_something_that_the_library_needs_is_missing(musl: Musl) -> None:
     musl.compile(musl.library, code, str(other))
     said = musl.run(lab.SHOW)
     assert "  system: Error loading shared library libother.so.2: No such file" in said
-    assert "  fix:   the file itself is whole; install what `system` names" in said
+    assert "  fix:    the file itself is whole; install what `system` names" in said
     assert "--force-reinstall" not in said
 
 
@@ -144,7 +144,7 @@ def test_anchor_is_missing(musl: Musl) -> None:
     said = musl.run(lab.SHOW)
     assert said.startswith("LibraryNotFoundError")
     assert "libfoo__foo-anchor.so: No such file or directory" in said
-    assert '  fix:   python -m pip install --force-reinstall --no-deps "libfoo==1.0.0"' in said
+    assert '  fix:    python -m pip install --force-reinstall --no-deps "libfoo==1.0.0"' in said
 
 
 # Versions: the loader is the same, so of test_situations.py's rows one of each kind ---------------
@@ -165,7 +165,7 @@ def test_provider_version(musl: Musl, there: str, fits: bool) -> None:
         f"foo_ext was built against libfoo 1.0.0 and needs {bound}, but {there} is installed.",
         f"  provider:  {musl.provider} ({there})",
         f"  needed by: {musl.consumer} (built against 1.0.0)",
-        f'  fix:      python -m pip install "{bound}"',
+        f'  fix:       python -m pip install "{bound}"',
     ]
 
 
@@ -405,7 +405,7 @@ def test_path_in_the_environment_is_wrong(musl: Musl) -> None:
     said = musl.run(lab.SHOW, NATIVE_LIB_FOO_PATH="/absent/libfoo.so")
     assert said.startswith("LibraryNotFoundError")
     assert "  file:   /absent/libfoo.so (no such file)" in said
-    assert "  fix:   correct or unset NATIVE_LIB_FOO_PATH" in said
+    assert "  fix:    correct or unset NATIVE_LIB_FOO_PATH" in said
 
 
 def test_private_name_has_no_system_copy(musl: Musl) -> None:

@@ -236,7 +236,7 @@ def test_library_file_is_damaged(apart: Apart, damage: str) -> None:
     said = apart.run(lab.SHOW)
     assert said.startswith("LibraryNotFoundError\nlibfoo cannot load its library 'foo'.")
     assert f"  file:   {apart.library} (" in said
-    assert '  fix:   python -m pip install --force-reinstall --no-deps "libfoo==1.0.0"' in said
+    assert '  fix:    python -m pip install --force-reinstall --no-deps "libfoo==1.0.0"' in said
 
 
 # C++, repair, signatures -------------------------------------------------------------------------

@@ -213,7 +213,7 @@ def test_library_file_is_damaged(apart: Apart, damage: str) -> None:
         "empty": "[WinError ",
         **dict.fromkeys(("half", "text"), f"[WinError {NO_DLL}]"),
     }[damage] in said
-    assert '  fix:   python -m pip install --force-reinstall --no-deps "libfoo==1.0.0"' in said
+    assert '  fix:    python -m pip install --force-reinstall --no-deps "libfoo==1.0.0"' in said
 
 
 def test_plain_name_accepts_the_copy_that_is_loaded(plain_pair: lab.Pair, tmp_path: Path) -> None:

@@ -144,7 +144,7 @@ def test_library_file_is_damaged(windows: Windows, built: Built, damage: str) ->
     assert said.startswith("LibraryNotFoundError\nlibfoo cannot load its library 'foo'.")
     assert f"  file:   {windows_path(windows.library)} (" in said
     assert ("(no such file)" in said) == (damage == "missing")
-    assert '  fix:   python -m pip install --force-reinstall --no-deps "libfoo==1.0.0"' in said
+    assert '  fix:    python -m pip install --force-reinstall --no-deps "libfoo==1.0.0"' in said
 
 
 def test_provider_not_installed(windows: Windows) -> None:
@@ -154,7 +154,7 @@ def test_provider_not_installed(windows: Windows) -> None:
         "LibraryNotFoundError\nfoo_ext needs the native library 'foo' of the distribution libfoo, "
         "which is not installed."
     )
-    assert 'fix:      python -m pip install "libfoo>=1.0.0,<2"' in said
+    assert 'fix:       python -m pip install "libfoo>=1.0.0,<2"' in said
 
 
 def test_two_providers(

@@ -52,7 +52,7 @@ def test_zlib_outside_of_libpngs_bound(
         built = reference.zlib.name.split("-")[1]
         assert "LibraryVersionError: native_libpng was built against native-zlib" in said
         assert f"needs native-zlib>={built},<2, but {version} is installed" in said
-        assert f'fix:      python -m pip install "native-zlib>={built},<2"' in said
+        assert f'fix:       python -m pip install "native-zlib>={built},<2"' in said
 
 
 def test_security_release_serves_everybody_unbuilt(

@@ -1122,7 +1122,7 @@ def test_load_imports_what_this_command_cannot_read(pair: Site) -> None:
 
 
 def test_load_that_fails_is_explained(pair: Site) -> None:
-    text = 'class loader:\n    def load():\n        raise ImportError("libfoo cannot\\n  fix:   do this")\n'
+    text = 'class loader:\n    def load():\n        raise ImportError("libfoo cannot\\n  fix:    do this")\n'
     (pair.folder / "libfoo" / "__init__.py").write_text(text)
     found = [each for each in pair.problems("--load") if each[1] == "libfoo"]
     assert [(each[0], each[2]) for each in found] == [
@@ -1326,7 +1326,7 @@ def test_every_loaders_words(case: str, empty: Environment) -> None:
 
 
 def test_our_own_errors_are_passed_on(empty: Environment) -> None:
-    text = "libfoo cannot load its library 'foo'.\n  file:   /a (no such file)\n  fix:   do this"
+    text = "libfoo cannot load its library 'foo'.\n  file:   /a (no such file)\n  fix:    do this"
     problem = explain(Attempt("foo_ext", "LibraryNotFoundError", text), empty)
     assert problem.message == (
         "import foo_ext: libfoo cannot load its library 'foo'. file: /a (no such file)"
