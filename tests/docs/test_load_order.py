@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import cpythons
 import lab
 import pytest
 from pages import steps
@@ -28,24 +29,55 @@ MODULE, PTH, CUSTOM, START = (
     "sitecustomize.py",
     "preload_libfoo.start",
 )
-HAS_START = sys.version_info >= (3, 15)
+# Python 3.15 and newer read .start files.
+STARTS = "3.15"
 RECIPES = {
     "pth": (MODULE, PTH),
     "sitecustomize": (MODULE, CUSTOM),
     "pth-and-start": (MODULE, PTH, START),
-    **({"start": (MODULE, START)} if HAS_START else {}),
+    "start": (MODULE, START),
 }
+CASES = [
+    (version, recipe)
+    for version in sorted({cpythons.OWN, STARTS}, key=cpythons.VERSIONS.index)
+    for recipe in RECIPES
+    if recipe != "start" or version == STARTS
+]
 OPEN = f"{lab.MAPPED}\nprint(len(mapped('libfoo__foo.so.1')))"
 LIBRARY = "libfoo/lib/libfoo__foo.so.1"
 
 
-@pytest.fixture(scope="module", params=RECIPES)
+def interpreter(version: str, recipe: str) -> Path:
+    """An interpreter on which a recipe can run: a sitecustomize of its own library comes first."""
+    if recipe == "sitecustomize" and version == cpythons.OWN:
+        return cpythons.without_sitecustomize()
+    return cpythons.need(version)
+
+
+@pytest.fixture(scope="module", params=CASES, ids="-".join)
 def started(
     request: pytest.FixtureRequest, pair: lab.Pair, tmp_path_factory: pytest.TempPathFactory
 ) -> lab.Environment:
     """An environment with the pair and a recipe, for tests that break nothing."""
-    folder = tmp_path_factory.mktemp(request.param)
-    return put(lab.new_environment(folder, pair.provider, pair.consumer), *RECIPES[request.param])
+    version, recipe = request.param
+    folder = tmp_path_factory.mktemp(recipe)
+    python = interpreter(version, recipe)
+    made = lab.new_environment(folder, pair.provider, pair.consumer, python=python)
+    return put(made, *RECIPES[recipe])
+
+
+@pytest.fixture(params=CASES, ids="-".join)
+def recipe(request: pytest.FixtureRequest) -> str:
+    """The name of a recipe; `installed` is then for the Python on which it is tried."""
+    name: str = request.param[1]
+    return name
+
+
+@pytest.fixture
+def python(request: pytest.FixtureRequest) -> Path:
+    """The Python that `installed` is for: that of the recipe, if the test has one."""
+    spec = getattr(request.node, "callspec", None)
+    return interpreter(*spec.params["recipe"]) if spec else Path(sys.executable)
 
 
 def put(env: lab.Environment, *names: str) -> lab.Environment:
@@ -54,7 +86,7 @@ def put(env: lab.Environment, *names: str) -> lab.Environment:
     return env
 
 
-def python(env: lab.Environment, *options: str, code: str = OPEN, **variables: str) -> list[str]:
+def start(env: lab.Environment, *options: str, code: str = OPEN, **variables: str) -> list[str]:
     return lab.run(env.python, *options, "-c", code, env=variables, cwd=env.folder).splitlines()
 
 
@@ -63,21 +95,21 @@ def test_page_has_the_files() -> None:
 
 
 def test_library_is_open_before_the_first_line(started: lab.Environment) -> None:
-    assert python(started) == ["1"]
-    assert python(started, code="import foo_ext; print(foo_ext.square(3))") == ["9.0"]
-    said = python(started, NATIVE_LIB_DEBUG="1")
+    assert start(started) == ["1"]
+    assert start(started, code="import foo_ext; print(foo_ext.square(3))") == ["9.0"]
+    said = start(started, NATIVE_LIB_DEBUG="1")
     assert said[0].startswith("native-lib: libfoo: foo is /")
     assert said[1:] == ["1"]
 
 
 @pytest.mark.parametrize("flag", ["-I", "-E", "-s"])
 def test_flags_that_leave_site_packages(started: lab.Environment, flag: str) -> None:
-    assert python(started, flag) == ["1"]
+    assert start(started, flag) == ["1"]
 
 
 @pytest.mark.parametrize("flags", [("-S",), ("-I", "-S")])
 def test_flags_without_site(started: lab.Environment, flags: tuple[str, ...]) -> None:
-    assert python(started, *flags) == ["0"]
+    assert start(started, *flags) == ["0"]
 
 
 def test_spawned_process(started: lab.Environment) -> None:
@@ -89,7 +121,7 @@ def test_spawned_process(started: lab.Environment) -> None:
         "process = multiprocessing.get_context('spawn').Process(target=work)\n"
         "process.start(); process.join()"
     )
-    assert python(started, code=code) == ["1"]
+    assert start(started, code=code) == ["1"]
 
 
 def absent(site: Path) -> None:
@@ -132,7 +164,6 @@ BROKEN = {
 }
 
 
-@pytest.mark.parametrize("recipe", RECIPES)
 def test_python_starts_whatever_the_provider_is(recipe: str, installed: lab.Environment) -> None:
     put(installed, *RECIPES[recipe])
     site = installed.site_packages
@@ -141,27 +172,26 @@ def test_python_starts_whatever_the_provider_is(recipe: str, installed: lab.Envi
         shutil.rmtree(site / "libfoo", ignore_errors=True)
         shutil.copytree(site.parent / "whole", site / "libfoo")
         damage(site)
-        assert python(installed, code="print('starts')") == ["starts"], name
-        said = python(installed, code="print('starts')", NATIVE_LIB_DEBUG="1")
+        assert start(installed, code="print('starts')") == ["starts"], name
+        said = start(installed, code="print('starts')", NATIVE_LIB_DEBUG="1")
         assert len(said) == 2, (name, said)
         assert said[0].startswith("native-lib: libfoo was not opened at start: "), name
         closed = ["sh", "-c", '"$0" -c "print(1)" 2>&-', str(installed.python)]
         assert lab.run(*closed, env={"NATIVE_LIB_DEBUG": "1"}) == "1\n", name
 
 
-@pytest.mark.parametrize("recipe", RECIPES)
 def test_python_starts_when_the_error_cannot_be_told(
     recipe: str, installed: lab.Environment
 ) -> None:
     put(installed, *RECIPES[recipe])
     code = "class Mute(BaseException):\n    def __str__(self): raise self\nraise Mute\n"
     edit("libfoo/__init__.py", code)(installed.site_packages)
-    assert python(installed, code="print('starts')", NATIVE_LIB_DEBUG="1") == ["starts"]
+    assert start(installed, code="print('starts')", NATIVE_LIB_DEBUG="1") == ["starts"]
 
 
 def test_module_of_a_pth_file_is_missing(installed: lab.Environment) -> None:
     put(installed, PTH)
-    said = python(installed, code="print('starts')")
+    said = start(installed, code="print('starts')")
     assert said[-1] == "starts"
     assert any("No module named 'preload_libfoo'" in line for line in said)
 
@@ -176,10 +206,22 @@ def test_start_file_names_what_is_called(tmp_path: Path, monkeypatch: pytest.Mon
         sys.modules.pop("preload_libfoo", None)
 
 
-@pytest.mark.skipif(HAS_START, reason="Python 3.15 reads .start files")
-def test_start_file_alone_is_passed_over(installed: lab.Environment) -> None:
-    put(installed, MODULE, START)
-    assert python(installed) == ["0"]
+def test_older_pythons_pass_over_a_start_file(pair: lab.Pair, tmp_path: Path) -> None:
+    older = cpythons.need("3.14")
+    env = lab.new_environment(tmp_path, pair.provider, pair.consumer, python=older)
+    put(env, MODULE, START)
+    assert start(env) == ["0"]
+
+
+def test_start_file_takes_the_place_of_the_pth_file(pair: lab.Pair, tmp_path: Path) -> None:
+    """PEP 829: import lines are ignored where there is a .start file of the same name."""
+    newest = cpythons.need(STARTS)
+    env = lab.new_environment(tmp_path, pair.provider, pair.consumer, python=newest)
+    put(env, MODULE, PTH, START)
+    (env.site_packages / PTH).write_text("import sys; print('the .pth file')\n", encoding="utf-8")
+    assert start(env) == ["1"]
+    (env.site_packages / START).unlink()
+    assert start(env)[-2:] == ["the .pth file", "0"]
 
 
 @pytest.mark.skipif(
@@ -194,9 +236,9 @@ def test_plain_names_the_first_serves(plain_pair: lab.Pair, tmp_path: Path) -> N
         soname="libfoo.so.1",
     )
     code = f"import ctypes; ctypes.CDLL({str(other)!r}); import foo_ext; print(foo_ext.square(3))"
-    assert python(env, code=code) == ["-3.0"]
+    assert start(env, code=code) == ["-3.0"]
     put(env, MODULE, PTH)
-    assert python(env, code=code) == ["9.0"]
+    assert start(env, code=code) == ["9.0"]
 
 
 def test_sitecustomize_of_debian_comes_first() -> None:
