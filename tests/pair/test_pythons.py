@@ -110,7 +110,10 @@ def test_modules_that_a_plain_name_imports(
 
 ISOLATED = """
 import sys
-if sys.version_info >= (3, 13):
+if sys.version_info >= (3, 14):
+    from concurrent import interpreters
+    interpreters.create().exec({code!r})
+elif sys.version_info >= (3, 13):
     import _interpreters
     failed = _interpreters.exec(_interpreters.create("isolated"), {code!r})
     assert failed is None, failed
@@ -134,8 +137,9 @@ def in_isolation(python: Path, folder: Path, code: str) -> str:
 LOAD = "import libfoo; libfoo.loader.load()"
 
 
-def test_loader_in_a_subinterpreter(unpacked: Path) -> None:
-    said = in_isolation(cpythons.need("3.13"), unpacked, LOAD)
+@pytest.mark.parametrize("version", ["3.13", "3.14", "3.15"])
+def test_loader_in_a_subinterpreter(unpacked: Path, version: str) -> None:
+    said = in_isolation(cpythons.need(version), unpacked, LOAD)
     file = unpacked / "libfoo" / "lib" / "libfoo__foo.so.1"
     assert said == f"native-lib: libfoo: foo is {file} (wheel)\n"
 
@@ -161,11 +165,19 @@ ANSWERS = {
 }
 
 
-@pytest.mark.parametrize("name", ANSWERS)
-def test_extension_in_a_subinterpreter(
-    once: Callable[[str, Callable[[Path], Path]], Path], pair: lab.Pair, name: str
-) -> None:
-    python = cpythons.need("3.13")
+# Each binding on the newest two, and the stable ABI's two kinds on the first Python that isolates them.
+BUILT = [
+    *((version, name) for version in ("3.14", "3.15") for name in ANSWERS),
+    *(("3.13", name) for name in ("c-api-abi3-3.12", "c-api-abi3-3.11")),
+]
+
+
+Once = Callable[[str, Callable[[Path], Path]], Path]
+
+
+def built_by(once: Once, pair: lab.Pair, version: str, name: str) -> Path:
+    """Return a folder with the pair, its consumer built by one Python from one set of answers."""
+    python = cpythons.need(version)
 
     def make(folder: Path) -> Path:
         generated = lab.generate(folder, **ANSWERS[name])
@@ -178,12 +190,102 @@ def test_extension_in_a_subinterpreter(
                 archive.extractall(folder / "unpacked")
         return folder / "unpacked"
 
-    folder = once(f"isolated-{name}", make)
-    said = in_isolation(python, folder, "import foo_ext; print(foo_ext.square(3))").splitlines()
+    return once(f"built-{version}-{name}", make)
+
+
+@pytest.mark.parametrize(("version", "name"), BUILT)
+def test_binding_is_built_and_imported_without_a_warning(
+    once: Once, pair: lab.Pair, version: str, name: str
+) -> None:
+    env = {"PYTHONPATH": str(built_by(once, pair, version, name))}
+    said = lab.run(cpythons.need(version), "-W", "error", "-c", lab.SQUARE, env=env)
+    assert said == "9.0\n"
+
+
+@pytest.mark.parametrize(("version", "name"), BUILT)
+def test_extension_in_a_subinterpreter(once: Once, pair: lab.Pair, version: str, name: str) -> None:
+    folder = built_by(once, pair, version, name)
+    code = "import foo_ext; print(foo_ext.square(3))"
+    said = in_isolation(cpythons.need(version), folder, code).splitlines()
     refused = "ImportError module foo_ext._ext does not support loading in subinterpreters"
     # The loader has done its work in every case.
     assert said[1].endswith("/libfoo/lib/libfoo__foo.so.1 (wheel)")
     assert said[2:] == ["9.0" if name in ("c-api", "c-api-abi3-3.12") else refused]
+
+
+POOL = """
+from concurrent.futures import InterpreterPoolExecutor
+from workers import square
+
+with InterpreterPoolExecutor(max_workers=8) as pool:
+    print(sorted(pool.map(square, range(64))) == [n * n for n in range(64)])
+"""
+WORKERS = """
+def square(value):
+    import time
+
+    import foo_ext
+
+    time.sleep(0.05)  # so that each of the eight interpreters gets some of the work
+    return foo_ext.square(value)
+"""
+
+
+@pytest.mark.parametrize("version", ["3.14", "3.15"])
+def test_pool_of_eight_interpreters(
+    once: Once, pair: lab.Pair, tmp_path: Path, version: str
+) -> None:
+    folder = built_by(once, pair, version, "c-api-abi3-3.12")
+    (tmp_path / "workers.py").write_text(WORKERS, encoding="utf-8")
+    env = {"PYTHONPATH": f"{folder}:{tmp_path}", "NATIVE_LIB_DEBUG": "1"}
+    python = cpythons.need(version)
+    said = lab.run(python, "-c", f"{POOL}{lab.MAPPED}print(mapped('foo.so'))", env=env).splitlines()
+    library = f"{folder}/libfoo/lib/libfoo__foo.so.1"
+    assert said[-2:] == ["True", f"['{library}']"]
+    # Each interpreter has the loader of its own, and each line is whole.
+    assert said[:-2].count(f"native-lib: libfoo: foo is {library} (wheel)") == 8
+    assert {line.partition(":")[0] for line in said[:-2]} == {"native-lib"}
+
+
+# Lazy imports -------------------------------------------------------------------------------------
+
+IS_OPEN = f"{lab.MAPPED}\ndef is_open(): return bool(mapped('libfoo__foo.so.1'))\n"
+
+
+@pytest.mark.parametrize(
+    ("options", "statement", "use"),
+    [
+        ((), "lazy import foo_ext", "foo_ext.square(3)"),
+        ((), "lazy from foo_ext import square", "square(3)"),
+        (("-X", "lazy_imports=all"), "import foo_ext", "foo_ext.square(3)"),
+        (("-X", "lazy_imports=all"), "from foo_ext import square", "square(3)"),
+    ],
+    ids=["lazy import", "lazy from", "all, import", "all, from"],
+)
+def test_lazy_import_loads_at_first_use(
+    unpacked: Path, options: tuple[str, ...], statement: str, use: str
+) -> None:
+    code = f"{IS_OPEN}{statement}\nprint(is_open())\nprint({use})\nprint(is_open())"
+    env = {"PYTHONPATH": str(unpacked)}
+    said = lab.run(cpythons.need("3.15"), *options, "-W", "error", "-c", code, env=env)
+    assert said.split() == ["False", "9.0", "True"]
+
+
+def test_lazy_import_of_a_broken_pair_tells_the_same_at_first_use(
+    unpacked: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(unpacked / "foo_ext", tmp_path / "foo_ext")
+    code = "lazy import foo_ext\ntry:\n    foo_ext.square\nexcept ImportError as error:\n"
+    code += "    print(type(error).__name__, error)"
+    said = lab.run(cpythons.need("3.15"), "-c", code, env={"PYTHONPATH": str(tmp_path)})
+    assert said.startswith("LibraryNotFoundError foo_ext needs the native library 'foo'")
+
+
+def test_explicit_load_is_not_deferred(unpacked: Path) -> None:
+    code = f"{IS_OPEN}import libfoo\nprint(is_open())\nlibfoo.loader.load()\nprint(is_open())"
+    options = ("-X", "lazy_imports=all")
+    said = lab.run(cpythons.need("3.15"), *options, "-c", code, env={"PYTHONPATH": str(unpacked)})
+    assert said.split() == ["False", "True"]
 
 
 # PyPy ---------------------------------------------------------------------------------------------
