@@ -224,21 +224,45 @@ def test_start_file_takes_the_place_of_the_pth_file(pair: lab.Pair, tmp_path: Pa
     assert start(env)[-2:] == ["the .pth file", "0"]
 
 
+def stranger(folder: Path) -> Path:
+    """Another library of the plain name, which answers wrongly."""
+    return lab.compile_library(
+        'const char *foo_version(void) { return "1.0.0"; }\n'
+        "double foo_square(double x) { return -x; }\n",
+        folder / "libfoo.so.1",
+        soname="libfoo.so.1",
+    )
+
+
 @pytest.mark.skipif(
     platform.libc_ver()[0] != "glibc", reason="elsewhere a file has its name by another rule"
 )
 def test_plain_names_the_first_serves(plain_pair: lab.Pair, tmp_path: Path) -> None:
     env = lab.new_environment(tmp_path / "env", plain_pair.provider, plain_pair.consumer)
-    other = lab.compile_library(
-        'const char *foo_version(void) { return "1.0.0"; }\n'
-        "double foo_square(double x) { return -x; }\n",
-        tmp_path / "libfoo.so.1",
-        soname="libfoo.so.1",
-    )
+    other = stranger(tmp_path)
     code = f"import ctypes; ctypes.CDLL({str(other)!r}); import foo_ext; print(foo_ext.square(3))"
     assert start(env, code=code) == ["-3.0"]
     put(env, MODULE, PTH)
     assert start(env, code=code) == ["9.0"]
+
+
+@pytest.mark.parametrize(
+    ("before", "square"),
+    [
+        ("import foo_ext, ctypes", "-3.0"),
+        ("import libfoo, foo_ext, ctypes; libfoo.loader.load()", "9.0"),
+    ],
+    ids=["the first use decides", "an explicit load is not deferred"],
+)
+def test_plain_names_with_lazy_imports(
+    plain_pair: lab.Pair, tmp_path: Path, before: str, square: str
+) -> None:
+    wheels = (plain_pair.provider, plain_pair.consumer)
+    env = lab.new_environment(tmp_path / "env", *wheels, python=cpythons.need("3.15"))
+    other = stranger(tmp_path)
+    code = f"{before}; ctypes.CDLL({str(other)!r}); print(foo_ext.square(3))"
+    assert start(env, code=code) == ["9.0"]  # as the statements stand
+    assert start(env, "-X", "lazy_imports=all", code=code) == [square]
 
 
 def test_sitecustomize_of_debian_comes_first() -> None:
