@@ -428,10 +428,10 @@ static void free_module(void *module) { clear_module((PyObject *)module); }
    the stable ABI's version, is older than it is. */
 static PyModuleDef_Slot slots[] = {
     {Py_mod_exec, (void *)fill_module},
-#ifdef Py_mod_multiple_interpreters
+#ifdef Py_MOD_PER_INTERPRETER_GIL_SUPPORTED
     {Py_mod_multiple_interpreters, Py_MOD_PER_INTERPRETER_GIL_SUPPORTED},
 #endif
-#ifdef Py_mod_gil
+#ifdef Py_MOD_GIL_NOT_USED
     {Py_mod_gil, Py_MOD_GIL_NOT_USED},
 #endif
     {0, NULL},
