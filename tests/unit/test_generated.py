@@ -6,19 +6,15 @@ import json
 import os
 import re
 import sys
-import sysconfig
-from typing import TYPE_CHECKING
+from pathlib import Path
 
+import headers
 import lab
 import local_extensions
 import nox
-import pybind11
 import pytest
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    Answers = dict[str, str]
+Answers = dict[str, str]
 
 LONGEST = "a" * local_extensions.LONGEST_LIBRARY_NAME
 LONG_NAMES = {
@@ -267,46 +263,26 @@ def test_cmake_style_at_every_length(tmp_path: Path) -> None:
     lab.run(lab.tool("gersemi"), "--check", "--diff", "--definitions", definitions, "--", file)
 
 
-def binding_headers(binding: str) -> str:
-    if binding == "nanobind":
-        return lab.run(sys.executable, "-m", "nanobind", "--include_dir").strip()
-    return pybind11.get_include() if binding == "pybind11" else ""
-
-
 def test_sources_compile_without_a_warning(sample: tuple[Answers, Path], tmp_path: Path) -> None:
     answers, folder = sample
-    library, provider = answers["library_name"], folder / answers["provider_name"]
-    export = tmp_path / library / "export.h"
-    export.parent.mkdir()
-    export.write_text(f"#define {library.upper()}_EXPORT\n", encoding="utf-8")
-    sources = files(provider / "src")
-    if answers["library_source"] == "upstream":
-        declaration = (
-            f'#ifdef __cplusplus\nextern "C"\n#endif\nconst char *{library}_version(void);\n'
-        )
-        for suffix in ("h", "hpp"):
-            (tmp_path / f"{library}.{suffix}").write_text(declaration, encoding="utf-8")
+    options = headers.options(answers, folder, tmp_path)
+    options += headers.of(Path(sys.executable), answers["binding"])
+    sources = files(folder / answers["provider_name"] / "src")
     if answers["binding"] != "cython":
         sources += files(folder / answers["extension_name"] / "src")
-    # Others' headers are not ours to fix.
-    systems = [sysconfig.get_path("include"), binding_headers(answers["binding"])]
-    options = ["-fsyntax-only", "-Wall", "-Wextra", "-Werror", f"-I{tmp_path}"]
-    options += [f"-I{provider / 'include'}", f'-D{library.upper()}_VERSION="1.0.0"']
-    options += [part for system in systems if system for part in ("-isystem", system)]
     for source in sources:
-        compiler = ["cc", "-std=c99"] if source.suffix == ".c" else ["c++", "-std=c++17"]
-        lab.run(*compiler, *options, source)
+        headers.compiles(source, *options)
 
 
-@pytest.mark.parametrize("headers", ["default", "cxx"])
-def test_header_stands_alone_in_cxx(samples: dict[str, Path], headers: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["default", "cxx"])
+def test_header_stands_alone_in_cxx(samples: dict[str, Path], name: str, tmp_path: Path) -> None:
     (tmp_path / "foo").mkdir()
     (tmp_path / "foo" / "export.h").write_text("#define FOO_EXPORT\n", encoding="utf-8")
-    (header,) = files(samples[headers] / "libfoo" / "include")
+    (header,) = files(samples[name] / "libfoo" / "include")
     program = tmp_path / "main.cpp"
     text = f"#include <foo/{header.name}>\nint main() {{ return foo_version() == nullptr; }}\n"
     program.write_text(text, encoding="utf-8")
-    include = samples[headers] / "libfoo" / "include"
+    include = samples[name] / "libfoo" / "include"
     lab.run("c++", "-fsyntax-only", "-Wall", "-Werror", f"-I{tmp_path}", f"-I{include}", program)
 
 
