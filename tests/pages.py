@@ -19,7 +19,7 @@ _BLOCK = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 PYTHONPATH = str(lab.ROOT / "loader" / "src")
 # What a page shows of a command that fails; nothing else may.
 _FAILURE = re.compile(
-    r"^(?:Traceback |[\w.]+Error: |FAILURE: |error  |fetch_source\.py: )|; this gets (?:it|them): "
+    r"^(?:Traceback |[\w.]+Error: |FAILURE: |error  |fetch_source\.py: )|; run: python "
     r"|\Ait is there after: "  # debug-an-import.md's who.py
     r"|\A0\n\Z",  # grep -c
     re.MULTILINE,

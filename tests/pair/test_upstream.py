@@ -50,8 +50,8 @@ def test_wheel_has_the_library_once_and_no_sources(upstream_pair: lab.Pair) -> N
 @pytest.mark.parametrize(
     ("state", "said"),
     [
-        ("absent", "libfoo: the sources of foo 1.0.0 are not in"),
-        ("stale", "libfoo: {upstream} holds foo 1.0.0, and source.toml lists 1.0.1; "),
+        ("absent", "libfoo: foo 1.0.0 of source.toml is not in {upstream}; run: "),
+        ("stale", "libfoo: foo 1.0.1 of source.toml is not in {upstream}; run: "),
     ],
 )
 def test_build_without_the_right_sources(provider: Path, kind: str, state: str, said: str) -> None:
@@ -75,7 +75,7 @@ def test_cmake_alone_says_the_same(provider: Path) -> None:
     shutil.rmtree(provider / "upstream")
     command: list[str | Path] = [lab.tool("cmake"), "-S", provider, "-B", provider / "build"]
     said = lab.run(*command, "-DSKBUILD_PROJECT_VERSION=1.0.0", fails=True)
-    assert "the sources of foo 1.0.0 are not in" in " ".join(said.split())
+    assert "foo 1.0.0 of source.toml is not in" in " ".join(said.split())
 
 
 def test_probe_symbol_that_is_no_function_of_the_library(provider: Path, tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ RECORD = "native_library_source.json"
 SPDX_ID = r"\s*(?!(?:AND|OR|WITH)\b)[A-Za-z0-9][A-Za-z0-9.-]*\+?\s*"
 SPDX = rf"{SPDX_ID}(?:(?<=\s)(?:AND|OR|WITH)(?=\s){SPDX_ID})*"
 KEYS = {
-    **{key: (r".+", "a string") for key in ("name", "version-file", "version-pattern")},
+    **dict.fromkeys(("name", "version-file", "version-pattern"), (r".+", "a string")),
     "version": (r"[0-9]+(\.[0-9]+)*", "numbers joined with dots"),
     "post": (r"[0-9]+", "the packaging revision, 0 or more"),
     "license": (SPDX, "an SPDX expression, as in MIT OR Apache-2.0"),
@@ -64,12 +64,13 @@ def _read(root: Path) -> dict[str, Any]:
         raise SourceError(f"{file} has no [[archive]]")
     for key, (pattern, what) in KEYS.items():
         for table in archives if key in ("url", "sha256") else [source]:
-            text, before = str(table.get(key)), ""
+            value, text, before = table.get(key), str(table.get(key)), ""
             while key == "license" and text != before:  # from the innermost parentheses outwards
                 text, before = re.sub(rf"\({SPDX}\)", " x ", text), text
-            kind = int if key == "post" else str
-            if not isinstance(table.get(key), kind) or not re.fullmatch(pattern, text):
-                raise SourceError(f"{file}: {key} must be {what}, not {table.get(key)!r}")
+            if not isinstance(value, int if key == "post" else str) or not re.fullmatch(
+                pattern, text
+            ):
+                raise SourceError(f"{file}: {key} must be {what}, not {value!r}")
     for each in archives:
         each["version"], each["listed"] = source["version"], each.pop("sha256").lower()
         each["url"] = each["url"].replace("{version}", each["version"])
@@ -97,7 +98,7 @@ def fetch(root: Path, *local: Path, unpinned: bool = False) -> list[dict[str, st
             try:
                 _unpack(each["file"], each["url"], new, seen)
             except Exception as error:  # noqa: BLE001 - each kind of damage has its own
-                raise SourceError(f"{each['name']} cannot be unpacked: {error}") from None
+                raise SourceError(f"{each['file'].name} cannot be unpacked: {error}") from None
         record = [{k: a[k] for k in ("url", "sha256", "listed", "version")} for a in archives]
         (new / RECORD).write_text(json.dumps(record, indent=2), encoding="utf-8")
         facts(root, new)  # raises what a build would
@@ -136,6 +137,7 @@ def _download(archive: dict[str, Any], folder: str) -> None:
                 file.write_bytes(response.read())
             break
         except Exception as error:  # noqa: BLE001 - http.client's are not OSErrors
+            getattr(error, "close", bool)()  # an HTTPError has a connection
             if not wait or getattr(error, "code", 500) < 500:
                 text = f"{url} cannot be downloaded: {error}; if you have the file, run:"
                 raise SourceError(f"{text} {_project()[1]} --archive FILE") from None
@@ -148,8 +150,8 @@ def _unpack(file: Path, url: str, into: Path, seen: dict[str, str]) -> None:
     if not hasattr(tarfile, "data_filter"):
         raise ValueError("this requires Python 3.9.18, 3.10.13, 3.11.5 or newer")
     if not tarfile.is_tarfile(file):
-        if file.read_bytes().startswith(b"\x28\xb5\x2f\xfd"):
-            raise ValueError("Zstandard requires Python 3.14 or newer")
+        if not zipfile.is_zipfile(file):
+            raise ValueError("it is not tar or zip, or it is .tar.zst, which requires Python 3.14")
         # Copied into a tar archive, so that both kinds are unpacked in the same way.
         with zipfile.ZipFile(file) as zipped, tarfile.open(f"{into}.tar", "w") as tar:
             for info in (each for each in zipped.infolist() if not each.is_dir()):
