@@ -1,10 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright (c) the native-lib-template authors
 # From native-lib-loader 0.2.0, https://github.com/org/native-lib-template
-"""Fetch upstream's sources as source.toml lists them, and tell the build what they are.
-
-They are unpacked into upstream/, which git ignores and the sdist contains.
-"""
+"""Fetch the sources that source.toml lists into upstream/, and tell the build what they are."""
 
 from __future__ import annotations
 
@@ -59,17 +56,15 @@ def _read(root: Path) -> dict[str, Any]:
         source: dict[str, Any] = tomllib.loads(file.read_text(encoding="utf-8"))
     except (ImportError, OSError, ValueError) as error:
         raise SourceError(f"{file} cannot be read: {error}") from None
-    archives = source.get("archive")
-    if not isinstance(archives, list) or {type(each) for each in archives} != {dict}:
+    if not isinstance(archives := source.get("archive"), list) or {*map(type, archives)} != {dict}:
         raise SourceError(f"{file} has no [[archive]]")
     for key, (pattern, what) in KEYS.items():
         for table in archives if key in ("url", "sha256") else [source]:
             value, text, before = table.get(key), str(table.get(key)), ""
             while key == "license" and text != before:  # from the innermost parentheses outwards
                 text, before = re.sub(rf"\({SPDX}\)", " x ", text), text
-            if not isinstance(value, int if key == "post" else str) or not re.fullmatch(
-                pattern, text
-            ):
+            is_right = isinstance(value, int if key == "post" else str)
+            if not is_right or not re.fullmatch(pattern, text):
                 raise SourceError(f"{file}: {key} must be {what}, not {value!r}")
     for each in archives:
         each["version"], each["listed"] = source["version"], each.pop("sha256").lower()
@@ -170,6 +165,8 @@ def _unpack(file: Path, url: str, into: Path, seen: dict[str, str]) -> None:
             member.name = names[member.name]
             if member.islnk():
                 member.linkname = names.get(member.linkname, member.linkname)
+                if tar.getmember(member.linkname).issym():  # checked by newer Pythons only
+                    raise ValueError(f"{member.name} is a hard link to a symbolic link")
             here = f"{member.name} of {url}"
             if not member.isdir() and (there := seen.setdefault(member.name.lower(), here)) != here:
                 raise ValueError(f"{there} and {here} are one file on macOS and Windows")
