@@ -96,7 +96,9 @@ def fetch(root: Path, *local: Path, unpinned: bool = False) -> list[dict[str, st
                 raise SourceError(f"{each['file'].name} cannot be unpacked: {error}") from None
         record = [{k: a[k] for k in ("url", "sha256", "listed", "version")} for a in archives]
         (new / RECORD).write_text(json.dumps(record, indent=2), encoding="utf-8")
-        facts(root, new)  # raises what a build would
+        version, listed = facts(root, new)["version"], archives[0]["version"]
+        if version != listed:
+            print(f"warning: source.toml says {listed}, the sources {version}", file=sys.stderr)
         try:
             if upstream.exists():
                 upstream.rename(old)
@@ -197,11 +199,10 @@ def facts(root: Path, upstream: Path | None = None) -> dict[str, Any]:
     except (OSError, re.error) as error:
         raise SourceError(f"version-file or version-pattern of source.toml: {error}") from None
     version = ".".join(part for parts in found for part in parts if part)
-    if version != source["version"]:
+    is_version = re.fullmatch(KEYS["version"][0], version)
+    if not is_version or (is_pinned and version != source["version"]):
         text = f"source.toml says {name}, and version-pattern finds {version!r} in {version_file}"
-        if is_pinned or not re.fullmatch(KEYS["version"][0], version):
-            raise SourceError(f"{text}: correct source.toml")
-        print(f"warning: {text}", file=sys.stderr)
+        raise SourceError(f"{text}: correct source.toml")
     purl = source["purl"].replace("{version}", version)
     about = {"name": source["name"], "version": version, "purl": purl}
     component: dict[str, Any] = {"type": "library", "bom-ref": purl, **about}
