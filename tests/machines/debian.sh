@@ -1,4 +1,6 @@
-# What the scripts beside this file share. Source it; it runs nothing.
+# shellcheck shell=bash
+# What the scripts beside this file share. Source it; it runs nothing. They set $LOG.
+export DEBIAN_FRONTEND=noninteractive
 
 say() { echo "$(basename "$0"): $*" >&2; }
 
@@ -11,13 +13,23 @@ quiet() {
   }
 }
 
-# Where Debian's packages come from: the machine's own mirror, or DEBIAN_MIRROR (Ubuntu has none).
+# Stop where packages can be neither had nor unpacked.
+require_root() {
+  if [[ $EUID != 0 ]] || ! command -v apt-get >/dev/null; then
+    say "requires root on a Debian or Ubuntu"
+    exit 1
+  fi
+}
+
+# Where Debian's packages come from: DEBIAN_MIRROR, or the machine's own mirror (Ubuntu has none).
 debian_mirror() {
-  local mirror=${DEBIAN_MIRROR:-}
-  # shellcheck disable=SC1091
-  if [[ -z $mirror && $(. /etc/os-release && echo "$ID") == debian ]]; then
-    mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' \
-      "Codename: $(. /etc/os-release && echo "$VERSION_CODENAME")" | head -n 1)
+  # shellcheck disable=SC2016 # it is apt that fills in the address
+  local ask=(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Label: Debian') mirror
+  mirror=${DEBIAN_MIRROR:-$("${ask[@]}" | head -n 1)}
+  if [[ -z $mirror ]]; then
+    # Whose packages they are is in lists that a new container does not have yet.
+    quiet apt-get update
+    mirror=$("${ask[@]}" | head -n 1)
   fi
   [[ -n $mirror ]] || {
     say "set DEBIAN_MIRROR to the address of a Debian mirror: this machine's own packages are not Debian's"
@@ -31,7 +43,7 @@ debian_mirror() {
 debian_source() { # FILE TYPES SUITES
   local keys=/usr/share/keyrings/debian-archive-keyring.gpg mirror
   mirror=$(debian_mirror)
-  [[ -e $keys ]] || quiet apt-get install -y --no-install-recommends debian-archive-keyring
+  need debian-archive-keyring
   printf 'Types: %s\nURIs: %s\nSuites: %s\nComponents: main\nSigned-By: %s\n' \
     "$2" "$mirror" "$3" "$keys" >"$1"
 }
