@@ -13,9 +13,9 @@ import sys
 from functools import cache
 from pathlib import Path
 
+import debian
 import pytest
 
-MACHINES = Path(__file__).parent / "machines"
 # Every CPython that the loader supports, in order.
 VERSIONS = ("3.9", "3.10", "3.11", "3.12", "3.13", "3.14", "3.15")
 OLDEST, NEWEST = VERSIONS[0], VERSIONS[-1]
@@ -59,7 +59,7 @@ def find(version: str = OWN, *, gil: bool = True, libc: str = "glibc") -> Path:
     kind = _KINDS.get((version, gil, libc))
     if kind is None:
         raise NotAvailableError(f"not available: CPython {_words(version, gil, libc)}")
-    made, said = _make(kind)
+    made, said = debian.make("build-python", kind)
     if made is None:
         raise NotAvailableError(f"not available: CPython {_words(version, gil, libc)} ({said})")
     return made
@@ -99,24 +99,6 @@ def without_sitecustomize() -> Path:
         if not has_own_sitecustomize(python):
             return python
     pytest.skip("not available: a CPython without a sitecustomize of its own")
-
-
-@cache
-def _make(kind: str) -> tuple[Path | None, str]:
-    """Have build-python make an interpreter: its path, or None and why there is none."""
-    if not sys.platform.startswith("linux") or not shutil.which("apt-get"):
-        return None, "tests/machines/build-python makes it, on Debian or Ubuntu"
-    # It looks after several calls at once by itself.
-    done = subprocess.run(
-        [str(MACHINES / "build-python"), kind],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
-    last = done.stdout.strip().rpartition("\n")[2]
-    return (Path(last), "") if done.returncode == 0 else (None, f"build-python {kind}: {last}")
 
 
 def _said(python: Path, *arguments: str) -> str:

@@ -28,6 +28,9 @@ ZIGS_OWN = {"__dso_handle", "_mh_dylib_header"}
 _MACHINES = {
     "EM_X86_64": "x86_64",
     "EM_AARCH64": "arm64",
+    "EM_386": "i686",
+    "EM_ARM": "armv7l",
+    "EM_S390": "s390x",
     0x01000007: "x86_64",  # CPU_TYPE_X86_64
     0x0100000C: "arm64",  # CPU_TYPE_ARM64
     0x8664: "x86_64",  # IMAGE_FILE_MACHINE_AMD64
@@ -40,7 +43,7 @@ class Binary:
     """What the operating system's loader reads in a file.
 
     Attributes:
-        machine: the processor that it is for: x86_64 or arm64.
+        machine: the processor that it is for, as in x86_64.
         runtime_name: SONAME, install name or the DLL's own name; empty if it has none.
         needed: the names of what must be loaded with it.
         search_paths: RPATH, RUNPATH and LC_RPATH.

@@ -12,12 +12,21 @@ from pathlib import Path
 from typing import Callable
 
 import cpythons
+import debian
 import lab
 import pytest
 import upstream_sources
 from platforms import cross
-from platforms.musl import Musl
+from platforms.elsewhere import Elsewhere
 from platforms.wine import Wine
+
+# Other machines, as Debian names them, and the target that the pair is built for.
+MACHINES = {
+    "arm64": "linux-aarch64",
+    "armhf": "linux-armv7l",
+    "i386": "linux-i686",
+    "s390x": "linux-s390x",
+}
 
 Once = Callable[[str, Callable[[Path], Path]], Path]
 
@@ -36,8 +45,8 @@ def built(once: Once) -> Callable[[str, str], Path]:
     def build(target: str, what: str) -> Path:
         def make(folder: Path) -> Path:
             if what == "reference":
-                return cross.build_reference(cross.TARGETS[target], folder)
-            return cross.build_pair(cross.TARGETS[target], folder, what)
+                return cross.build_reference(cross.ALL[target], folder)
+            return cross.build_pair(cross.ALL[target], folder, what)
 
         try:
             return once(f"cross-{what}-{target}", make)
@@ -56,7 +65,7 @@ def packed(built: Callable[[str, str], Path], once: Once) -> Callable[[str, str]
 
         def make(folder: Path) -> Path:
             for project in cross.projects(site, what):
-                cross.pack(project, site, cross.TARGETS[target].tag, folder)
+                cross.pack(project, site, cross.ALL[target].tag, folder)
             return folder
 
         return sorted(once(f"packed-{what}-{target}", make).glob("*.whl"))
@@ -65,20 +74,40 @@ def packed(built: Callable[[str, str], Path], once: Once) -> Callable[[str, str]
 
 
 @pytest.fixture
-def musl(built: Callable[[str, str], Path], tmp_path: Path) -> Musl:
+def musl(built: Callable[[str, str], Path], tmp_path: Path) -> Elsewhere:
     """A CPython on musl with the pair; a test may break it."""
     site = built("musl-x86_64", "c")
-    made = Musl(cpythons.need("3.13", libc="musl"), tmp_path, site.parent / "tools" / "cc")
+    made = Elsewhere(cpythons.need("3.13", libc="musl"), tmp_path, site.parent / "tools" / "cc")
+    made.add(site, "libfoo", "foo_ext")
+    return made
+
+
+@pytest.fixture
+def machine(
+    built: Callable[[str, str], Path], request: pytest.FixtureRequest, tmp_path: Path
+) -> Elsewhere:
+    """A Python of another machine (by the parameter: arm64) with the pair; a test may break it."""
+    enter, said = debian.make("chroot", f"bookworm-{request.param}", "python3")
+    if enter is None:
+        pytest.skip(f"not available: a Debian for {request.param} ({said})")
+    site = built(MACHINES[request.param], "c")
+    # A folder with any letters: mounts, qemu and the loader all read it.
+    folder = tmp_path / "a b ünï 日本"
+    made = Elsewhere(Path("python3"), folder, site.parent / "tools" / "cc", enter=(enter,))
     made.add(site, "libfoo", "foo_ext")
     return made
 
 
 @pytest.fixture(scope="session")
 def wine(once: Once) -> Callable[[str], Wine]:
-    """Return a function that gives a Windows CPython (3.13, 3.9) and the Wine that runs it."""
-    program = shutil.which("wine")
-    if program is None:
-        pytest.skip("takes Wine (Debian: wine, wine64)")
+    """Return a function that gives a Windows CPython (3.13, 3.9) and the Wine that runs it.
+
+    Wine 10 in a folder of its own, or the machine's Wine where there can be no such folder.
+    """
+    enter, said = debian.make("chroot", "trixie", "wine", "wine64")
+    program = ("wine",) if enter is None else (str(enter), "wine")
+    if enter is None and not shutil.which("wine"):
+        pytest.skip(f"not available: Wine (Debian: wine, wine64; {said})")
 
     def get(version: str) -> Wine:
         python = once(f"windows-python-{version}", lambda _: _windows_python(version))

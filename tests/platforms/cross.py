@@ -33,6 +33,7 @@ class Target:
     system: str
     processor: str
     tag: str
+    bits: int = 64
 
     @property
     def is_musl(self) -> bool:
@@ -64,7 +65,17 @@ TARGETS = {
     "windows-arm64": Target("aarch64-windows-gnu", "Windows", "ARM64", "win_arm64"),
 }
 
-# What is built for each of them: the pair in C and in C++, and the reference packages' providers.
+# Run by qemu (tests/machines/chroot); what holds for every platform is tested on those above.
+MACHINES = {
+    "linux-armv7l": Target(
+        "arm-linux-gnueabihf.2.17", "Linux", "armv7l", "manylinux_2_17_armv7l", bits=32
+    ),
+    "linux-i686": Target("x86-linux-gnu.2.17", "Linux", "i686", "manylinux_2_17_i686", bits=32),
+    "linux-s390x": Target("s390x-linux-gnu.2.17", "Linux", "s390x", "manylinux_2_17_s390x"),
+}
+ALL = {**TARGETS, **MACHINES}
+
+# What is built for each of the first: the pair in C and in C++, and the reference packages' providers.
 WHAT = ("c", "cxx", "reference")
 CASES = [(target, what) for what in WHAT for target in TARGETS]
 
@@ -98,6 +109,15 @@ typedef long long Py_ssize_t;
 #define HAVE_PY_SSIZE_T 1
 #define PLATLIBDIR "lib"
 """
+
+# And of Linux' with 32 bits, which differ in these from those of the machine that runs this.
+PYCONFIG_OF_32_BITS = "".join(
+    f"#undef {name}\n#define {name} 4\n"
+    for name in (
+        *("SIZEOF_LONG", "SIZEOF_VOID_P", "SIZEOF_SIZE_T", "SIZEOF_UINTPTR_T", "SIZEOF_PTHREAD_T"),
+        *("ALIGNOF_LONG", "ALIGNOF_SIZE_T"),
+    )
+)
 
 # As PEP 517 has it; the providers that the wheel is built against are on PYTHONPATH.
 ASK_FOR_METADATA = """
@@ -254,8 +274,13 @@ class Cross:
         headers = self.folder / "python-headers"
         if not headers.exists():
             shutil.copytree(sysconfig.get_path("include"), headers)
+            config = headers / "pyconfig.h"
+            # Debian's in that folder only includes the one in another.
+            shutil.copy(sysconfig.get_config_h_filename(), config)
             if self.target.system == "Windows":
-                (headers / "pyconfig.h").write_text(WINDOWS_PYCONFIG, encoding="utf-8")
+                config.write_text(WINDOWS_PYCONFIG, encoding="utf-8")
+            elif self.target.bits == 32:
+                config.write_text(config.read_text("utf-8") + PYCONFIG_OF_32_BITS, "utf-8")
         return headers
 
     def _python_import_library(self) -> Path:

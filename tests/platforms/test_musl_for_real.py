@@ -15,43 +15,43 @@ from platforms import cross
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from platforms.musl import Musl
+    from platforms.elsewhere import Elsewhere
 
 Built = Callable[[str, str], "Path"]
 Once = Callable[[str, Callable[["Path"], "Path"]], "Path"]
 
 
-def without_anchor(musl: Musl) -> None:
+def without_anchor(musl: Elsewhere) -> None:
     manifest = musl.provider / "_native_libs.py"
     text = manifest.read_text("utf-8")
     assert '"anchor": "lib/libfoo__foo-anchor.so"' in text
     manifest.write_text(text.replace('"lib/libfoo__foo-anchor.so"', '""'), "utf-8")
 
 
-def test_this_python_is_on_musl(musl: Musl) -> None:
+def test_this_python_is_on_musl(musl: Elsewhere) -> None:
     (library,) = musl.mapped("", "libc.")
     assert library.endswith("-linux-musl/libc.so")
 
 
-def test_with_the_anchor_the_consumer_is_served(musl: Musl) -> None:
+def test_with_the_anchor_the_consumer_is_served(musl: Elsewhere) -> None:
     assert musl.run(lab.SQUARE) == "9.0\n"
     assert musl.mapped(lab.SQUARE, "foo.so") == [str(musl.library)]
 
 
-def test_without_the_anchor_it_is_not(musl: Musl) -> None:
+def test_without_the_anchor_it_is_not(musl: Elsewhere) -> None:
     without_anchor(musl)
     said = musl.fail(lab.SQUARE)
     assert "Error loading shared library libfoo__foo.so.1: No such file or directory" in said
 
 
-def test_the_c_library_has_alpines_name(musl: Musl) -> None:
+def test_the_c_library_has_alpines_name(musl: Elsewhere) -> None:
     """As on the musllinux images; this machine has no such file, and musl asks for none."""
     said = lab.run("readelf", "-d", musl.library)
     assert "Shared library: [libc.musl-x86_64.so.1]" in said
     assert "libc.so]" not in said
 
 
-def test_folder_with_spaces_and_other_letters(musl: Musl) -> None:
+def test_folder_with_spaces_and_other_letters(musl: Elsewhere) -> None:
     odd = musl.folder / "a b ünï 日本"
     there = dataclasses.replace(musl, folder=odd)
     odd.mkdir()
@@ -61,7 +61,7 @@ def test_folder_with_spaces_and_other_letters(musl: Musl) -> None:
     assert there.mapped(lab.SQUARE, "foo.so") == [str(there.library)]
 
 
-def test_two_providers(musl: Musl, once: Once) -> None:
+def test_two_providers(musl: Elsewhere, once: Once) -> None:
     target = cross.TARGETS["musl-x86_64"]
     answers = {"provider_name": "libbar", "extension_name": "bar-ext", "library_name": "bar"}
     site = once("cross-bar-musl", lambda folder: cross.build_pair(target, folder, **answers))
@@ -72,7 +72,7 @@ def test_two_providers(musl: Musl, once: Once) -> None:
     assert musl.mapped(code, ".so.1") == [str(bar), str(musl.library)]
 
 
-def test_cxx(musl: Musl, built: Built) -> None:
+def test_cxx(musl: Elsewhere, built: Built) -> None:
     """Caught and cast across the boundary, with zig's libc++ in each of the two files."""
     there = dataclasses.replace(musl, folder=musl.folder / "cxx")
     there.add(built("musl-x86_64", "cxx"), "libfoo", "foo_ext")
@@ -82,7 +82,7 @@ def test_cxx(musl: Musl, built: Built) -> None:
     assert there.mapped(code, "foo.so") == [str(there.library)]
 
 
-def test_threads(musl: Musl) -> None:
+def test_threads(musl: Elsewhere) -> None:
     code = """
 import threading
 go, said = threading.Barrier(16), []
@@ -97,7 +97,7 @@ print(said == [9.0] * 16)
     assert musl.run(code) == "True\n"
 
 
-def test_fork(musl: Musl) -> None:
+def test_fork(musl: Elsewhere) -> None:
     code = "import libfoo, os; libfoo.loader.load(); child = os.fork()\n"
     code += "import foo_ext; assert foo_ext.square(3) == 9\n"
     code += "print(os.waitpid(child, 0)[1]) if child else os._exit(0)"

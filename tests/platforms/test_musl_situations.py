@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Callable
 import lab
 import pytest
 from platforms import cross
-from platforms.musl import FOO, Musl
+from platforms.elsewhere import FOO, Elsewhere
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,7 +25,7 @@ TARGET = cross.TARGETS["musl-x86_64"]
 PROVIDER = "libfoo__foo.so.1"
 
 
-def provides(musl: Musl, version: str) -> None:
+def provides(musl: Elsewhere, version: str) -> None:
     """Change the version that the provider's manifest says."""
     manifest = musl.provider / "_native_libs.py"
     text = manifest.read_text("utf-8")
@@ -36,7 +36,7 @@ def provides(musl: Musl, version: str) -> None:
 # The provider is missing or broken --------------------------------------------------------------
 
 
-def test_provider_not_installed(musl: Musl) -> None:
+def test_provider_not_installed(musl: Elsewhere) -> None:
     shutil.rmtree(musl.provider)
     assert musl.run(lab.SHOW).splitlines() == [
         "LibraryNotFoundError",
@@ -58,7 +58,7 @@ def test_provider_not_installed(musl: Musl) -> None:
         ("folder", "a folder", "Is a directory"),
     ],
 )
-def test_library_file_is_damaged(musl: Musl, damage: str, state: str, system: str) -> None:
+def test_library_file_is_damaged(musl: Elsewhere, damage: str, state: str, system: str) -> None:
     content = musl.library.read_bytes()
     if damage in ("missing", "folder"):
         musl.library.unlink()
@@ -77,7 +77,7 @@ def test_library_file_is_damaged(musl: Musl, damage: str, state: str, system: st
     assert '  fix:    python -m pip install --force-reinstall --no-deps "libfoo==1.0.0"' in said
 
 
-def test_no_truncation_kills_the_process(musl: Musl) -> None:
+def test_no_truncation_kills_the_process(musl: Elsewhere) -> None:
     """musl, too, maps what is not there."""
     code = f"""
 import libfoo, os, shutil
@@ -101,7 +101,7 @@ print(sorted(ends))
     assert musl.run(code) == "[0, 256]\n"
 
 
-def test_library_of_another_architecture(musl: Musl, built: Built) -> None:
+def test_library_of_another_architecture(musl: Elsewhere, built: Built) -> None:
     """musl does not look; without the loader's own look the process dies of its first instruction."""
     shutil.copy(built("linux-aarch64", "c") / "libfoo" / "lib" / PROVIDER, musl.library)
     said = musl.run(lab.SHOW)
@@ -109,7 +109,7 @@ def test_library_of_another_architecture(musl: Musl, built: Built) -> None:
     assert f"{musl.library} ({musl.library.stat().st_size} bytes, for another machine)" in said
 
 
-def test_something_that_the_library_needs_is_missing(musl: Musl) -> None:
+def test_something_that_the_library_needs_is_missing(musl: Elsewhere) -> None:
     other = musl.compile(musl.folder / "libother.so.2", "int other(void) { return 1; }")
     code = f"int other(void); int another(void) {{ return other(); }} {FOO}"
     musl.compile(musl.library, code, str(other))
@@ -120,7 +120,7 @@ def test_something_that_the_library_needs_is_missing(musl: Musl) -> None:
 
 
 @pytest.mark.parametrize("executable", ["None", "'/absent'", "json.__file__"])
-def test_python_that_does_not_know_its_program(musl: Musl, executable: str) -> None:
+def test_python_that_does_not_know_its_program(musl: Elsewhere, executable: str) -> None:
     musl.library.write_bytes(b"")
     said = musl.run(f"import sys, json; sys.executable = {executable}\n{lab.SHOW}")
     assert said.startswith("LibraryNotFoundError\nlibfoo cannot load its library 'foo'.")
@@ -128,7 +128,7 @@ def test_python_that_does_not_know_its_program(musl: Musl, executable: str) -> N
 
 @pytest.mark.skipif(not shutil.which("setpriv"), reason="takes setpriv (util-linux) to be refused")
 @pytest.mark.parametrize("file", [PROVIDER, "libfoo__foo-anchor.so"])
-def test_library_is_not_readable(musl: Musl, file: str) -> None:
+def test_library_is_not_readable(musl: Elsewhere, file: str) -> None:
     musl.library.with_name(file).chmod(0)
     powers = "-dac_override,-dac_read_search"
     setpriv = ("setpriv", f"--bounding-set={powers}", f"--inh-caps={powers}")
@@ -138,7 +138,7 @@ def test_library_is_not_readable(musl: Musl, file: str) -> None:
     assert "Permission denied" in said
 
 
-def test_anchor_is_missing(musl: Musl) -> None:
+def test_anchor_is_missing(musl: Elsewhere) -> None:
     """A row of musl's own: the library's file is whole, and another one lacks."""
     musl.library.with_name("libfoo__foo-anchor.so").unlink()
     said = musl.run(lab.SHOW)
@@ -153,7 +153,7 @@ def test_anchor_is_missing(musl: Musl) -> None:
 @pytest.mark.parametrize(
     ("there", "fits"), [("1.10.0", True), ("1.0.0.post1", True), ("0.9", False), ("2.0.0", False)]
 )
-def test_provider_version(musl: Musl, there: str, fits: bool) -> None:
+def test_provider_version(musl: Elsewhere, there: str, fits: bool) -> None:
     bound = "libfoo>=1.0.0,<2"
     provides(musl, there)
     said = musl.run(lab.SHOW)
@@ -169,12 +169,12 @@ def test_provider_version(musl: Musl, there: str, fits: bool) -> None:
     ]
 
 
-def test_wrong_version_is_told_before_anything_is_opened(musl: Musl) -> None:
+def test_wrong_version_is_told_before_anything_is_opened(musl: Elsewhere) -> None:
     provides(musl, "2.0.0")
     assert musl.mapped(lab.SHOW, "foo") == []
 
 
-def test_provider_of_the_next_major_version_for_real(musl: Musl, once: Once) -> None:
+def test_provider_of_the_next_major_version_for_real(musl: Elsewhere, once: Once) -> None:
     site = once(
         "cross-2-musl", lambda folder: cross.build_pair(TARGET, folder, library_version="2.0.0")
     )
@@ -187,7 +187,7 @@ def test_provider_of_the_next_major_version_for_real(musl: Musl, once: Once) -> 
 # Another file owns the name -------------------------------------------------------------------
 
 
-def test_second_copy_loaded_first(musl: Musl) -> None:
+def test_second_copy_loaded_first(musl: Elsewhere) -> None:
     """Found by its name, as musl wants it."""
     copy = musl.stranger("theirs")
     code = f"import ctypes; ctypes.CDLL('{copy.name}')\n{lab.SHOW}"
@@ -200,7 +200,7 @@ def test_second_copy_loaded_first(musl: Musl) -> None:
 
 
 @pytest.mark.parametrize("when", ["before", "afterwards"])
-def test_copy_that_is_opened_by_its_path_has_no_name_to_take(musl: Musl, when: str) -> None:
+def test_copy_that_is_opened_by_its_path_has_no_name_to_take(musl: Elsewhere, when: str) -> None:
     """Before ours, glibc's rule is another: there it is a conflict."""
     theirs = f"import ctypes; ctypes.CDLL({str(musl.stranger('theirs'))!r})"
     code = [theirs, "import foo_ext"]
@@ -208,7 +208,7 @@ def test_copy_that_is_opened_by_its_path_has_no_name_to_take(musl: Musl, when: s
     assert musl.run("\n".join(code)) == "9.0\n"
 
 
-def test_second_copy_is_a_warning_if_asked_for(musl: Musl) -> None:
+def test_second_copy_is_a_warning_if_asked_for(musl: Elsewhere) -> None:
     copy = musl.stranger("theirs")
     code = f"import ctypes; ctypes.CDLL('{copy.name}')\n{lab.SQUARE}"
     said = musl.run(code, LD_LIBRARY_PATH=str(copy.parent), NATIVE_LIB_CONFLICT="warn")
@@ -216,7 +216,7 @@ def test_second_copy_is_a_warning_if_asked_for(musl: Musl) -> None:
     assert said.endswith("-3.0\n")  # musl did serve the first
 
 
-def test_second_copy_is_told_once(musl: Musl) -> None:
+def test_second_copy_is_told_once(musl: Elsewhere) -> None:
     """Preloaded by its name, as a path would give it none; it then has the symbols, too."""
     copy = musl.stranger("theirs")
     said = musl.run(
@@ -230,7 +230,7 @@ def test_second_copy_is_told_once(musl: Musl) -> None:
     assert said.endswith("-3.0\n")
 
 
-def test_what_is_told_is_what_answers(musl: Musl) -> None:
+def test_what_is_told_is_what_answers(musl: Elsewhere) -> None:
     copy = musl.stranger("theirs")
     code = f"import ctypes, libfoo; ctypes.CDLL('{copy.name}'); print(*libfoo.loader.load())"
     said = musl.run(code, LD_LIBRARY_PATH=str(copy.parent), NATIVE_LIB_CONFLICT="warn")
@@ -238,13 +238,13 @@ def test_what_is_told_is_what_answers(musl: Musl) -> None:
     assert said.endswith(told)
 
 
-def test_our_own_file_loaded_before_is_no_conflict(musl: Musl) -> None:
+def test_our_own_file_loaded_before_is_no_conflict(musl: Elsewhere) -> None:
     code = f"import ctypes; ctypes.CDLL({str(musl.library)!r})\n{lab.SQUARE}"
     assert musl.run(code) == "9.0\n"
     assert musl.mapped(code, "foo.so") == [str(musl.library)]
 
 
-def test_search_path_that_has_another_copy_is_no_silent_mixture(musl: Musl) -> None:
+def test_search_path_that_has_another_copy_is_no_silent_mixture(musl: Elsewhere) -> None:
     """musl looks into LD_LIBRARY_PATH before the anchor's own folder; glibc does not look there."""
     copy = musl.stranger("theirs")
     said = musl.run(lab.SHOW, LD_LIBRARY_PATH=str(copy.parent))
@@ -256,34 +256,34 @@ def test_search_path_that_has_another_copy_is_no_silent_mixture(musl: Musl) -> N
 
 
 @pytest.fixture
-def stranger(musl: Musl) -> Path:
+def stranger(musl: Elsewhere) -> Path:
     """A library of another name with the same function names."""
     return musl.compile(musl.folder / "theirs" / "stranger.so")
 
 
-def test_preloaded_symbols(musl: Musl, stranger: Path) -> None:
+def test_preloaded_symbols(musl: Elsewhere, stranger: Path) -> None:
     said = musl.run(lab.SHOW, LD_PRELOAD=str(stranger))
     assert said.startswith("LibraryConflictError\nThe symbols of libfoo's library are taken")
     assert f"  answers: {stranger}\n" in said
     assert f"  ours:    {musl.library} (libfoo 1.0.0)" in said
 
 
-def test_global_symbols(musl: Musl, stranger: Path) -> None:
+def test_global_symbols(musl: Elsewhere, stranger: Path) -> None:
     code = f"import ctypes; ctypes.CDLL({str(stranger)!r}, ctypes.RTLD_GLOBAL)\n{lab.SHOW}"
     assert f"  answers: {stranger}\n" in musl.run(code)
 
 
-def test_local_symbols_are_no_conflict(musl: Musl, stranger: Path) -> None:
+def test_local_symbols_are_no_conflict(musl: Elsewhere, stranger: Path) -> None:
     assert musl.run(f"import ctypes; ctypes.CDLL({str(stranger)!r})\n{lab.SQUARE}") == "9.0\n"
 
 
-def test_symbols_in_the_way_are_a_warning_if_asked_for(musl: Musl, stranger: Path) -> None:
+def test_symbols_in_the_way_are_a_warning_if_asked_for(musl: Elsewhere, stranger: Path) -> None:
     said = musl.run(lab.SQUARE, LD_PRELOAD=str(stranger), NATIVE_LIB_CONFLICT="warn")
     assert "RuntimeWarning: The symbols of libfoo's library are taken" in said
     assert said.endswith("-3.0\n")  # the consumer really was bound to the stranger
 
 
-def test_symbols_that_are_taken_between_two_consumers(musl: Musl, stranger: Path) -> None:
+def test_symbols_that_are_taken_between_two_consumers(musl: Elsewhere, stranger: Path) -> None:
     code = f"""
 import ctypes, foo_ext
 ctypes.CDLL({str(stranger)!r}, ctypes.RTLD_GLOBAL)
@@ -294,17 +294,17 @@ import sys; del sys.modules["foo_ext"], sys.modules["foo_ext._ext"]
     assert said.startswith("9.0\nLibraryConflictError\nThe symbols of libfoo's library are taken")
 
 
-def test_our_own_file_preloaded_is_no_conflict(musl: Musl) -> None:
+def test_our_own_file_preloaded_is_no_conflict(musl: Elsewhere) -> None:
     assert musl.run(lab.SQUARE, LD_PRELOAD=str(musl.library)) == "9.0\n"
 
 
-def test_our_own_file_loaded_globally_is_no_conflict(musl: Musl) -> None:
+def test_our_own_file_loaded_globally_is_no_conflict(musl: Elsewhere) -> None:
     code = f"import ctypes; ctypes.CDLL({str(musl.library)!r}, ctypes.RTLD_GLOBAL)\n{lab.SQUARE}"
     assert musl.run(code) == "9.0\n"
 
 
 @pytest.mark.parametrize("theirs", ["FOO_1", "BAR_1", ""])
-def test_symbol_versions_keep_nothing_apart(musl: Musl, theirs: str) -> None:
+def test_symbol_versions_keep_nothing_apart(musl: Elsewhere, theirs: str) -> None:
     """The loader's verdict is what musl then does: it reads no versions."""
 
     def versioned(file: Path, node: str, factor: int) -> Path:
@@ -337,14 +337,14 @@ print(asked(3))
     assert musl.run(code) == "3.0\n"
 
 
-def test_probe_symbol_that_is_not_exported(musl: Musl, stranger: Path) -> None:
+def test_probe_symbol_that_is_not_exported(musl: Elsewhere, stranger: Path) -> None:
     musl.compile(musl.library, "int other;")
     code = "import libfoo; libfoo.loader.load()"
     said = musl.run(code, LD_PRELOAD=str(stranger), NATIVE_LIB_DEBUG="1")
     assert f"symbols are not verified, {musl.library} has no foo_version" in said
 
 
-def test_the_program_itself_holds_the_symbols(musl: Musl) -> None:
+def test_the_program_itself_holds_the_symbols(musl: Elsewhere) -> None:
     """As a python that was linked against another copy of the library."""
     if not (compiler := shutil.which("musl-gcc")):
         pytest.skip("takes musl-gcc (Debian: musl-tools) for a program around libpython's archive")
@@ -366,7 +366,7 @@ def test_the_program_itself_holds_the_symbols(musl: Musl) -> None:
 # What the person there can do ------------------------------------------------------------------
 
 
-def test_debug_tells_what_was_chosen(musl: Musl) -> None:
+def test_debug_tells_what_was_chosen(musl: Elsewhere) -> None:
     said = musl.run("import foo_ext", NATIVE_LIB_DEBUG="1")
     assert said.splitlines() == [
         "native-lib: foo_ext requires libfoo>=1.0.0,<2, there is 1.0.0",
@@ -374,14 +374,14 @@ def test_debug_tells_what_was_chosen(musl: Musl) -> None:
     ]
 
 
-def copied(musl: Musl) -> Path:
+def copied(musl: Elsewhere) -> Path:
     other = musl.folder / "mine" / PROVIDER
     other.parent.mkdir()
     shutil.copy(musl.library, other)
     return other
 
 
-def test_path_in_the_environment_satisfies_nobody(musl: Musl) -> None:
+def test_path_in_the_environment_satisfies_nobody(musl: Elsewhere) -> None:
     """As documented: the anchor belongs to the wheel's file."""
     other = copied(musl)
     env = {"NATIVE_LIB_FOO_PATH": str(other), "NATIVE_LIB_DEBUG": "1"}
@@ -391,7 +391,7 @@ def test_path_in_the_environment_satisfies_nobody(musl: Musl) -> None:
     assert f"Error loading shared library {PROVIDER}: No such file or directory" in said
 
 
-def test_path_in_the_environment_to_a_file_that_is_its_own_anchor(musl: Musl) -> None:
+def test_path_in_the_environment_to_a_file_that_is_its_own_anchor(musl: Elsewhere) -> None:
     other = copied(musl)
     lab.run(lab.tool("patchelf"), "--add-needed", PROVIDER, other)
     lab.run(lab.tool("patchelf"), "--set-rpath", "$ORIGIN", other)
@@ -401,14 +401,14 @@ def test_path_in_the_environment_to_a_file_that_is_its_own_anchor(musl: Musl) ->
     assert musl.mapped(lab.SQUARE, "foo.so", **env) == [str(other)]
 
 
-def test_path_in_the_environment_is_wrong(musl: Musl) -> None:
+def test_path_in_the_environment_is_wrong(musl: Elsewhere) -> None:
     said = musl.run(lab.SHOW, NATIVE_LIB_FOO_PATH="/absent/libfoo.so")
     assert said.startswith("LibraryNotFoundError")
     assert "  file:   /absent/libfoo.so (no such file)" in said
     assert "  fix:    correct or unset NATIVE_LIB_FOO_PATH" in said
 
 
-def test_private_name_has_no_system_copy(musl: Musl) -> None:
+def test_private_name_has_no_system_copy(musl: Elsewhere) -> None:
     said = musl.run("import foo_ext", PREFER_FOO_SYSTEM_LIBRARY="1", NATIVE_LIB_DEBUG="1")
     assert f"libfoo: {PROVIDER} is a private name, no system has it" in said
     assert "(wheel)" in said
@@ -418,7 +418,7 @@ def test_private_name_has_no_system_copy(musl: Musl) -> None:
 
 
 @pytest.fixture
-def plain(musl: Musl, once: Once) -> Musl:
+def plain(musl: Elsewhere, once: Once) -> Elsewhere:
     """The pair with plain names (mangle: no)."""
     site = once("cross-plain-musl", lambda folder: cross.build_pair(TARGET, folder, mangle="no"))
     made = dataclasses.replace(musl, folder=musl.folder / "plain", library_name="libfoo.so.1")
@@ -429,7 +429,7 @@ def plain(musl: Musl, once: Once) -> Musl:
 ORIGIN = "import libfoo; print(*libfoo.loader.load(prefer_system={}))"
 
 
-def test_plain_name_accepts_the_copy_that_is_loaded(plain: Musl) -> None:
+def test_plain_name_accepts_the_copy_that_is_loaded(plain: Elsewhere) -> None:
     copy = plain.stranger("system")
     code = f"import ctypes; ctypes.CDLL('{copy.name}')\n{lab.SQUARE}\n{ORIGIN.format(None)}"
     assert plain.run(code, LD_LIBRARY_PATH=str(copy.parent)) == (
@@ -437,7 +437,7 @@ def test_plain_name_accepts_the_copy_that_is_loaded(plain: Musl) -> None:
     )
 
 
-def test_path_in_the_environment_does_not_win_over_a_loaded_copy(plain: Musl) -> None:
+def test_path_in_the_environment_does_not_win_over_a_loaded_copy(plain: Elsewhere) -> None:
     loaded, named = plain.stranger("loaded"), plain.stranger("named")
     said = plain.fail(
         f"import ctypes, libfoo; ctypes.CDLL('{loaded.name}'); libfoo.loader.load()",
@@ -449,7 +449,7 @@ def test_path_in_the_environment_does_not_win_over_a_loaded_copy(plain: Musl) ->
 
 
 @pytest.mark.parametrize(("variable", "argument"), [("1", None), ("yes", False), (None, True)])
-def test_plain_name_of_the_system(plain: Musl, variable: str | None, argument: bool | None) -> None:
+def test_plain_name_of_the_system(plain: Elsewhere, variable: str | None, argument: bool | None) -> None:
     system = plain.stranger("system")
     env = {} if variable is None else {"PREFER_FOO_SYSTEM_LIBRARY": variable}
     said = plain.run(
@@ -461,7 +461,7 @@ def test_plain_name_of_the_system(plain: Musl, variable: str | None, argument: b
 @pytest.mark.parametrize(
     ("variable", "argument"), [("0", None), ("", None), ("", True), ("no", True), (None, False)]
 )
-def test_plain_name_of_the_wheel(plain: Musl, variable: str | None, argument: bool | None) -> None:
+def test_plain_name_of_the_wheel(plain: Elsewhere, variable: str | None, argument: bool | None) -> None:
     """Against LD_LIBRARY_PATH the anchor cannot win, whatever is asked for: musl looks there first."""
     env = {} if variable is None else {"PREFER_FOO_SYSTEM_LIBRARY": variable}
     code = f"{ORIGIN.format(argument)}; {lab.SQUARE}"
@@ -471,7 +471,7 @@ def test_plain_name_of_the_wheel(plain: Musl, variable: str | None, argument: bo
     assert "LibraryConflictError" in plain.fail(code, LD_LIBRARY_PATH=system, **env)
 
 
-def test_plain_name_that_the_system_lacks(plain: Musl) -> None:
+def test_plain_name_that_the_system_lacks(plain: Elsewhere) -> None:
     said = plain.run(
         f"{ORIGIN.format(None)}; {lab.SQUARE}", PREFER_FOO_SYSTEM_LIBRARY="1", NATIVE_LIB_DEBUG="1"
     )
@@ -479,7 +479,7 @@ def test_plain_name_that_the_system_lacks(plain: Musl) -> None:
     assert said.endswith("origin='wheel')\n9.0\n")
 
 
-def test_asking_for_the_name_loads_nothing(musl: Musl) -> None:
+def test_asking_for_the_name_loads_nothing(musl: Elsewhere) -> None:
     """A file that was opened by its path answers to no name, and musl's search would find another."""
     ours, other = copied(musl), musl.stranger("other")
     env = {

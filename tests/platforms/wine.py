@@ -19,22 +19,22 @@ def windows_path(path: Path) -> str:
 
 @dataclass(frozen=True)
 class Wine:
-    """Wine's program, a Windows python.exe, and the folder where Wine keeps its C: drive."""
+    """The command for Wine, a Windows python.exe, and the folder where Wine keeps its C: drive."""
 
-    program: str
+    program: tuple[str, ...]
     python: Path
     prefix: Path
 
     def run(self, code: str, *paths: Path, fails: bool = False, **env: str) -> str:
         """Run code with these folders on sys.path, and return all that Python printed.
 
-        The embeddable Python ignores PYTHONPATH, and Wine dies of `import platform` (platform-lab.md).
+        The embeddable Python ignores PYTHONPATH.
         Wine's services inherit the stderr of the program that happens to start them, and report their
         own faults there for as long as they live: what Python says comes by stdout.
         """
         folders = [windows_path(path) for path in paths]
         said = lab.run(
-            *(self.program, self.python, "-X", "utf8", "-c"),
+            *(*self.program, self.python, "-X", "utf8", "-c"),
             f"import sys; sys.stderr = sys.stdout; sys.path[:0] = {folders!r}\n{code}",
             env={
                 "WINEPREFIX": str(self.prefix),

@@ -1,4 +1,4 @@
-"""Run a CPython on musl with the pair that was built for it."""
+"""Run a Python of another C library or another machine with the pair that was built for it."""
 
 from __future__ import annotations
 
@@ -17,13 +17,15 @@ FOO = (
 
 
 @dataclass(frozen=True)
-class Musl:
-    """A Python on musl, with provider and consumer in folders of their own."""
+class Elsewhere:
+    """A Python of another kind, with provider and consumer in folders of their own."""
 
     python: Path
     folder: Path
     compiler: Path
     library_name: str = "libfoo__foo.so.1"
+    # What runs a command on another machine, where the Python is of one.
+    enter: tuple[Path, ...] = ()
 
     @property
     def provider(self) -> Path:
@@ -45,13 +47,21 @@ class Musl:
         """What makes the two packages importable."""
         return {"PYTHONPATH": f"{self.provider.parent}:{self.consumer.parent}"}
 
+    def command(self, code: str, **env: str) -> tuple[str | Path, ...]:
+        """Return the command that runs code in a fresh process.
+
+        The variables are set where the Python is: this machine's programs could not preload its files.
+        """
+        variables = {**self.env, **env}
+        return (*self.enter, "env", *(f"{k}={v}" for k, v in variables.items()), self.python, "-c", code)
+
     def run(self, code: str, **env: str) -> str:
         """Run code in a fresh process and return all it printed."""
-        return lab.run(self.python, "-c", code, env={**self.env, **env})
+        return lab.run(*self.command(code, **env), cwd=self.folder)
 
     def fail(self, code: str, **env: str) -> str:
         """Run code that must fail, and return all it printed."""
-        return lab.run(self.python, "-c", code, env={**self.env, **env}, fails=True)
+        return lab.run(*self.command(code, **env), cwd=self.folder, fails=True)
 
     def add(self, site: Path, provider: str, consumer: str) -> None:
         """Add another pair to the two folders."""
@@ -64,7 +74,7 @@ class Musl:
         return [line for line in said.splitlines() if line.startswith("/")]
 
     def compile(self, file: Path, source: str = FOO, *options: str, soname: str = "") -> Path:
-        """Compile a library for musl."""
+        """Compile a library for it."""
         return lab.compile_library(
             source, file, *options, soname=soname or file.name, compiler=str(self.compiler)
         )
