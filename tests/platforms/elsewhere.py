@@ -53,7 +53,14 @@ class Elsewhere:
         The variables are set where the Python is: this machine's programs could not preload its files.
         """
         variables = {**self.env, **env}
-        return (*self.enter, "env", *(f"{k}={v}" for k, v in variables.items()), self.python, "-c", code)
+        return (
+            *self.enter,
+            "env",
+            *(f"{k}={v}" for k, v in variables.items()),
+            self.python,
+            "-c",
+            code,
+        )
 
     def run(self, code: str, **env: str) -> str:
         """Run code in a fresh process and return all it printed."""

@@ -449,7 +449,9 @@ def test_path_in_the_environment_does_not_win_over_a_loaded_copy(plain: Elsewher
 
 
 @pytest.mark.parametrize(("variable", "argument"), [("1", None), ("yes", False), (None, True)])
-def test_plain_name_of_the_system(plain: Elsewhere, variable: str | None, argument: bool | None) -> None:
+def test_plain_name_of_the_system(
+    plain: Elsewhere, variable: str | None, argument: bool | None
+) -> None:
     system = plain.stranger("system")
     env = {} if variable is None else {"PREFER_FOO_SYSTEM_LIBRARY": variable}
     said = plain.run(
@@ -461,7 +463,9 @@ def test_plain_name_of_the_system(plain: Elsewhere, variable: str | None, argume
 @pytest.mark.parametrize(
     ("variable", "argument"), [("0", None), ("", None), ("", True), ("no", True), (None, False)]
 )
-def test_plain_name_of_the_wheel(plain: Elsewhere, variable: str | None, argument: bool | None) -> None:
+def test_plain_name_of_the_wheel(
+    plain: Elsewhere, variable: str | None, argument: bool | None
+) -> None:
     """Against LD_LIBRARY_PATH the anchor cannot win, whatever is asked for: musl looks there first."""
     env = {} if variable is None else {"PREFER_FOO_SYSTEM_LIBRARY": variable}
     code = f"{ORIGIN.format(argument)}; {lab.SQUARE}"

@@ -67,6 +67,14 @@ def test_what_wines_services_say_is_not_what_python_says(windows: Windows) -> No
     assert windows.run(code) == "1\n"
 
 
+def test_platform_is_windows(windows: Windows) -> None:
+    """As many packages ask at their import; Wine 8 dies of the question with Python 3.13."""
+    if windows.wine.is_machines_own:
+        pytest.skip("not available: Wine 10 (tests/machines/chroot makes it, on Debian or Ubuntu)")
+    said = windows.run("import platform, foo_ext; print(platform.system(), foo_ext.square(3))")
+    assert said == "Windows 9.0\n"
+
+
 def test_different_folders_with_spaces_and_any_letters(windows: Windows) -> None:
     said = windows.run(f"{lab.SQUARE}\n{LOADED}\nprint(loaded('{windows.library.name}'))")
     assert said == f"9.0\n{windows_path(windows.library)}\n"

@@ -25,6 +25,11 @@ class Wine:
     python: Path
     prefix: Path
 
+    @property
+    def is_machines_own(self) -> bool:
+        """Whether it is the machine's own Wine, of whatever version."""
+        return self.program == ("wine",)
+
     def run(self, code: str, *paths: Path, fails: bool = False, **env: str) -> str:
         """Run code with these folders on sys.path, and return all that Python printed.
 
@@ -34,7 +39,8 @@ class Wine:
         """
         folders = [windows_path(path) for path in paths]
         said = lab.run(
-            *(*self.program, self.python, "-X", "utf8", "-c"),
+            *self.program,
+            *(self.python, "-X", "utf8", "-c"),
             f"import sys; sys.stderr = sys.stdout; sys.path[:0] = {folders!r}\n{code}",
             env={
                 "WINEPREFIX": str(self.prefix),
