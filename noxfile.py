@@ -36,6 +36,11 @@ PLATFORMS = {
 }
 # The one wheel of each that the machine of a release, Linux on x86_64, can install.
 TAGS_HERE = ("*-any.whl", "*-none-manylinux*_x86_64.whl", "*-abi3-manylinux*_x86_64.whl")
+# The tests that run on machines, C libraries and Pythons that tests/machines makes.
+LAB = (
+    *("machine_scripts", "machines", "check_machines", "windows"),
+    *("musl_for_real", "musl_situations", "free_threaded", "manylinux"),
+)
 # How long a release waits for another one that it requires: a run of the workflow, and some more.
 PATIENCE = 90 * 60
 
@@ -299,6 +304,18 @@ def all_combinations(session: nox.Session) -> None:
     install_group(session, "tests")
     command = ["pytest", "tests/pair/test_combinations.py", "--all-combinations"]
     session.run(*command, *(session.posargs or ("-n", "auto")))
+
+
+@nox.session
+def machines(session: nox.Session) -> None:
+    """Run what the lab is for: other machines, other Pythons, musl, Wine (Linux, best as root).
+
+    `nox -s tests` runs it, too, among all else. What is missing is made by tests/machines from Debian's
+    packages: on any Debian or Ubuntu, or in a container of one with the right to mount.
+    """
+    install_group(session, "tests")
+    tests = [f"tests/platforms/test_{name}.py" for name in LAB]
+    session.run("pytest", *tests, *(session.posargs or ("-n", "auto", "--dist", "worksteal")))
 
 
 @nox.session
