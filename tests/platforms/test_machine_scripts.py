@@ -41,6 +41,14 @@ def test_not_root(script: str) -> None:
         assert not (folder / "state").exists()
 
 
+@pytest.mark.skipif(not IS_ROOT or not shutil.which("setpriv"), reason="takes root, and setpriv")
+def test_a_container_without_the_right_to_mount(tmp_path: Path) -> None:
+    less = ("setpriv", "--bounding-set=-sys_admin", "--inh-caps=-sys_admin")
+    said = lab.run(*less, debian.MACHINES / "chroot", "sid", env=states(tmp_path), fails=True)
+    assert said == "chroot: requires the right to mount: run the container with --privileged\n"
+    assert not (tmp_path / "state").exists()
+
+
 @pytest.mark.skipif(not IS_ROOT, reason="takes root")
 @pytest.mark.parametrize("script", ["chroot", "build-python"])
 def test_packages_that_are_not_debians(script: str, tmp_path: Path) -> None:
