@@ -26,7 +26,7 @@ PACKAGES = ("zlib", "libpng", "minipng")
 HALVES = ("provider", "extension")
 OWNED = {
     *("NativeLibrary.cmake", "native_library_metadata.py", "fetch_source.py"),
-    *("_shared_lib_manager.py", "_shared_lib_consumer.py"),
+    *("_shared_lib_manager.py", "_shared_lib_consumer.py", "_shared_lib_explain.py"),
     *("_native_libs.pyi", "_native_requires.pyi", "py.typed", "LICENSE"),
 }
 # What a provider that requires another one has from the consumer's half of its pair.

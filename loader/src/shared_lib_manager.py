@@ -1,13 +1,11 @@
 """The provider's side, for whoever installs this distribution rather than vendoring the file."""
 
 from native_lib.support.shared_lib_manager import (
-    LibraryConflictError,
     LibraryLoader,
-    LibraryNotFoundError,
     LoadedLibrary,
     LoadMode,
-    NativeLibraryError,
     PlatformLibrary,
+    __getattr__,
 )
 
 __all__ = [
@@ -18,4 +16,5 @@ __all__ = [
     "LoadedLibrary",
     "NativeLibraryError",
     "PlatformLibrary",
+    "__getattr__",  # imports the error classes
 ]

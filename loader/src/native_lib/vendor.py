@@ -18,10 +18,13 @@ _SUPPORT = Path(__file__).parent / "support"
 _SOURCES = {
     "_shared_lib_manager.py": _SUPPORT / "shared_lib_manager.py",
     "_shared_lib_consumer.py": _SUPPORT / "shared_lib_consumer.py",
+    "_shared_lib_explain.py": _SUPPORT / "shared_lib_explain.py",
     "NativeLibrary.cmake": _SUPPORT / "NativeLibrary.cmake",
     "native_library_metadata.py": _SUPPORT / "native_library_metadata.py",
     "fetch_source.py": _SUPPORT / "fetch_source.py",
 }
+# What both loaders import when something is wrong, from beside themselves.
+_EXPLAIN = "_shared_lib_explain.py"
 # Folders of other people's files, or of copies.
 _PASSED_OVER = {
     *(".git", ".nox", ".tox", ".venv", "venv", "node_modules", "site-packages", "build", "upstream")
@@ -103,6 +106,11 @@ def vendored_files(
         destinations.add(project / "cmake" / "native_library_metadata.py")
     if upstream:
         destinations.add(project / "fetch_source.py")
+    destinations |= {
+        file.with_name(_EXPLAIN)
+        for file in destinations
+        if file.name in ("_shared_lib_manager.py", "_shared_lib_consumer.py")
+    }
     if not destinations:
         raise VendorError(
             f"{project} vendors no file yet; say which package gets a loader: --provider PACKAGE, "

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from packaging.markers import Marker
 
-VENDORED = ("_shared_lib_manager.py", "_shared_lib_consumer.py")
+VENDORED = ("_shared_lib_manager.py", "_shared_lib_consumer.py", "_shared_lib_explain.py")
 _MAX_METADATA, _MAX_LINES = 1 << 20, 100
 _ENDLESS = re.compile(r"\d{1000}")  # Python makes no text of a number that is much longer
 

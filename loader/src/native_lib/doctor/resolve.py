@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from native_lib.check import links
 from native_lib.doctor import process
 from native_lib.paths import is_file, is_there
-from native_lib.support.shared_lib_manager import _is_on
+from native_lib.support.shared_lib_explain import is_on
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -89,7 +89,7 @@ def instead_of(library: Library) -> str:
     if named or has_private_name(library):
         return named
     loaded = process.loaded_names().get(leaf, "")
-    prefers = _is_on(os.environ.get(f"PREFER_{_tag(library)}_SYSTEM_LIBRARY", ""))
+    prefers = is_on(os.environ.get(f"PREFER_{_tag(library)}_SYSTEM_LIBRARY", ""))
     return loaded or (_by_system(leaf, []) if prefers and sys.platform == "linux" else "")
 
 
