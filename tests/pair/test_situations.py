@@ -95,8 +95,8 @@ def test_a_file_of_the_providers_name_is_nearer(installed: lab.Environment) -> N
     nearer.write_text("", encoding="utf-8")
     said = installed.run(SHOW)
     assert f"  found:     {nearer}\n" in said
-    away = "  fix:       take that file out of Python's way"
-    assert f"{away}: the provider is installed\n" in said
+    away = "  fix:       rename or remove that file; it shadows the provider"
+    assert f"{away}, which is installed\n" in said
     installed.uninstall("libfoo")
     install = 'python -m pip install "libfoo>=1.0.0,<2"'
     assert f"{away}, then: {install}\n" in installed.run(SHOW)
@@ -205,7 +205,7 @@ def test_something_that_the_library_needs_is_missing(installed: lab.Environment)
     lab.compile_library(FOO, library(installed), *options, soname="libfoo__foo.so.1")
     said = installed.run(SHOW)
     assert "  system: libother.so.2: cannot open shared object file" in said
-    assert "  fix:    the file itself is whole; install what `system` names" in said
+    assert "  fix:    this file is intact; install what `system` names" in said
     assert "--force-reinstall" not in said
 
 
@@ -296,7 +296,7 @@ def test_wrong_version_where_pip_does_not_install(
     for part in installed.site_packages.glob("libfoo*"):
         shutil.move(part, target / part.name)
     said = installed.run(SHOW, env={"PYTHONPATH": str(target), **env})
-    off = f"take {target} off sys.path, for pip does not install there"
+    off = f"remove {target} from sys.path; pip does not install there"
     assert f'  fix:       {off}, then: python -m pip install "libfoo>=1.0.0,<2"\n' in said
 
 
@@ -387,7 +387,7 @@ print(foo_ext.square(3))
 import sys; del sys.modules["foo_ext"], sys.modules["foo_ext._ext"]
 {SHOW}"""
     said = installed.run(code)
-    assert said.startswith("9.0\nLibraryConflictError\nThe symbols of libfoo's library are taken")
+    assert said.startswith("9.0\nLibraryConflictError\nAnother loaded file already defines foo_version")
 
 
 def test_misleading_search_paths_are_not_followed(installed: lab.Environment) -> None:
@@ -423,8 +423,8 @@ def stranger(installed: lab.Environment) -> Path:
 
 def test_preloaded_symbols(installed: lab.Environment, stranger: Path) -> None:
     said = installed.run(SHOW, env={"LD_PRELOAD": str(stranger)})
-    assert said.startswith("LibraryConflictError\nThe symbols of libfoo's library are taken:")
-    assert "foo_version is answered by another file" in said
+    assert said.startswith("LibraryConflictError\nAnother loaded file already defines foo_version,")
+    assert "so calls meant for libfoo would go there" in said
     assert f"  answers: {stranger}\n" in said
     assert f"  ours:    {library(installed)} (libfoo 1.0.0)" in said
 
@@ -446,7 +446,7 @@ def test_symbols_in_the_way_are_a_warning_if_asked_for(
 ) -> None:
     env = {"LD_PRELOAD": str(stranger), "NATIVE_LIB_CONFLICT": "warn"}
     said = installed.run("import foo_ext; print(foo_ext.square(3))", env=env)
-    assert "RuntimeWarning: The symbols of libfoo's library are taken" in said
+    assert "RuntimeWarning: Another loaded file already defines foo_version" in said
     assert said.endswith("-3.0\n")  # the consumer really was bound to the stranger
 
 

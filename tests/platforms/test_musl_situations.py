@@ -115,7 +115,7 @@ def test_something_that_the_library_needs_is_missing(musl: Elsewhere) -> None:
     musl.compile(musl.library, code, str(other))
     said = musl.run(lab.SHOW)
     assert "  system: Error loading shared library libother.so.2: No such file" in said
-    assert "  fix:    the file itself is whole; install what `system` names" in said
+    assert "  fix:    this file is intact; install what `system` names" in said
     assert "--force-reinstall" not in said
 
 
@@ -263,7 +263,7 @@ def stranger(musl: Elsewhere) -> Path:
 
 def test_preloaded_symbols(musl: Elsewhere, stranger: Path) -> None:
     said = musl.run(lab.SHOW, LD_PRELOAD=str(stranger))
-    assert said.startswith("LibraryConflictError\nThe symbols of libfoo's library are taken")
+    assert said.startswith("LibraryConflictError\nAnother loaded file already defines foo_version")
     assert f"  answers: {stranger}\n" in said
     assert f"  ours:    {musl.library} (libfoo 1.0.0)" in said
 
@@ -279,7 +279,7 @@ def test_local_symbols_are_no_conflict(musl: Elsewhere, stranger: Path) -> None:
 
 def test_symbols_in_the_way_are_a_warning_if_asked_for(musl: Elsewhere, stranger: Path) -> None:
     said = musl.run(lab.SQUARE, LD_PRELOAD=str(stranger), NATIVE_LIB_CONFLICT="warn")
-    assert "RuntimeWarning: The symbols of libfoo's library are taken" in said
+    assert "RuntimeWarning: Another loaded file already defines foo_version" in said
     assert said.endswith("-3.0\n")  # the consumer really was bound to the stranger
 
 
@@ -291,7 +291,7 @@ print(foo_ext.square(3))
 import sys; del sys.modules["foo_ext"], sys.modules["foo_ext._ext"]
 {lab.SHOW}"""
     said = musl.run(code)
-    assert said.startswith("9.0\nLibraryConflictError\nThe symbols of libfoo's library are taken")
+    assert said.startswith("9.0\nLibraryConflictError\nAnother loaded file already defines foo_version")
 
 
 def test_our_own_file_preloaded_is_no_conflict(musl: Elsewhere) -> None:
@@ -359,7 +359,7 @@ def test_the_program_itself_holds_the_symbols(musl: Elsewhere) -> None:
     include = home / "include" / archive.stem.replace("lib", "")
     lab.run(compiler, "-rdynamic", f"-I{include}", "-o", program, source, archive, "-lm")
     said = lab.run(program, "-c", lab.SHOW, env={"PYTHONHOME": str(home), **musl.env})
-    assert said.startswith("LibraryConflictError\nThe symbols of libfoo's library are taken")
+    assert said.startswith("LibraryConflictError\nAnother loaded file already defines foo_version")
     assert f"  answers: {program}\n" in said
 
 

@@ -456,7 +456,7 @@ def test_two_versions_on_the_path(pair: Site, tmp_path: Path) -> None:
     assert f"0.5 in {hidden} is never seen: 1.0.0 in {pair.folder} comes first" in said
     # pip would uninstall the one that works.
     assert "pip uninstall" not in said
-    assert f"take {hidden} off sys.path" in said
+    assert f"remove {hidden} from sys.path" in said
 
 
 def test_editable_install(pair: Site) -> None:
@@ -829,7 +829,7 @@ def test_something_else_is_imported(pair: Site, tmp_path: Path) -> None:
     assert (kind, of) == ("imported-elsewhere", "libfoo")
     assert said == (
         f"import libfoo finds {tmp_path / 'libfoo.py'}, and not what is in {pair.folder} | "
-        "take that file out of Python's way, or run Python in another folder"
+        "rename or remove that file, which shadows the provider, or run Python in another folder"
     )
     (tmp_path / "libfoo.py").unlink()
     (tmp_path / "libfoo").mkdir()  # a mere folder hides no package
@@ -841,9 +841,9 @@ def test_wrong_version_where_pip_does_not_install(pair: Site, tmp_path: Path) ->
     target.mkdir()
     wheels.unpack(pair.elf.provider(pair.work / "new", version="2.0.0"), target)
     found = {each[0]: each[2] for each in pair.problems(path=f"{target}:")}
-    off = f"| take {target} off sys.path"
+    off = f"| remove {target} from sys.path"
     assert found["provider-version"].endswith(
-        f'{off}, for pip does not install there, then: python -m pip install "libfoo>=1.0.0,<2"'
+        f'{off}; pip does not install there, then: python -m pip install "libfoo>=1.0.0,<2"'
     )
     assert found["shadowed"].endswith(f"{off} (PYTHONPATH, --target)")
 

@@ -144,7 +144,7 @@ def _install(environment: Environment, provider: str, wanted: str, option: str =
     there = environment.distributions.get(provider)
     if there is None or there.is_pips:
         return command
-    return f"take {there.root} off sys.path, for pip does not install there, then: {command}"
+    return f"remove {there.root} from sys.path; pip does not install there, then: {command}"
 
 
 def _fits(version: Version, required: Required) -> bool:
@@ -448,7 +448,7 @@ def _shadowed(environment: Environment) -> Iterator[Problem]:
             if first.root == other.root:
                 fix = f"uninstall {other.name} until nothing is left of it, and install it once"
             elif strays:
-                fix = f"take {strays[0]} off sys.path (PYTHONPATH, --target)"
+                fix = f"remove {strays[0]} from sys.path (PYTHONPATH, --target)"
             yield Problem(WARNING, "shadowed", other.name, message, fix)
 
 
@@ -475,7 +475,7 @@ def _elsewhere(environment: Environment) -> Iterator[Problem]:
                 or origin.resolve().is_relative_to(root.resolve())
             ):
                 message = f"import {package} finds {spec.origin}, and not what is in {each.root}"
-                fix = "take that file out of Python's way, or run Python in another folder"
+                fix = "rename or remove that file, which shadows the provider, or run Python in another folder"
                 yield Problem(ERROR, "imported-elsewhere", each.name, message, fix)
 
 
