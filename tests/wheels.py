@@ -19,6 +19,7 @@ LIBRARY = "int foo_one(void) { return 1; }\nint foo_two(void) { return 2; }\n"
 EXTENSION = "int foo_one(void);\nint PyInit__ext(void) { return foo_one(); }\n"
 NAME = "libfoo__foo.so.1"
 LOADER = lab.ROOT / "loader" / "src" / "native_lib" / "support" / "shared_lib_manager.py"
+EXPLAIN = LOADER.with_name("shared_lib_explain.py")
 _AARCH64, _X86_64 = 183, 62
 
 
@@ -132,6 +133,7 @@ class Elf:
                 f"lib/{file}", runtime_name, anchor=anchor, version=version
             ),
             "libfoo/_shared_lib_manager.py": LOADER.read_bytes(),
+            "libfoo/_shared_lib_explain.py": EXPLAIN.read_bytes(),
             f"libfoo/lib/{file}": self.library() if library is None else library,
             **(more or {}),
         }

@@ -159,7 +159,7 @@ def measure(folder: Path, pythons: Mapping[str, Path], effort: Effort) -> Measur
 
 def _make(folder: Path, names: list[str]) -> None:
     """Write a package for each name, as CMake would have, and two further libraries like its own."""
-    loader = lab.ROOT / "loader" / "src" / "native_lib" / "support" / "shared_lib_manager.py"
+    support = lab.ROOT / "loader" / "src" / "native_lib" / "support"
     compiled = []
     for name in names:
         package = folder / "packages" / name
@@ -168,7 +168,8 @@ def _make(folder: Path, names: list[str]) -> None:
         (package / "__init__.py").write_text(INIT, encoding="utf-8")
         manifest = MANIFEST.format(name=name, file=file)
         (package / "_native_libs.py").write_text(manifest, encoding="utf-8")
-        shutil.copy(loader, package / "_shared_lib_manager.py")
+        for module in ("shared_lib_manager.py", "shared_lib_explain.py"):
+            shutil.copy(support / module, package / f"_{module}")
         compiled += [
             (package / "lib" / file, name, file),
             (folder / "files" / "dlopen" / file, name, f"d{file}"),

@@ -52,8 +52,9 @@ def project(folder: Path, way: str) -> Path:
     elif way == "Cython with setuptools":
         pages.save(told, folder)
         pages.write(squares / "src" / "_ext.pyx", pages.block(PAGE, "cython", "foo_square"))
-        loader = lab.ROOT / "loader" / "src" / "native_lib" / "support" / "shared_lib_consumer.py"
-        shutil.copy(loader, squares / "squares" / "_shared_lib_consumer.py")
+        for name in ("shared_lib_consumer.py", "shared_lib_explain.py"):
+            loader = lab.ROOT / "loader" / "src" / "native_lib" / "support" / name
+            shutil.copy(loader, squares / "squares" / f"_{name}")
     elif way == "cffi, ABI mode":
         pages.save(pages.section(PAGE, "ctypes"), folder)
         pages.save(told, folder)

@@ -91,7 +91,7 @@ def test_modules_that_an_override_imports(unpacked: Path, tmp_path: Path) -> Non
 def test_modules_that_a_plain_name_imports(
     plain_pair: lab.Pair, tmp_path: Path, origin: str
 ) -> None:
-    """To tell where another copy lies takes ctypes, and nothing else."""
+    """To tell where another copy lies takes ctypes, which the third file asks."""
     with zipfile.ZipFile(plain_pair.provider) as archive:
         archive.extractall(tmp_path)
     copy = tmp_path / "system" / "libfoo.so.1"
@@ -102,7 +102,8 @@ def test_modules_that_a_plain_name_imports(
     code = f"{first}import libfoo; assert libfoo.loader.load()[0].origin == {origin!r}"
     python = Path(sys.executable)
     found = modules(python, tmp_path, code, **(env if origin == "system" else {}))
-    more = {"_ctypes"} if origin == "wheel" else modules(python, tmp_path, "import ctypes")
+    another = {"libfoo._shared_lib_explain", *modules(python, tmp_path, "import ctypes")}
+    more = {"_ctypes"} if origin == "wheel" else another
     assert found == {*LIBFOO, *more}
 
 
@@ -374,3 +375,76 @@ def test_pypy_finds_symbols_of_another_file(pypy: Callable[[str], str], tmp_path
     )
     assert "\nLibraryConflictError Another loaded file already defines foo_version" in f"\n{said}"
     assert f"answers: {other}\n" in said
+
+
+# Emscripten ---------------------------------------------------------------------------------------
+
+# It lists a library before it reads it, and leaves it in the list when it cannot use it.
+EMSCRIPTEN = """
+import _ctypes, ctypes, sys
+
+listed = []
+
+class CDLL(ctypes.CDLL):
+    def __init__(self, name, mode=0, winmode=None):
+        self._handle = 1
+        if name not in listed:
+            listed.append(name)
+            raise OSError("need to see wasm magic number")
+
+ctypes.CDLL, _ctypes.dlopen = CDLL, lambda name, mode: CDLL(name)._handle
+sys.platform = "emscripten"
+"""
+LOAD_TWICE = """
+import libfoo
+for _ in range(2):
+    try:
+        print(libfoo.loader.load())
+    except ImportError as error:
+        print(type(error).__name__, error)
+"""
+
+
+def test_second_load_on_emscripten_fails_as_the_first(unpacked: Path) -> None:
+    env = {"PYTHONPATH": str(unpacked)}
+    said = lab.run(sys.executable, "-c", f"{EMSCRIPTEN}{LOAD_TWICE}", env=env)
+    first, second = said[: len(said) // 2], said[len(said) // 2 :]
+    assert first == second
+    assert first.startswith("LibraryNotFoundError libfoo cannot load its library 'foo'.\n")
+    assert "  system: need to see wasm magic number\n" in first
+
+
+# Node.js runs the real one.
+PYODIDE = """
+import { loadPyodide } from "pyodide";
+const python = await loadPyodide();
+const [folder, code] = process.argv.slice(2);
+python.FS.mkdir("/wheels");
+python.FS.mount(python.FS.filesystems.NODEFS, { root: folder }, "/wheels");
+python.runPython(`import sys; sys.path.insert(0, "/wheels")`);
+python.runPython(code);
+"""
+
+
+@pytest.fixture(scope="session")
+def pyodide(once: Callable[[str, Callable[[Path], Path]], Path]) -> Path:
+    """A script that runs code in Pyodide: its folder, and what it is to run."""
+    if not (shutil.which("npm") and shutil.which("node")):
+        pytest.skip("no npm and node here, which run Pyodide")
+
+    def make(folder: Path) -> Path:
+        lab.run("npm", "install", "--no-audit", "--no-fund", "pyodide@314.0.7", cwd=folder)
+        (folder / "run.mjs").write_text(PYODIDE, encoding="utf-8")
+        return folder / "run.mjs"
+
+    try:
+        return once("pyodide", make)
+    except lab.CommandError as error:
+        pytest.skip(f"not available: npm's pyodide: {str(error).splitlines()[0]}")
+
+
+def test_second_load_on_pyodide_fails_as_the_first(unpacked: Path, pyodide: Path) -> None:
+    said = lab.run("node", pyodide, unpacked, LOAD_TWICE)
+    assert said.count("LibraryNotFoundError libfoo cannot load its library 'foo'.\n") == 2
+    assert said.count("Error: need to see wasm magic number\n") == 2
+    assert "LoadedLibrary" not in said

@@ -10,6 +10,7 @@ import lab
 import pytest
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc, makes ELF files")
@@ -204,9 +205,14 @@ def by_hand(folder: Path, name: str, libraries: str, options: str = "") -> None:
     (package / "__init__.py").write_text(text, encoding="utf-8")
 
 
-def run_by_hand(folder: Path, code: str, fails: bool = False) -> str:
+LOAD_MODULE = "from shared_lib_consumer import load_library_module as load\n"
+
+
+def run_by_hand(
+    folder: Path, code: str, fails: bool = False, env: Mapping[str, str] | None = None
+) -> str:
     path = f"{folder}:{lab.ROOT / 'loader' / 'src'}"
-    return lab.run(sys.executable, "-c", code, env={"PYTHONPATH": path}, fails=fails)
+    return lab.run(sys.executable, "-c", code, env={"PYTHONPATH": path, **(env or {})}, fails=fails)
 
 
 def answer(number: int) -> str:
@@ -260,11 +266,106 @@ def test_load_mode(tmp_path: Path, mode: str, visible: bool) -> None:
     assert said == f"{visible}\n"
 
 
-def test_absent_provider_of_a_preferred_system_library(tmp_path: Path) -> None:
-    code = "from shared_lib_consumer import load_library_module as load\n"
-    assert run_by_hand(tmp_path, code + "print(load('absent', prefer_system=True))") == "()\n"
-    said = run_by_hand(tmp_path, code + "load('absent', prefer_system=False)", fails=True)
-    assert "This needs the native library provider absent, which is not installed." in said
+@pytest.mark.parametrize("preferred", [None, False, True])
+def test_absent_provider_is_no_error(tmp_path: Path, preferred: bool | None) -> None:
+    """The library may come from conda or the system."""
+    code = f"print(load('absent', prefer_system={preferred}))"
+    debug = {"NATIVE_LIB_DEBUG": "1"}
+    assert run_by_hand(tmp_path, f"{LOAD_MODULE}{code}") == "()\n"
+    assert run_by_hand(tmp_path, f"{LOAD_MODULE}{code}", env=debug) == (
+        "native-lib: absent is not installed, the library is left to the system\n()\n"
+    )
+
+
+@pytest.mark.parametrize("preferred", [None, True])
+def test_absent_provider_that_is_required(tmp_path: Path, preferred: bool | None) -> None:
+    code = f"{LOAD_MODULE}load('absent', prefer_system={preferred}, required=True)"
+    said = run_by_hand(tmp_path, code, fails=True)
+    assert (
+        "LibraryNotFoundError: This needs the native library provider absent, which is not" in said
+    )
+    assert said.endswith('  fix: python -m pip install "absent"\n')
+
+
+def test_another_module_of_the_providers_name_is_no_absence(tmp_path: Path) -> None:
+    (tmp_path / "hand.py").write_text("", encoding="utf-8")
+    said = run_by_hand(tmp_path, f"{LOAD_MODULE}load('hand')", fails=True)
+    assert "provider hand; what is importable as hand is something else." in said
+    assert f"  found: {tmp_path / 'hand.py'}\n" in said
+
+
+def test_provider_that_imports_something_absent_is_not_absent(tmp_path: Path) -> None:
+    (tmp_path / "hand.py").write_text("import something_absent", encoding="utf-8")
+    said = run_by_hand(tmp_path, f"{LOAD_MODULE}load('hand')", fails=True)
+    assert said.endswith("ModuleNotFoundError: No module named 'something_absent'\n")
+
+
+@pytest.mark.parametrize(
+    "argument",
+    [
+        "Linux=pathlib.Path('lib', 'libhand.so.1')",
+        "default=pathlib.Path('lib', 'libhand.so.1')",
+        "default=lambda: 'lib/libhand.so.1'",
+        "Windows='x.dll', default=lambda: pathlib.Path(__file__).parent / 'lib' / 'libhand.so.1'",
+    ],
+)
+def test_path_may_be_a_path_or_come_from_a_function(tmp_path: Path, argument: str) -> None:
+    by_hand(tmp_path, "hand", f"{{'hand': PlatformLibrary({argument})}}")
+    package = tmp_path / "hand" / "__init__.py"
+    package.write_text(f"import pathlib\n{package.read_text('utf-8')}", encoding="utf-8")
+    file = tmp_path / "hand" / "lib" / "libhand.so.1"
+    lab.compile_library(answer(42), file, soname="libhand.so.1")
+    said = run_by_hand(tmp_path, "import hand; print(*hand.loader.load())")
+    assert said == f"LoadedLibrary(name='hand', path={str(file)!r}, origin='wheel')\n"
+
+
+def test_function_that_knows_no_path(tmp_path: Path) -> None:
+    by_hand(tmp_path, "hand", "{'hand': PlatformLibrary(default=lambda: None)}")
+    said = run_by_hand(tmp_path, "import hand", fails=True)
+    assert "NativeLibraryError: hand names no file of its library 'hand' for linux" in said
+
+
+ERRORS = """
+import {manager} as manager, {consumer} as consumer, sys
+assert not any(name.endswith("shared_lib_explain") for name in sys.modules)
+from {manager} import LibraryConflictError, LibraryNotFoundError, NativeLibraryError
+from {consumer} import LibraryVersionError
+assert consumer.LibraryNotFoundError is LibraryNotFoundError
+assert issubclass(NativeLibraryError, ImportError)
+for error in (LibraryConflictError, LibraryNotFoundError, LibraryVersionError):
+    assert issubclass(error, NativeLibraryError)
+    assert error.__module__ in {explain!r}, error.__module__
+try:
+    manager.absent
+except AttributeError as error:
+    print(error)
+"""
+
+
+@pytest.mark.parametrize(
+    ("manager", "source", "explain"),
+    [
+        ("my_manager._shared_lib_manager", "", "my_manager._shared_lib_explain"),
+        ("shared_lib_manager", "native_lib/support", "shared_lib_explain"),
+        ("shared_lib_manager", ".", "native_lib.support.shared_lib_explain"),
+        ("native_lib.support.shared_lib_manager", ".", "native_lib.support.shared_lib_explain"),
+    ],
+    ids=["vendored", "plain", "installed", "support"],
+)
+def test_error_classes_wherever_the_files_lie(
+    tmp_path: Path, manager: str, source: str, explain: str
+) -> None:
+    """The sides import the third file from beside themselves, by the name that they have."""
+    package = tmp_path / "my_manager"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    for file in (lab.ROOT / "loader" / "src" / "native_lib" / "support").glob("shared_lib_*.py"):
+        shutil.copy(file, package / f"_{file.name}")
+    consumer = manager.rpartition("manager")[0] + "consumer"
+    path = lab.ROOT / "loader" / "src" / source if source else tmp_path
+    code = ERRORS.format(manager=manager, consumer=consumer, explain=explain)
+    said = lab.run(sys.executable, "-c", code, env={"PYTHONPATH": str(path)})
+    assert said.endswith("shared_lib_manager' has no attribute 'absent'\n")
 
 
 def test_name_becomes_an_environment_variable(tmp_path: Path) -> None:

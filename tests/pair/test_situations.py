@@ -387,7 +387,9 @@ print(foo_ext.square(3))
 import sys; del sys.modules["foo_ext"], sys.modules["foo_ext._ext"]
 {SHOW}"""
     said = installed.run(code)
-    assert said.startswith("9.0\nLibraryConflictError\nAnother loaded file already defines foo_version")
+    assert said.startswith(
+        "9.0\nLibraryConflictError\nAnother loaded file already defines foo_version"
+    )
 
 
 def test_misleading_search_paths_are_not_followed(installed: lab.Environment) -> None:
@@ -518,6 +520,23 @@ def test_debug_tells_what_was_chosen(installed: lab.Environment) -> None:
     assert said.splitlines() == [
         "native-lib: foo_ext requires libfoo>=1.0.0,<2, there is 1.0.0",
         f"native-lib: libfoo: foo is {library(installed)} (wheel)",
+    ]
+
+
+def test_debug_line_is_written_by_one_call(installed: lab.Environment) -> None:
+    """So lines of interpreters that run in parallel do not run into each other."""
+    code = """
+import sys
+class Recorder:
+    def write(self, text):
+        print(repr(text))
+sys.stderr = Recorder()
+import foo_ext
+"""
+    said = installed.run(code, env={"NATIVE_LIB_DEBUG": "1"}).splitlines()
+    assert said == [
+        repr("native-lib: foo_ext requires libfoo>=1.0.0,<2, there is 1.0.0\n"),
+        repr(f"native-lib: libfoo: foo is {library(installed)} (wheel)\n"),
     ]
 
 

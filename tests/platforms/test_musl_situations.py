@@ -291,7 +291,9 @@ print(foo_ext.square(3))
 import sys; del sys.modules["foo_ext"], sys.modules["foo_ext._ext"]
 {lab.SHOW}"""
     said = musl.run(code)
-    assert said.startswith("9.0\nLibraryConflictError\nAnother loaded file already defines foo_version")
+    assert said.startswith(
+        "9.0\nLibraryConflictError\nAnother loaded file already defines foo_version"
+    )
 
 
 def test_our_own_file_preloaded_is_no_conflict(musl: Elsewhere) -> None:

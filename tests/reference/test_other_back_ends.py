@@ -55,8 +55,9 @@ def project(folder: Path, requires: str, back_end: str, **files: str) -> Path:
     package = folder / "foo_ext"
     package.mkdir(parents=True)
     (package / "__init__.py").write_text(LOAD, encoding="utf-8")
-    loader = lab.ROOT / "loader" / "src" / "native_lib" / "support" / "shared_lib_consumer.py"
-    shutil.copy(loader, package / "_shared_lib_consumer.py")
+    for name in ("shared_lib_consumer.py", "shared_lib_explain.py"):
+        loader = lab.ROOT / "loader" / "src" / "native_lib" / "support" / name
+        shutil.copy(loader, package / f"_{name}")
     (folder / "_ext.c").write_text(MODULE, encoding="utf-8")
     (folder / "pyproject.toml").write_text(
         f'[build-system]\nrequires = [{requires}, "native-zlib"]\nbuild-backend = "{back_end}"\n'
@@ -82,7 +83,7 @@ def projects(folder: Path, kind: str) -> Path:
             "project('foo-ext', 'c', version: '1')\n"
             "py = import('python').find_installation(pure: false)\n"
             f"{lines}py.install_sources('foo_ext/__init__.py', 'foo_ext/_shared_lib_consumer.py', "
-            "subdir: 'foo_ext')\n"
+            "'foo_ext/_shared_lib_explain.py', subdir: 'foo_ext')\n"
         )
         return project(folder, '"meson-python", "pkgconf"', "mesonpy", meson=meson)
     found = documented("cmake", "find_package(ZLIB CONFIG")

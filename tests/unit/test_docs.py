@@ -165,7 +165,7 @@ def variables_read_by_cmake(cmake: str) -> set[str]:
 
 def test_environment_variables() -> None:
     read = variables_read_by_cmake(text(CMAKE)) | variables_read(text(METADATA))
-    for name in LOADERS:
+    for name in (*LOADERS, "shared_lib_explain"):
         read |= variables_read(loader(name))
     told = page("environment")
     assert first_column(told.partition("\n## ")[0]) == read
@@ -192,11 +192,12 @@ def test_environment_variables_are_found() -> None:
 def public(python: str) -> dict[str, list[str]]:
     """Return the names in a module's __all__, each with the parameters of its public functions."""
     tree = ast.parse(python)
-    (names,) = (
-        ast.literal_eval(node.value)
+    (exported,) = (
+        node.value
         for node in tree.body
         if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__"
     )
+    names = sorted(str(node.value) for node in ast.walk(exported) if isinstance(node, ast.Constant))
     return {name: sorted(set(_parameters(tree, name))) for name in names}
 
 

@@ -63,6 +63,7 @@ SAMPLES: dict[str, Answers] = {
 VENDORED = {
     "_shared_lib_manager.py",
     "_shared_lib_consumer.py",
+    "_shared_lib_explain.py",
     "NativeLibrary.cmake",
     "native_library_metadata.py",
     "fetch_source.py",
@@ -131,6 +132,7 @@ def test_tree(sample: tuple[Answers, Path]) -> None:
         *(f"{provider}/{file}" for file in each),
         f"{provider}/python/{libfoo}/__init__.py",
         f"{provider}/python/{libfoo}/_native_libs.pyi",
+        f"{provider}/python/{libfoo}/_shared_lib_explain.py",
         f"{provider}/python/{libfoo}/_shared_lib_manager.py",
         f"{provider}/python/{libfoo}/py.typed",
         *(f"{provider}/{file}" for file in sources),
@@ -141,6 +143,7 @@ def test_tree(sample: tuple[Answers, Path]) -> None:
         f"{extension}/python/{foo_ext}/_ext.pyi",
         f"{extension}/python/{foo_ext}/_native_requires.pyi",
         f"{extension}/python/{foo_ext}/_shared_lib_consumer.py",
+        f"{extension}/python/{foo_ext}/_shared_lib_explain.py",
         f"{extension}/python/{foo_ext}/py.typed",
         f"{extension}/src/_ext{ext}",
         f"{extension}/tests/test_{foo_ext}.py",

@@ -3,19 +3,56 @@
 from __future__ import annotations
 
 import shlex
+import shutil
 import sys
 from typing import TYPE_CHECKING
 
 import lab
 import pytest
 from native_lib.cli import main
+from nox.project import load_toml
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+SUPPORT = lab.ROOT / "loader" / "src" / "native_lib" / "support"
+HEADS = ("shared_lib_manager.py", "shared_lib_consumer.py", "shared_lib_explain.py")
+
 
 def test_no_copy_in_this_repository_has_drifted() -> None:
     assert main(["vendor", "--check", str(lab.ROOT / "template")]) == 0
+
+
+@pytest.mark.parametrize("name", HEADS)
+def test_head_tells_licence_version_and_source(name: str) -> None:
+    """The BSD licence asks for its notice wherever a copy goes."""
+    project = load_toml(lab.ROOT / "loader" / "pyproject.toml")["project"]
+    notice = (lab.ROOT / "loader" / "LICENSE").read_text("utf-8").splitlines()[2]
+    assert (SUPPORT / name).read_text("utf-8").splitlines()[:3] == [
+        f"# SPDX-License-Identifier: {project['license']}",
+        f"# {notice}",
+        f"# {project['name']} {project['version']}, {project['urls']['Source']}",
+    ]
+
+
+@pytest.mark.parametrize(("name", "most"), [("manager", 400), ("consumer", 160)])
+def test_what_a_healthy_import_runs_is_small(name: str, most: int) -> None:
+    """Its reader has ten minutes, and every start of every program pays for it."""
+    lines = (SUPPORT / f"shared_lib_{name}.py").read_text("utf-8").splitlines()
+    assert len(lines) <= most
+
+
+@pytest.mark.parametrize("side", ["manager", "consumer"])
+def test_side_that_was_vendored_alone_gets_what_explains(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], side: str
+) -> None:
+    """It was one file once."""
+    shutil.copy(SUPPORT / f"shared_lib_{side}.py", tmp_path / f"_shared_lib_{side}.py")
+    explain = tmp_path / "_shared_lib_explain.py"
+    assert main(["vendor", "--check", str(tmp_path)]) == 1
+    assert f"missing: {explain}\n" in capsys.readouterr().out
+    assert main(["vendor", str(tmp_path)]) == 0
+    assert explain.read_bytes() == (SUPPORT / "shared_lib_explain.py").read_bytes()
 
 
 def test_check_names_a_drifted_copy_and_vendor_fixes_it(
@@ -37,6 +74,7 @@ def test_first_time_in_a_project(tmp_path: Path) -> None:
     found = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()}
     assert found == {
         "python/bar/_shared_lib_consumer.py",
+        "python/bar/_shared_lib_explain.py",
         "cmake/NativeLibrary.cmake",
         "cmake/native_library_metadata.py",
     }
@@ -53,7 +91,7 @@ def test_what_a_project_names_and_lacks_is_missing(
 ) -> None:
     folder = lab.generate(tmp_path, library_source=source)
     files = vendored_by_a_pair(folder)
-    assert len(files) == (6 if source == "upstream" else 5)
+    assert len(files) == (8 if source == "upstream" else 7)
     contents = [file.read_bytes() for file in files]
     for file in files:
         file.unlink()
@@ -100,7 +138,7 @@ def test_package_that_imports_a_loader_lacks_it(tmp_path: Path, line: str) -> No
     (tmp_path / "__init__.py").write_text(f"import os\n{line}\n", encoding="utf-8")
     assert main(["vendor", str(tmp_path)]) == 0
     assert [path.name for path in sorted(tmp_path.iterdir())] == [
-        *("__init__.py", "_shared_lib_consumer.py")
+        *("__init__.py", "_shared_lib_consumer.py", "_shared_lib_explain.py")
     ]
 
 
