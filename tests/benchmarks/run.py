@@ -24,6 +24,7 @@ from benchmarks import (
     environment_of_many,
     first_use,
     import_cost,
+    instructions,
     interpreters,
     machine,
     many_providers,
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
 MEASUREMENTS = (
-    *("import-cost", "modules", "many-providers", "first-use", "sharing", "codecs"),
+    *("import-cost", "instructions", "modules", "many-providers", "first-use", "sharing", "codecs"),
     *("check-speed", "doctor"),
 )
 
@@ -73,11 +74,13 @@ def measure(
     """Take the measurements of these names, one after the other."""
     effort = QUICK if quick else Effort()
     environments: dict[str, lab.Environment] = {}
-    if {"import-cost", "modules"} & set(names):
+    if {"import-cost", "instructions", "modules"} & set(names):
         pair = lab.build_pair(folder)
         environments = interpreters.environments(folder, pair.provider, pythons)
     if "import-cost" in names:
         yield "import-cost", import_cost.measure(environments, effort)
+    if "instructions" in names and instructions.is_available():
+        yield "instructions", instructions.measure(environments)
     if "modules" in names:
         yield "modules", modules.measure(environments)
     if "many-providers" in names and sys.platform == "linux":  # it compiles ELF files

@@ -15,6 +15,7 @@ from benchmarks import (
     environment_of_many,
     first_use,
     import_cost,
+    instructions,
     interpreters,
     many_providers,
     modules,
@@ -48,6 +49,15 @@ def test_import_cost_and_modules(pair: lab.Pair, tmp_path: Path) -> None:
     check_shape(listed, VERSIONS, bounds=1)
     # No time, so this bound holds on every machine.
     assert not any(bound.broken for bound in listed.bounds), listed
+
+
+@pytest.mark.skipif(not instructions.is_available(), reason="no valgrind here, which counts")
+def test_instructions(pair: lab.Pair, tmp_path: Path) -> None:
+    newest = dict([ALL_PYTHONS[-1]])
+    environments = interpreters.environments(tmp_path, pair.provider, newest)
+    measurement = instructions.measure(environments)
+    check_shape(measurement, VERSIONS[-1:], bounds=1)
+    assert 0 < measurement.bounds[0].measured < 1
 
 
 def test_uncompiled_modules_are_not_measured(pair: lab.Pair, tmp_path: Path) -> None:

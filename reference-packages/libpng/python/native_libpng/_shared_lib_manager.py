@@ -396,4 +396,4 @@ def _is_foreign(path: str) -> bool:
 
 # By process: a thread that held the lock while another one forked does not exist in the child. (A
 # hook of `os.register_at_fork` would keep the module alive, which costs a tenth of an import.)
-_locks: "dict[int, RLock]" = {}
+_locks = {os.getpid(): RLock()}
