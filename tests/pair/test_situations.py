@@ -530,6 +530,8 @@ import sys
 class Recorder:
     def write(self, text):
         print(repr(text))
+    def flush(self):
+        pass
 sys.stderr = Recorder()
 import foo_ext
 """

@@ -326,9 +326,13 @@ def open_elsewhere(path: "str | None", mode: int) -> int:
 
     if path in _refused:
         raise OSError(_refused[path])
-    beside = 0x100 if path and os.path.isabs(path) else 0  # see the manager's `_open`
+    library: Any
     try:
-        library = ctypes.CDLL(path, mode | getattr(os, "RTLD_NOW", 0), winmode=0x1000 | beside)
+        if sys.platform == "win32":  # see the manager's `_open`
+            flags = 0x1100 if path and os.path.isabs(path) else 0x1000
+            library = ctypes.WinDLL(path, winmode=flags)
+        else:
+            library = ctypes.CDLL(path, mode | os.RTLD_NOW)
     except OSError as error:
         if sys.platform == "emscripten":
             # It lists a library before it reads it, and leaves it there when that fails: asked
@@ -336,7 +340,7 @@ def open_elsewhere(path: "str | None", mode: int) -> int:
             _refused[path] = str(error)
         raise
     _held.append(library)
-    return library._handle
+    return int(library._handle)
 
 
 def address_elsewhere(handle: int, symbol: str) -> int:
