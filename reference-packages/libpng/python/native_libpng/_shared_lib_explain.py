@@ -69,8 +69,10 @@ def _lines(headline: str, **facts: str) -> str:
 
 def no_file(loader: "Any", name: str) -> NativeLibraryError:
     """Say that a loader written by hand has no path for this operating system."""
-    message = f"{loader.provider} names no file of its library {name!r} for {sys.platform}"
-    return NativeLibraryError(message, name=loader.provider)
+    return NativeLibraryError(
+        f"{loader.provider} names no file of its library {name!r} for {sys.platform}",
+        name=loader.provider,
+    )
 
 
 def no_such_library(loader: "Any", name: str) -> LibraryNotFoundError:
