@@ -1,0 +1,66 @@
+"""Every wheel and sdist that is made here carries its licence, as the BSD licence requires."""
+
+from __future__ import annotations
+
+import sys
+import tarfile
+import zipfile
+from email.parser import Parser
+from typing import TYPE_CHECKING
+
+import lab
+import pytest
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="builds the reference packages")
+
+PACKAGES = lab.ROOT / "reference-packages"
+REFERENCE = ("zlib", "libpng", "minipng")
+
+
+def in_wheel(wheel: Path) -> str:
+    """Return the text of a wheel's LICENSE, which its metadata must name."""
+    with zipfile.ZipFile(wheel) as archive:
+        (metadata,) = (name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
+        told = Parser().parsestr(archive.read(metadata).decode())
+        assert "LICENSE" in told.get_all("License-File", [])
+        return archive.read(metadata.replace("METADATA", "licenses/LICENSE")).decode()
+
+
+def in_sdist(sdist: Path) -> str:
+    """Return the text of an sdist's LICENSE."""
+    with tarfile.open(sdist) as archive:
+        file = archive.extractfile(f"{sdist.name.removesuffix('.tar.gz')}/LICENSE")
+        assert file is not None
+        return file.read().decode()
+
+
+def expected(project: Path) -> str:
+    text = (project / "LICENSE").read_text("utf-8")
+    assert "Redistribution and use" in text
+    return text
+
+
+def test_wheels(pair: lab.Pair, reference: lab.Reference, tmp_path: Path) -> None:
+    loader = lab.ROOT / "loader"
+    wheels = {
+        pair.folder / "libfoo": pair.provider,
+        pair.folder / "foo-ext": pair.consumer,
+        **{PACKAGES / name: getattr(reference, name) for name in REFERENCE},
+        loader: lab.build(loader, tmp_path),
+    }
+    for project, wheel in wheels.items():
+        assert in_wheel(wheel) == expected(project), wheel.name
+
+
+def test_sdists(pair: lab.Pair, reference: lab.Reference, tmp_path: Path) -> None:
+    assert reference  # has fetched upstream's sources
+    projects = [pair.folder / "libfoo", pair.folder / "foo-ext", lab.ROOT / "loader"]
+    projects += [PACKAGES / name for name in REFERENCE]
+    for project in projects:
+        # An sdist is the same whoever provides the library.
+        env = {"NATIVE_LIB_SYSTEM": "all"}
+        sdist = lab.build(project, tmp_path / project.name, kind="sdist", env=env)
+        assert in_sdist(sdist) == expected(project), sdist.name
