@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 DOCS = lab.ROOT / "docs"
 REFERENCE = DOCS / "reference"
-PAGES = (lab.ROOT / "README.md", lab.ROOT / "loader" / "README.md", *sorted(DOCS.rglob("*.md")))
+READMES = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "loader/README.md")
+PAGES = (*(lab.ROOT / name for name in READMES), *sorted(DOCS.rglob("*.md")))
 LOADERS = ("shared_lib_manager", "shared_lib_consumer")
 METADATA = lab.ROOT / "loader" / "src" / "native_lib" / "support" / "native_library_metadata.py"
 SOURCE = lab.ROOT / "loader" / "src" / "native_lib" / "support" / "fetch_source.py"
@@ -121,6 +122,36 @@ def test_every_page_is_reached_from_another() -> None:
         if ":" not in target
     }
     assert {path for path in PAGES if path.is_relative_to(DOCS)} <= linked
+
+
+# The front page ---------------------------------------------------------------------------------
+
+
+def differing_groups(front: str) -> list[str]:
+    """Return the captions of the navigation whose pages the front page's section does not list."""
+    complaints = []
+    trees = re.findall(
+        r"^```{toctree}\n:caption: ([^\n]+)\n(.*?)^```$", front, re.MULTILINE | re.DOTALL
+    )
+    for caption, tree in trees:
+        pages = [line for line in tree.splitlines() if line and not line.startswith(":")]
+        listed = re.findall(r"^- .*?\]\((.+?)\.md", section(front, caption), re.MULTILINE)
+        if caption != "Tutorial" and pages != listed:
+            complaints.append(caption)
+    return complaints
+
+
+def test_front_page_lists_what_the_navigation_has() -> None:
+    front = text(DOCS / "index.md")
+    assert differing_groups(front) == []
+    pages = {str(path.relative_to(DOCS).with_suffix("")) for path in DOCS.rglob("*.md")} - {"index"}
+    assert pages <= set(front.splitlines())
+
+
+def test_differing_groups_are_found() -> None:
+    tree = "## Job\n\n- [A](a.md), with [b](b.md)\n\n```{toctree}\n:caption: Job\n\n"
+    assert differing_groups(f"{tree}a\n```\n") == []
+    assert differing_groups(f"{tree}a\nb\n```\n") == ["Job"]
 
 
 # Environment variables --------------------------------------------------------------------------
