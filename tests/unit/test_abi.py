@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 needs_abidiff = pytest.mark.skipif(
-    shutil.which("abidiff") is None, reason="takes abidiff (Debian: abigail-tools)"
+    shutil.which("abidiff") is None, reason="requires abidiff (Debian: abigail-tools)"
 )
 TWO = wheels.LIBRARY
 ONE = "int foo_one(void) { return 1; }\n"
@@ -160,7 +160,9 @@ def test_symbol_version_lost(releases: Releases, capsys: pytest.CaptureFixture[s
     assert "no longer exports foo_one@FOO_1\n" in capsys.readouterr().out
 
 
-@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="a rule of glibc's loader")
+@pytest.mark.skipif(
+    platform.libc_ver()[0] != "glibc", reason="requires glibc: tests a rule of its loader"
+)
 @pytest.mark.parametrize("more", ["", "int puts(char *); void foo_put(void) { puts(0); }\n"])
 def test_all_symbol_versions_lost(releases: Releases, more: str) -> None:
     """Who needs a version is served without, if the library has a version of anything at all."""
@@ -194,7 +196,7 @@ def test_library_lost(releases: Releases, capsys: pytest.CaptureFixture[str]) ->
     old = releases.release("1.0.0", TWO)
     new = releases.elf.provider(releases.folder / "1.1.0", more=more, version="1.1.0")
     assert releases.abi(old, new) == 1
-    assert "the library foo is no longer there\n" in capsys.readouterr().out
+    assert "the library foo is missing\n" in capsys.readouterr().out
 
 
 POINT = """
@@ -264,7 +266,10 @@ def test_without_abidiff_it_says_so(
     old, new = releases.release("1.0.0", TWO), releases.release("1.1.0", TWO)
     monkeypatch.setenv("PATH", str(releases.folder))
     assert releases.abi(old, new) == 0
-    assert "types were not compared: no abidiff (Debian: abigail-tools)" in capsys.readouterr().out
+    assert (
+        "types were not compared: abidiff is not installed (Debian: abigail-tools)"
+        in capsys.readouterr().out
+    )
 
 
 def test_on_windows(
@@ -331,7 +336,7 @@ def test_universal_files_are_compared_slice_by_slice(
 def two_manifests(releases: Releases) -> tuple[Path, Path, str]:
     more: dict[str, bytes | str] = {"other/_native_libs.py": wheels.manifest()}
     old = releases.elf.provider(releases.folder / "old", more=more)
-    return old, releases.release("1.0.0", TWO), "is no provider: it has 2 _native_libs.py"
+    return old, releases.release("1.0.0", TWO), "is not a provider: it has 2 _native_libs.py"
 
 
 def other_platform(releases: Releases) -> tuple[Path, Path, str]:
@@ -342,7 +347,7 @@ def other_platform(releases: Releases) -> tuple[Path, Path, str]:
 
 def no_provider(releases: Releases) -> tuple[Path, Path, str]:
     old = releases.elf.consumer(releases.folder)
-    return old, releases.release("1.0.0", TWO), "is no provider: it has no _native_libs.py"
+    return old, releases.release("1.0.0", TWO), "is not a provider: it has no _native_libs.py"
 
 
 def two_distributions(releases: Releases) -> tuple[Path, Path, str]:
@@ -351,7 +356,7 @@ def two_distributions(releases: Releases) -> tuple[Path, Path, str]:
         f"libbar/lib/{wheels.NAME}": releases.elf.library(),
     }
     new = wheels.make_wheel(releases.folder, "libbar", files)
-    return releases.release("1.0.0", TWO), new, "are two distributions"
+    return releases.release("1.0.0", TWO), new, "are different distributions"
 
 
 def absent(releases: Releases) -> tuple[Path, Path, str]:
@@ -386,4 +391,4 @@ def test_missing_extra_is_named(
 ) -> None:
     monkeypatch.setitem(sys.modules, "lief", None)
     assert main(["abi", "old.whl", "new.whl"]) == 2
-    assert "abi needs lief" in capsys.readouterr().err
+    assert "abi requires lief" in capsys.readouterr().err

@@ -78,7 +78,7 @@ def test_a_table_has_no_rows_without_end(capsys: pytest.CaptureFixture[str]) -> 
     _, *rows, total = capsys.readouterr().out.splitlines()
     assert len(rows) == 300
     assert [row.split()[1:] for row in rows if "more" in row] == [
-        ["one", f"{wheel}.whl", "and", more, "more;", "--format", "json", "tells", "all"]
+        ["one", f"{wheel}.whl", "and", more, "more;", "--format", "json", "lists", "all"]
         for wheel, more in (("a", "901"), ("b", "2"))
     ]
     assert total == "0 files checked: 1201 errors, 0 warnings, 0 notes"
@@ -160,7 +160,7 @@ def test_missing_extra_is_named_in_one_line(
     monkeypatch.setitem(sys.modules, "lief", None)
     assert main(["check", str(tmp_path)]) == 2
     (line,) = capsys.readouterr().err.splitlines()
-    assert "check needs lief" in line
+    assert "check requires lief" in line
     # In quotes that cmd knows as well.
     assert '"native-lib-loader[tools]"' in line
     assert '"./loader[tools]"' in line
@@ -239,7 +239,7 @@ def no_metadata(folder: Path) -> str:
 
 def pipe(folder: Path) -> str:
     os.mkfifo(folder / GOOD_NAME)
-    return "cannot be read: it is no regular file"
+    return "cannot be read: it is not a regular file"
 
 
 def bomb(folder: Path) -> str:
@@ -536,7 +536,7 @@ def test_what_ends_the_parser_does_not_end_the_command(
     monkeypatch.syspath_prepend(fatal)
     report = check([wheel, other])
     assert [reason for _, reason in report.unusable] == [
-        "cannot be read: it ended the parser (exit status -6)"
+        "cannot be read: the parser crashed (exit status -6)"
     ]
     assert report.checked == (other,)
 
@@ -565,7 +565,7 @@ def test_a_wheel_after_one_that_ends_the_parser(elf: wheels.Elf, tmp_path: Path)
         assert apart._process is not None
         apart._process.kill()
         apart._process.join()
-        with pytest.raises(UnusableError, match=r"it ended the parser \(exit status -9\)"):
+        with pytest.raises(UnusableError, match=r"the parser crashed \(exit status -9\)"):
             apart.read(wheel)
         assert apart.read(wheel).distribution == "libfoo"
 
@@ -582,7 +582,7 @@ def test_reading_that_never_ends(
     assert reason == "cannot be read: not done after 0.2 seconds"
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux bounds a process's memory")
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux limits a process's memory")
 def test_reading_that_takes_all_memory(
     elf: wheels.Elf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -591,7 +591,7 @@ def test_reading_that_takes_all_memory(
     (greedy / "lief.py").write_text("class ELF: pass\nbytes(3 << 30)", encoding="utf-8")
     monkeypatch.syspath_prepend(greedy)
     ((_, reason),) = check([elf.provider(tmp_path, more=FOR_LIEF)]).unusable
-    assert reason == "cannot be read: it takes more memory than wheels do"
+    assert reason == "cannot be read: it requires more memory than the limit"
 
 
 def test_fuzzed_elf(elf: wheels.Elf, tmp_path: Path) -> None:
@@ -689,15 +689,15 @@ def test_excludes_of_what_a_provider_requires(
     ("provider", "tool", "reason"),
     [
         ("absent-provider", "auditwheel", "absent-provider is not installed here"),
-        ("none", "auditwheel", "none 1.0 is no provider"),
+        ("none", "auditwheel", "none 1.0 is not a provider"),
         ("libfoo", "delvewheel", f"libfoo's library here is {wheels.NAME}"),
         ("broken", "auditwheel", "is not made of literals"),
-        ("nameless", "auditwheel", "nameless/_native_libs.py lacks what such a file has: 'runtime"),
-        ("listed", "auditwheel", "listed/_native_libs.py lacks what such a file has: 'tuple'"),
-        ("bare", "auditwheel", "bare/_native_libs.py lacks what such a file has: 'LIBRARIES'"),
+        ("nameless", "auditwheel", "nameless/_native_libs.py lacks 'runtime"),
+        ("listed", "auditwheel", "listed/_native_libs.py lacks 'tuple'"),
+        ("bare", "auditwheel", "bare/_native_libs.py lacks 'LIBRARIES'"),
         ("old", "auditwheel", "old/_native_libs.py does not say its FORMAT"),
         ("newer", "auditwheel", "newer/_native_libs.py has format 9, and this native-lib reads"),
-        ("needy", "auditwheel", "needy/_native_requires.py lacks what such a file has: 'distri"),
+        ("needy", "auditwheel", "needy/_native_requires.py lacks 'distri"),
         ("ahead", "auditwheel", "ahead/_native_requires.py has format 9, and this native-lib"),
     ],
 )

@@ -92,7 +92,7 @@ TARGETS = {
 @pytest.mark.parametrize("target", TARGETS)
 def test_readelf_says_the_same_of_other_processors(target: str, tmp_path: Path) -> None:
     if not (readelf.is_available() and foreign.is_available()):
-        pytest.skip("takes readelf and zig's compilers (ziglang)")
+        pytest.skip("requires readelf and zig's compilers (ziglang)")
     library, source = tmp_path / "lib.so", tmp_path / "lib.c"
     source.write_text(f"int bar(void);\n{wheels.LIBRARY}int more(void) {{ return bar(); }}\n")
     cc = [sys.executable, "-m", "ziglang", "cc", "-target", f"{target}-linux-musl", "-shared"]

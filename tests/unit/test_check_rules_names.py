@@ -98,7 +98,7 @@ def test_every_library_of_a_manifest_is_looked_at() -> None:
     assert find("manifest-differs", theirs) == [
         Finding(
             *(PROVIDERS_WHEEL, MANIFEST, "libfoo/lib/absent.so.1"),
-            "names libfoo/lib/absent.so.1, which is no library in the wheel",
+            "names libfoo/lib/absent.so.1, which is not a library in the wheel",
         ),
         Finding(
             *(PROVIDERS_WHEEL, MANIFEST, "libfoo.so.1"),
@@ -179,7 +179,7 @@ def test_probe_symbol(format: str, symbol: str, found: int) -> None:
 def test_taken_name(format: str, leaf: str, name: str, found: str) -> None:
     """In any wheel: one that only brings a copy along takes the name as well."""
     path = f"foo_ext.libs/{leaf}"
-    message = f"has the name {found}, which systems and interpreters use for their own"
+    message = f"has the name {found}, which operating systems and interpreters use"
     expected = [Finding(models.CONSUMERS_WHEEL, path, found, message)] if found else []
     first = binary("foo_ext.libs/libz.1.dylib", "/opt/libz.1.dylib", format="Mach-O")
     theirs = wheel("foo-ext", first, binary(path, name, format=format))
@@ -218,7 +218,7 @@ def test_library_twice(format: str, files: list[tuple[str, str, str]], found: li
     expected = []
     if found:
         name = files[0][1] or found[0]
-        message = f"is there again as {', '.join(found[1:])}: {len(found)} copies of {name}"
+        message = f"is in the wheel again as {', '.join(found[1:])}: {len(found)} copies of {name}"
         expected = [Finding(PROVIDERS_WHEEL, found[0], name, message)]
     assert find("library-twice", wheel("libfoo", *binaries, digests=digests)) == expected
     # Extension modules may have one name, or one content: each is of a package of its own.
@@ -232,7 +232,7 @@ def test_symlinks() -> None:
     assert find("library-twice", wheel("libfoo", symlinks=links)) == [
         Finding(
             *(PROVIDERS_WHEEL, path, path),
-            f"{path} is a symlink: installers write a text file in its place",
+            f"{path} is a symlink: installers write a text file instead",
         )
         for path in links
     ]

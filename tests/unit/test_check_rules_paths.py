@@ -77,7 +77,11 @@ def test_paths_of_the_machine(path: str, said: str, where: str) -> None:
     ("needed", "rule", "message"),
     [
         ("@rpath/x.dylib", "rpath-absolute", "is a folder of the machine, not of the wheel"),
-        ("@loader_path/x", "rpath-idle", "is a folder of the machine; nothing is looked for there"),
+        (
+            "@loader_path/x",
+            "rpath-idle",
+            "is a folder of the machine; nothing is searched for there",
+        ),
     ],
 )
 def test_paths_that_dyld_looks_in(needed: str, rule: str, message: str) -> None:

@@ -62,7 +62,7 @@ def test_anchor(
     of = binary(FILE, NAME, libc="musl")
     anchor = binary(path, needed=needed, **search)
     theirs = provider(of, anchor, libraries=[library(of, anchor=path)])
-    why = f"on musl nothing answers for {NAME}, as no file NEEDs it and finds it by RUNPATH $ORIGIN"
+    why = f"on musl no consumer finds {NAME}, because no file NEEDs it and finds it by RUNPATH $ORIGIN"
     expected = [Finding(PROVIDERS_WHEEL, FILE, path, f"{path}: {why}")] * found
     assert find("anchor-missing", theirs) == expected
     # The loader opens the one in the manifest, and no other.
@@ -121,7 +121,7 @@ def test_what_needs_an_anchor(tag: str, libc: str, format: str, found: int) -> N
 )
 def test_unsigned(format: str, architecture: str, is_signed: bool, found: int) -> None:
     of = binary(format=format, architecture=architecture, is_signed=is_signed)
-    message = "arm64 without a signature, not even ad hoc: macOS does not load it"
+    message = "arm64 without a signature, not even an ad hoc one: macOS refuses to load it"
     expected = [Finding(PROVIDERS_WHEEL, FILE, "arm64", message)] * found
     assert find("unsigned", wheel("libfoo", of)) == expected
 
@@ -138,7 +138,7 @@ SOME = [
 @pytest.mark.parametrize(("exports", "said"), [("z_crc32", ""), *SOME])
 def test_symbols_that_an_interpreter_may_hold(exports: str, said: str) -> None:
     of = binary(FILE, NAME, exports=f"{exports} foo_one")
-    rest = "which an interpreter may hold in its global scope: there its copy answers"
+    rest = "which some interpreters have in their global scope: there, calls go to the interpreter's copy"
     value = said.partition(",")[0]
     expected = [Finding(PROVIDERS_WHEEL, FILE, value, f"exports {said}, {rest}")] if said else []
     assert find("symbols-interposed", provider(of)) == expected
@@ -197,11 +197,11 @@ def _module(exports: str = "") -> Binary:
     [
         (
             *("executable-stack", "has_executable_stack", "PT_GNU_STACK"),
-            "wants an executable stack, or does not say: glibc 2.41 does not load it",
+            "requires an executable stack, or does not say: glibc 2.41 refuses to load it",
         ),
         (
             *("text-relocations", "has_text_relocations", "DT_TEXTREL"),
-            "DT_TEXTREL: the loader writes into its code, which no process can share",
+            "DT_TEXTREL: the loader writes into its code, so processes cannot share it",
         ),
     ],
 )
@@ -354,7 +354,7 @@ def test_tag_that_ties_to_a_python(python: str, tied: str) -> None:
         return find("tag-python", wheel("foo-ext", *binaries, tag=f"{python}-linux_x86_64"))
 
     name = f"foo_ext-1.0.0-{python}-linux_x86_64.whl"
-    message = f"the tag {tied} ties it to a Python, and nothing in it uses Python"
+    message = f"the tag {tied} ties it to a Python, but nothing in it uses Python"
     expected = [Finding(name, "", tied, message)] if tied else []
     assert found(binary()) == expected
     assert found(binary(), binary("other.so", exports="PyInitial")) == expected

@@ -33,8 +33,8 @@ def bound(consumer: Wheel, *lines: str) -> Wheel:
 @pytest.mark.parametrize(
     ("needed", "why"),
     [
-        ("libfoo__other.so.1", "libfoo is here, and has no such library"),
-        ("libother.so.1", "no wheel here, no file in the wheel and no system answers it"),
+        ("libfoo__other.so.1", "libfoo is here, but has no such library"),
+        ("libother.so.1", "no wheel here, no file in this wheel and no system provides it"),
     ],
 )
 def test_why_a_name_is_unanswered(needed: str, why: str) -> None:
@@ -414,7 +414,7 @@ def test_a_record_is_asked_before_the_provider_that_is_here() -> None:
 def test_versions_that_a_bound_admits(line: str, versions: list[str], there: str) -> None:
     user = bound(consumer("libc.so.6", NAME), line)
     found = find("provider-version", *(provider(version=version) for version in versions), user)
-    message = f"Requires-Dist: {line} admits none of what is here: {there}"
+    message = f"Requires-Dist: {line} admits none of the versions here: {there}"
     assert found == ([Finding(CONSUMERS_WHEEL, EXTENSION, NAME, message)] if there else [])
 
 

@@ -257,7 +257,7 @@ def test_library_is_missing(pair: Site) -> None:
     pair.library.unlink()
     kind, of, said = only(pair.problems())
     assert (kind, of) == ("file-missing", "libfoo")
-    assert said.startswith(f"{pair.library} is not there | python -m pip install --force-reinstall")
+    assert said.startswith(f"{pair.library} is missing | python -m pip install --force-reinstall")
     assert f"needs {wheels.NAME}: nobody\n" in pair.doctor()[1]  # not: one for another machine
 
 
@@ -268,10 +268,10 @@ def test_extension_module_is_missing(pair: Site) -> None:
     again = 'python -m pip install --force-reinstall --no-deps "foo-ext==1.0.0"'
     assert only(pair.problems()) == (
         *("file-missing", "foo-ext"),
-        f"{pair.extension} is not there | {again}",
+        f"{pair.extension} is missing | {again}",
     )
     first, _ = pair.problems("foo_ext")
-    why = "foo-ext 1.0.0 has lost it, or has it for another Python"
+    why = "the file of foo-ext 1.0.0 is missing, or is for another Python"
     assert first == (
         "import-failed",
         "foo_ext",
@@ -281,7 +281,7 @@ def test_extension_module_is_missing(pair: Site) -> None:
 
 @pytest.mark.parametrize(
     ("content", "reason"),
-    [("", "is empty"), ("no library\n", "which is no library"), (None, "Is a directory")],
+    [("", "is empty"), ("no library\n", "which is not a library"), (None, "Is a directory")],
 )
 def test_library_is_none(pair: Site, content: str | None, reason: str) -> None:
     pair.library.unlink()
@@ -306,7 +306,7 @@ def test_library_with_another_name(pair: Site) -> None:
     assert said.endswith(again)
     pair.folder.joinpath("foo_ext", "__init__.py").write_text("from . import _ext\n")
     first, second = pair.problems("foo_ext")
-    assert f"needs {wheels.NAME}, and {pair.library} has another name: it was changed" in first[2]
+    assert f"needs {wheels.NAME}, but {pair.library} has another name: it was modified" in first[2]
     assert first[2].endswith(again)
     assert second[0] == "manifest-differs"
 
@@ -346,7 +346,7 @@ def test_symbol_that_the_provider_lost(site: Site) -> None:
         "    ctypes.CDLL(__file__.replace('__init__.py', file), 2)\n"
     )
     first, _ = site.problems("foo_ext")
-    assert "calls foo_one, and the library that serves it has no such function" in first[2]
+    assert "calls foo_one, but the library that it uses has no such function" in first[2]
     assert first[2].endswith(f"--no-deps {built}")
 
 
@@ -366,7 +366,7 @@ def test_two_providers_of_one_name(pair: Site) -> None:
 
 @pytest.mark.parametrize("file", ["other/lib/engine.so", f"other/lib/{wheels.NAME}"])
 def test_another_distribution_has_the_name(pair: Site, file: str) -> None:
-    """It is no provider, and has no manifest; what it opens first serves the provider's users."""
+    """It is not a provider, and has no manifest; what it opens first serves the provider's users."""
     files: dict[str, bytes | str] = {"other/__init__.py": "", file: pair.library.read_bytes()}
     pair.install(wheels.make_wheel(pair.work, "other", files))
     (said,) = (each for each in pair.problems() if each[0] == "name-twice")
@@ -405,7 +405,7 @@ def test_copy_in_a_package_that_does_not_use_the_provider(pair: Site) -> None:
     files: dict[str, bytes | str] = {"other.libs/libfoo-1a2b3c4d.so.1": pair.library.read_bytes()}
     pair.install(wheels.make_wheel(pair.work, "other", files))
     kind, of, said = only(pair.problems())
-    # It kept the name inside: the one that is loaded first serves both's users.
+    # It kept the name inside: the one that is loaded first serves the users of both.
     assert (kind, of) == ("name-twice", "libfoo")
     assert said.startswith(f"libfoo and other both ship {wheels.NAME}: ")
     assert said.endswith("python -m pip uninstall other")
@@ -443,7 +443,9 @@ def test_loader_that_drifted(site: Site) -> None:
     site.install(site.elf.provider(site.work, more={"libfoo/_shared_lib_manager.py": "older = 1"}))
     kind, of, said = only(site.problems())
     assert (kind, of) == ("loader-differs", "libfoo")
-    assert said.endswith("changed | tell the authors of libfoo: another release has to fix it")
+    assert said.endswith(
+        "modified | report this to the authors of libfoo; only a new release can fix it"
+    )
 
 
 def test_two_versions_on_the_path(pair: Site, tmp_path: Path) -> None:
@@ -453,7 +455,7 @@ def test_two_versions_on_the_path(pair: Site, tmp_path: Path) -> None:
     found = pair.problems(PYTHONPATH=f"{pair.folder}:{hidden}:{SOURCES}:{TOOLS}")
     kind, of, said = only(found)
     assert (kind, of) == ("shadowed", "libfoo")
-    assert f"0.5 in {hidden} is never seen: 1.0.0 in {pair.folder} comes first" in said
+    assert f"0.5 in {hidden} is never imported: 1.0.0 in {pair.folder} comes first" in said
     # pip would uninstall the one that works.
     assert "pip uninstall" not in said
     assert f"remove {hidden} from sys.path" in said
@@ -491,12 +493,12 @@ def test_editable_installs_sources(site: Site) -> None:
     loader.write_text("older = 1\n", encoding="utf-8")
     found = {each[0]: each[2] for each in site.problems()}
     assert found["loader-differs"] == (
-        f"{loader}: is not the one of this native-lib: older, or changed"
+        f"{loader}: differs from the file of this native-lib: it is older, or was modified"
         f' | native-lib vendor "{source}"'
     )
     source.rename(site.work / "moved")
     found = {each[0]: each[2] for each in site.problems()}
-    assert f"is an editable install of {source}, which is not there" in found["file-missing"]
+    assert f"is an editable install of {source}, which does not exist" in found["file-missing"]
     assert "editable" not in found
 
 
@@ -513,8 +515,8 @@ def test_name_and_symbols_that_are_taken(pair: Site, tmp_path: Path) -> None:
     assert pair.problems() == []
     taken = shutil.copy(pair.library, tmp_path / wheels.NAME)
     found = {each[0]: each[2] for each in pair.problems(LD_PRELOAD=str(taken))}
-    assert f"{taken} is in this interpreter already" in found["name-taken"]
-    assert f"{taken} has foo_one, foo_two in this interpreter's" in found["symbol-taken"]
+    assert f"this interpreter has already loaded {taken}" in found["name-taken"]
+    assert f"{taken} already defines foo_one, foo_two in this" in found["symbol-taken"]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="ELF's global scope, and LD_PRELOAD")
@@ -542,7 +544,7 @@ def test_symbols_are_taken_where_the_system_takes_them(site: Site, ours: str, th
     env = lab.environment({"LD_PRELOAD": str(taken)})
     value = subprocess.check_output([sys.executable, "-c", code], env=env, text=True).strip()
     found = [each[2] for each in site.problems(LD_PRELOAD=str(taken)) if each[0] == "symbol-taken"]
-    named = [f"{taken} has foo_one" in said for said in found]
+    named = [f"{taken} already defines foo_one" in said for said in found]
     assert any(named) == (value == "3")
     assert value in ("1", "3")
 
@@ -555,7 +557,7 @@ def test_taken_symbols_are_named_but_for_weak_ones(site: Site, tmp_path: Path) -
     site.install(site.elf.provider(site.work, site.elf.library(source=source + weak)))
     taken = shutil.copy(site.library, tmp_path / "taken.so")
     (said,) = (each[2] for each in site.problems(LD_PRELOAD=str(taken)) if "symbol" in each[0])
-    assert f"{taken} has foo_five, foo_four, foo_one and 2 more in this interpreter's" in said
+    assert f"{taken} already defines foo_five, foo_four, foo_one and 2 more in this" in said
     only_weak = site.elf.library(source=weak, soname=None, file=str(tmp_path / "weak.so"))
     assert only_weak
     found = site.problems(LD_PRELOAD=str(tmp_path / "weak.so"))
@@ -568,7 +570,7 @@ def test_taken_symbols_are_named_but_for_weak_ones(site: Site, tmp_path: Path) -
         for each in site.problems(LD_PRELOAD=str(tmp_path / "weak.so"))
         if "symbol" in each[0]
     )
-    assert "weak.so has foo_weak in this interpreter's" in said
+    assert "weak.so already defines foo_weak in this interpreter's" in said
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads ELF's global scope")
@@ -581,8 +583,8 @@ def test_plain_names_may_be_anothers_and_symbols_the_systems(site: Site, tmp_pat
     theirs.write_bytes(library)
     kind, of, said = only(site.problems(LD_PRELOAD=str(theirs)))
     assert (kind, of) == ("name-taken", "libfoo")
-    assert f"{theirs} is in this interpreter already, under the name {plain}" in said
-    assert said.endswith("it serves, as one may for a plain name | ")
+    assert f"this interpreter has already loaded {theirs}, which has the name {plain}" in said
+    assert said.endswith("; it is used instead, as plain names allow | ")
     # What glibc has since, and a library brings for older ones.
     site.provider()
     compatible = f"{source}int reallocarray(void) {{ return 1; }}\n"
@@ -590,7 +592,7 @@ def test_plain_names_may_be_anothers_and_symbols_the_systems(site: Site, tmp_pat
     assert site.problems() == []
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="what this process has mapped")
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_what_the_command_imports_itself_is_no_conflict(site: Site) -> None:
     """It has zlib, and with that the system's library; a bare interpreter has not."""
     ask = "import zlib; print([line.split()[-1] for line in open('/proc/self/maps') if '/libz' in line])"
@@ -767,7 +769,7 @@ def test_archive_on_the_path(site: Site, tmp_path: Path) -> None:
     found = site.problems(path=f"{archive}:")
     assert found
     assert all(
-        each[2].endswith("| unpack the archive, and put the folder in its place on sys.path")
+        each[2].endswith("| unpack the archive, and put its folder on sys.path instead")
         for each in found
     )
 
@@ -794,10 +796,10 @@ def test_newer_format_is_told(pair: Site, file: str) -> None:
     ("content", "says"),
     [
         (None, "which cannot be read: No such file or directory"),
-        ("copy", "which serves instead of {ours}"),
-        ("", "which is no library"),
-        ("cut off", "which is damaged: its tables lead out"),
-        ("renamed", f"which others know as libother.so, and not as {wheels.NAME}"),
+        ("copy", "which is used instead of {ours}"),
+        ("", "which is not a library"),
+        ("cut off", "which is damaged: its tables point outside"),
+        ("renamed", f"whose run-time name is libother.so, not {wheels.NAME}"),
     ],
 )
 def test_file_that_the_environment_names(
@@ -818,7 +820,7 @@ def test_file_that_the_environment_names(
     (pair.folder / "foo_ext" / "__init__.py").write_text("from . import _ext\n")
     first, *_ = pair.problems("foo_ext", NATIVE_LIB_FOO_PATH=str(file))
     assert (
-        f"needs {wheels.NAME}, and NATIVE_LIB_FOO_PATH names another file | correct or" in first[2]
+        f"needs {wheels.NAME}, but NATIVE_LIB_FOO_PATH names another file | correct or" in first[2]
     )
 
 
@@ -828,8 +830,8 @@ def test_something_else_is_imported(pair: Site, tmp_path: Path) -> None:
     kind, of, said = only(pair.problems(path=f"{tmp_path}:"))
     assert (kind, of) == ("imported-elsewhere", "libfoo")
     assert said == (
-        f"import libfoo finds {tmp_path / 'libfoo.py'}, and not what is in {pair.folder} | "
-        "rename or remove that file, which shadows the provider, or run Python in another folder"
+        f"import libfoo finds {tmp_path / 'libfoo.py'}, not the package in {pair.folder} | "
+        "rename or remove that file, or run Python in another folder"
     )
     (tmp_path / "libfoo.py").unlink()
     (tmp_path / "libfoo").mkdir()  # a mere folder hides no package
@@ -869,7 +871,7 @@ def test_two_versions_in_one_folder(pair: Site) -> None:
         file.write_text(text.replace("Version: 1", "Version: 0.9").replace("-1.0.0.d", "-0.9.0.d"))
     found = {each[0]: each[2] for each in pair.problems()}
     assert found["shadowed"].endswith(
-        "| uninstall libfoo until nothing is left of it, and install it once"
+        "| uninstall libfoo until pip finds none, then install it once"
     )
 
 
@@ -918,15 +920,15 @@ def test_loader_that_is_missing_is_not_one_that_differs(site: Site) -> None:
     loader = site.folder / "libfoo" / "_shared_lib_manager.py"
     loader.unlink()
     kind, _, said = only(site.problems())
-    assert (kind, said.partition(" |")[0]) == ("file-missing", f"{loader} is not there")
+    assert (kind, said.partition(" |")[0]) == ("file-missing", f"{loader} is missing")
     site.library.unlink()
     (site.folder / "libfoo" / "__init__.py").unlink()
     kind, _, said = only(site.problems())
     assert kind == "file-missing"
-    assert "is not there, nor are 2 more of its files | python -m pip install" in said
+    assert "is missing, and so are 2 more of its files | python -m pip install" in said
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="ELF's names")
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux only: tests SONAMEs")
 def test_a_loaded_file_has_the_name_that_it_says(pair: Site, tmp_path: Path) -> None:
     stranger = tmp_path / wheels.NAME
     stranger.write_bytes(pair.elf.library(soname="libstranger.so", source="int strange;"))
@@ -934,7 +936,7 @@ def test_a_loaded_file_has_the_name_that_it_says(pair: Site, tmp_path: Path) -> 
     copy = shutil.copy(pair.library, tmp_path / "copy.so")
     found = {each[0]: each[2] for each in pair.problems(LD_PRELOAD=str(copy))}
     assert (
-        f"{copy} is in this interpreter already, under the name {wheels.NAME}"
+        f"this interpreter has already loaded {copy}, which has the name {wheels.NAME}"
         in (found["name-taken"])
     )
 
@@ -1020,7 +1022,7 @@ def test_load_says_which_file_serves(pair: Site, tmp_path: Path) -> None:
     other = shutil.copy(pair.library, tmp_path / wheels.NAME)
     kind, of, said = only(pair.problems("--load", OTHER=str(other)))
     assert (kind, of) == ("served-by-another", "foo-ext")
-    assert f"{wheels.NAME} is served by {other}, and not by {pair.library}" in said
+    assert f"{wheels.NAME} is {other} in this process, not {pair.library}" in said
 
 
 REAL_LOADER = """
@@ -1164,12 +1166,12 @@ def test_consumer_that_opens_nothing_first(pair: Site) -> None:
     status, out = pair.doctor("foo_ext")
     assert status == 1
     assert (
-        f"needs {wheels.NAME}. libfoo 1.0.0 ships it ({pair.library}), and nobody opened it" in out
+        f"needs {wheels.NAME}. libfoo 1.0.0 ships it ({pair.library}), but it was not opened" in out
     )
     assert "import libfoo and call its loader.load() first" in out
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="glibc's and musl's own words")
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux only: tests glibc's and musl's messages")
 def test_extension_module_for_another_machine(pair: Site) -> None:
     """glibc has no other words for it than for a file that is not there."""
     pair.extension.write_bytes(wheels.for_another_processor(pair.extension.read_bytes()))
@@ -1177,12 +1179,12 @@ def test_extension_module_for_another_machine(pair: Site) -> None:
         "import ctypes; ctypes.CDLL(__file__.replace('__init__.py', '_ext.abi3.so'))\n"
     )
     first, second = pair.problems("foo_ext")
-    assert f"{pair.extension} is for another machine than this Python | " in first[2]
+    assert f"{pair.extension} is for another architecture than this Python | " in first[2]
     assert first[2].endswith('| python -m pip install --force-reinstall --no-deps "foo-ext==1.0.0"')
     assert second[0] == "architecture"
     pair.extension.unlink()
     first, second = pair.problems("foo_ext")
-    assert f"{pair.extension} is gone | python -m pip install" in first[2]
+    assert f"{pair.extension} is missing | python -m pip install" in first[2]
     assert second[0] == "file-missing"
 
 
@@ -1191,7 +1193,7 @@ def test_source_folder_in_the_place_of_what_is_installed(pair: Site, tmp_path: P
     package.mkdir(parents=True)
     (package / "__init__.py").write_text("from . import _native_requires\n")
     first, *_ = pair.problems("foo_ext", path=f"{package.parent}:")
-    assert f"{package / '__init__.py'} is in a source folder, and not what is installed" in first[2]
+    assert f"{package / '__init__.py'} is in a source folder, not the installed package" in first[2]
     assert "run Python in another folder" in first[2]
 
 
@@ -1229,7 +1231,7 @@ WORDS = {
     ),
     "glibc, symbol": (
         "/a/_ext.so: undefined symbol: foo_cube, version FOO_2",
-        "/a/_ext.so calls foo_cube, version FOO_2, and the library that serves it has no such",
+        "/a/_ext.so calls foo_cube, version FOO_2, but the library that it uses has no such",
     ),
     "glibc before 2.30, symbol": (
         (
@@ -1240,15 +1242,15 @@ WORDS = {
     ),
     "musl, symbol": (
         "Error relocating /a/_ext.so: foo_cube: symbol not found",
-        "/a/_ext.so calls foo_cube, and",
+        "/a/_ext.so calls foo_cube, but",
     ),
     "dyld, symbol": (
         "dlopen(/a/_ext.so, 0x0002): Symbol not found: _foo_cube\n  Referenced from: /a/_ext.so",
-        "calls foo_cube, and",
+        "calls foo_cube, but",
     ),
     "dyld, flat symbol": (
         "dlopen(/a/_ext.so, 0x0002): symbol not found in flat namespace '_foo_cube'",
-        "calls foo_cube, and",
+        "calls foo_cube, but",
     ),
     "Windows, symbol": (
         "DLL load failed while importing _ext: The specified procedure could not be found.",
@@ -1257,7 +1259,7 @@ WORDS = {
     "glibc is older": (
         "/lib/libc.so.6: version `GLIBC_2.38' not found (required by /a/_ext.so)",
         (
-            "/a/_ext.so needs version GLIBC_2.38, and /lib/libc.so.6 does not have it: it was built for a "
+            "/a/_ext.so needs version GLIBC_2.38, but /lib/libc.so.6 does not have it: it was built for a "
             "newer system than this one"
         ),
     ),
@@ -1267,7 +1269,7 @@ WORDS = {
     ),
     "a path with spaces": (
         "/a b/_ext.so: undefined symbol: foo_cube",
-        "/a b/_ext.so calls foo_cube, and",
+        "/a b/_ext.so calls foo_cube, but",
     ),
     "a sentence before it": (
         "Original error was: libbar__bar.so.1: cannot open shared object file: No such file or directory",
@@ -1281,17 +1283,20 @@ WORDS = {
         "DLL load failed while importing _ext: A dynamic link library (DLL) initialization routine failed.",
         "Windows could not load _ext: DLL load failed while importing _ext: A dynamic link library",
     ),
-    "glibc, machine": ("/a/_ext.so: wrong ELF class: ELFCLASS32", "for another machine than this"),
+    "glibc, machine": (
+        "/a/_ext.so: wrong ELF class: ELFCLASS32",
+        "for another architecture than this",
+    ),
     "dyld, machine": (
         (
             "tried: '/a/_ext.so' (mach-o file, but is an incompatible architecture (have 'x86_64', need "
             "'arm64'))"
         ),
-        "for another machine than this Python (have x86_64, need arm64)",
+        "for another architecture than this Python (have x86_64, need arm64)",
     ),
     "Windows, machine": (
         "DLL load failed while importing _ext: %1 is not a valid Win32 application.",
-        "for another machine than this",
+        "for another architecture than this",
     ),
     "glibc, damaged": ("/a/libfoo.so.1: invalid ELF header", "/a/libfoo.so.1 is damaged"),
     "glibc, cut off": ("/a/libfoo.so.1: file too short", "/a/libfoo.so.1 is damaged"),
@@ -1305,7 +1310,7 @@ WORDS = {
     ),
     "glibc, static TLS": (
         "/a/libfoo.so.1: cannot allocate memory in static TLS block",
-        "wants memory that glibc hands out at the start only",
+        "requires memory that glibc can reserve only when the program starts",
     ),
     "none of these": ("division by zero", "ImportError: division by zero"),
 }
@@ -1341,5 +1346,5 @@ def test_our_own_errors_without_a_fix_are_no_riddle(empty: Environment) -> None:
     problem = explain(Attempt("foo_ext", "NativeLibraryError", text), empty)
     assert (problem.message, problem.fix) == (
         f"import foo_ext: NativeLibraryError: {text}",
-        "what the message says",
+        "do what the message says",
     )

@@ -261,7 +261,7 @@ def test_everything_has_its_place(case: str) -> None:
         assert all(view.has(Area(u, v, 0, 0)) for u, v in zip(points[::2], points[1::2]))
 
 
-@pytest.mark.skipif(not shutil.which("chromium"), reason="takes a browser")
+@pytest.mark.skipif(not shutil.which("chromium"), reason="requires a browser")
 def test_a_browser_has_the_texts_in_their_boxes(tmp_path: Path) -> None:
     """As it measures them, in the font that it takes."""
     script = (

@@ -24,8 +24,8 @@ from native_lib.doctor.installed import Environment, read_environment
 
 SOURCES = lab.ROOT / "loader" / "src"
 PAGE = (pages.HOW_TO / "debug-an-import.md").read_text("utf-8")
-linux = pytest.mark.skipif(sys.platform != "linux", reason="Linux' own words")
-posix = pytest.mark.skipif(sys.platform == "win32", reason="signals")
+linux = pytest.mark.skipif(sys.platform != "linux", reason="Linux only: tests its messages")
+posix = pytest.mark.skipif(sys.platform == "win32", reason="requires POSIX signals")
 
 
 @pytest.fixture(scope="module")
@@ -60,21 +60,21 @@ def imported(module: str, environment: Environment) -> str:
 
 # What is said of each row; of some, by what else the words are.
 ROWS = {
-    "nobody has the library": r"needs libnobody|was not found \(Windows|libnobody.dll is gone",
-    "the file itself is gone": r"/nowhere/_ext.so is gone",
-    "the library lacks a function": r"and the library that serves it has no such function",
+    "nobody has the library": r"needs libnobody|was not found \(Windows|libnobody.dll is missing",
+    "the file itself is missing": r"/nowhere/_ext.so is missing",
+    "the library lacks a function": r"but the library that it uses has no such function",
     "the library lacks a version of it": r"another copy of the library was loaded first",
-    "other architecture": r"is for another machine than this Python|/nowhere/_ext.so is gone",
-    "cut off, or no library": r"is damaged, or is no shared library|or no whole library",
+    "other architecture": r"is for another architecture than this Python|/nowhere/_ext.so is missing",
+    "truncated, or not a library": r"is damaged, or is not a shared library|or is incomplete",
     "built for another system": r"built for (?:a newer system|another C library)",
-    "built for another machine's details": r"built for a newer processor|smaller memory pages",
-    "built for another Python": r"another one \(its version|another Python's",
+    "built for another processor or page size": r"built for a newer processor|smaller memory pages",
+    "built for another Python": r"built for another Python|is for another Python",
     "not allowed": r"may not be opened by this user|not accept a library's sig|computer's policy",
     "mounted `noexec`": r"its file system is mounted noexec, or a policy",
-    "asks for an executable stack": r"asks for an executable stack, which this system does not give",
-    "a folder, or inside an archive": r"is a folder in a library's place|is inside an archive",
-    "the disk, or a limit": r"from its disk|too many files open|not enough memory",
-    "its own start failed": r"It was found, and its start failed",
+    "requires an executable stack": r"requires an executable stack, which this system does not allow",
+    "a folder, or inside an archive": r"is a folder instead of a library|is inside an archive",
+    "the disk, or a limit": r"from its disk|too many open files|not enough memory",
+    "its initialisation failed": r"It was found, but failed to start",
 }
 # What stands behind the words that count.
 REST = {"Referenced from:", "Reason: tried: …", "image not found", "Expected in: …"}
@@ -124,23 +124,23 @@ def test_the_table_is_read() -> None:
 def test_every_wording_of_the_page_is_explained(row: str, text: str, empty: Environment) -> None:
     said = explained(text, empty)
     assert re.search(ROWS[row], said), said
-    assert "not an error of" not in said
-    assert "not known here" not in said
+    assert "not a library loading error" not in said
+    assert "unrecognised" not in said
 
 
 # More than is on the page -------------------------------------------------------------------------
 
 MORE = {
     "/s/_ext.so: failed to map segment from shared object: Operation not permitted": "mounted noexec",
-    "/s/_ext.so: object file has no dynamic section": "is damaged, or is no shared library",
-    "/s/_ext.so: unsupported version 0 of Verdef record": "is damaged, or is no shared library",
-    "/s/_ext.so: ELF file OS ABI invalid": "is damaged, or is no shared library",
+    "/s/_ext.so: object file has no dynamic section": "is damaged, or is not a shared library",
+    "/s/_ext.so: unsupported version 0 of Verdef record": "is damaged, or is not a shared library",
+    "/s/_ext.so: ELF file OS ABI invalid": "is damaged, or is not a shared library",
     "/s/_ext.so: cannot restore segment prot after reloc: Permission denied": "(SELinux)",
     "/s/_ext.so: unexpected reloc type 0x25": "built for another C library",
-    "/s/_ext.so: undefined symbol: _Py_RefTotal": "it was built for another one",
+    "/s/_ext.so: undefined symbol: _Py_RefTotal": "it was built for another Python",
     "Error relocating /s/_ext.so: __memcpy_chk: symbol not found": "which only glibc has",
     "dlopen(/s/_ext.so, 2): no suitable image found.  Did find:\n\t/s/_ext.so: mach-o, but wrong "
-    "architecture": "for another machine than this Python",
+    "architecture": "for another architecture than this Python",
     "dlopen(/s/_ext.so, 2): tried: '/s/_ext.so' (fat file, but missing compatible architecture (have "
     "'i386,x86_64', need 'arm64'))": "(have i386,x86_64, need arm64)",
     "dlopen(/s/_ext.so, 2): tried: '/s/_ext.so' (mach-o file, but is an incompatible architecture "
@@ -175,7 +175,7 @@ def test_windows_in_the_users_language(empty: Environment, monkeypatch: pytest.M
     assert "a DLL that _ext needs was not found" in said
     said = explained(f"DLL load failed while importing _ext: {texts[1114]}", empty)
     assert "could not load _ext" in said
-    assert "its start failed" in said
+    assert "failed to start" in said
     said = explained("DLL load failed while importing _ext: Etwas anderes.", empty)
     assert "Windows could not load _ext" in said
 
@@ -191,10 +191,15 @@ def test_dll_that_is_there_lacks_one_that_it_needs(
 @pytest.mark.parametrize("error", ["ImportError", "OSError", "FooError"])
 def test_words_that_are_not_known_are_not_denied(error: str, empty: Environment) -> None:
     said = explained("/a/libfoo.so.1: the moon is in the wrong house", empty, error)
-    assert f"{error}: /a/libfoo.so.1: the moon is in the wrong house: words that are not" in said
-    assert "of /a/libfoo.so.1, which is not there | see what else is found here" in said
+    assert f"{error}: /a/libfoo.so.1: the moon is in the wrong house: unrecognised" in said
+    assert (
+        "about /a/libfoo.so.1, which does not exist | look at the other problems listed here"
+        in said
+    )
     for text in ("the moon", "foo.something", "cannot import name 'x' from 'y'"):
-        assert explained(text, empty, error).endswith("| not an error of a library's loading")
+        assert explained(text, empty, error).endswith(
+            "| this is not a library loading error: see the message"
+        )
 
 
 def test_module_that_python_itself_names_in_no_way(folder: Path, empty: Environment) -> None:
@@ -204,7 +209,9 @@ def test_module_that_python_itself_names_in_no_way(folder: Path, empty: Environm
     assert said.endswith("ModuleNotFoundError: this takes bar 2 | install what the message names")
     text = "import pathlib\nraise ImportError('no', name=pathlib.Path('x'))\n"
     (folder / "strange.py").write_text(text.replace("ImportError", "ModuleNotFoundError"))
-    assert imported("strange", empty).endswith("install the distribution that has the module x")
+    assert imported("strange", empty).endswith(
+        "install the distribution that contains the module x"
+    )
 
 
 # What this machine's loader really says -----------------------------------------------------------
@@ -238,13 +245,13 @@ def run(*before: str, path: Path) -> str:
 @pytest.mark.parametrize(
     ("how", "expected"),
     [
-        ("cut off in its tables", "/f.so is damaged, or is no shared library"),
-        ("empty", "/f.so is damaged, or is no shared library"),
-        ("an object file", "/f.so is damaged, or is no shared library"),
-        ("a program", "/f.so is damaged, or is no shared library"),
-        ("a folder", "/f.so is a folder in a library's place"),
-        ("in an archive", "/f.so/in.so is inside an archive or below a file"),
-        ("gone", "/f.so is gone"),
+        ("cut off in its tables", "/f.so is damaged, or is not a shared library"),
+        ("empty", "/f.so is damaged, or is not a shared library"),
+        ("an object file", "/f.so is damaged, or is not a shared library"),
+        ("a program", "/f.so is damaged, or is not a shared library"),
+        ("a folder", "/f.so is a folder instead of a library"),
+        ("in an archive", "/f.so/in.so is inside an archive, or its folder is a file"),
+        ("gone", "/f.so is missing"),
     ],
 )
 def test_real_words(how: str, expected: str, folder: Path, empty: Environment) -> None:
@@ -274,19 +281,21 @@ def test_real_words_of_another_pythons_module(folder: Path, empty: Environment) 
     said = imported("opens", empty)
     assert f"{file} calls PyOther_Python, which this Python does not have" in said
     lab.compile_library(wheels.LIBRARY, file, "-nostdlib")
-    assert "is no extension module of this name, or is another Python's" in imported("opens", empty)
+    assert "is not an extension module of this name, or is for another Python" in imported(
+        "opens", empty
+    )
 
 
 @linux
 def test_real_words_of_an_executable_stack(folder: Path, empty: Environment) -> None:
     opener(folder, library(folder / "f.so", "-Wl,-z,execstack"))
     if not try_import("opens").error:
-        pytest.skip("this glibc gives executable stacks")
+        pytest.skip("this glibc still allows executable stacks")
     assert "asks for an executable stack" in imported("opens", empty)
 
 
 @linux
-@pytest.mark.skipif(not shutil.which("unshare"), reason="takes util-linux")
+@pytest.mark.skipif(not shutil.which("unshare"), reason="requires util-linux")
 def test_real_words_of_noexec(tmp_path: Path) -> None:
     """In a namespace of its own, which takes the mount away with it."""
     made, place = library(tmp_path / "f.so"), tmp_path / "mounted"
@@ -296,7 +305,7 @@ def test_real_words_of_noexec(tmp_path: Path) -> None:
     said = run(
         "unshare", "--user", "--map-root-user", "--mount", "sh", "-c", steps, "sh", path=tmp_path
     )
-    assert f"{place / 'f.so'} is on a file system that is mounted noexec" in said
+    assert f"{place / 'f.so'} is on a file system mounted noexec" in said
     assert said.endswith("have it mounted without noexec, or install into a folder elsewhere")
 
 
@@ -308,10 +317,10 @@ def test_real_words_of_a_file_that_may_not_be_read(tmp_path: Path) -> None:
     # The superuser may read everything, unless that is taken away.
     without = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"]
     if os.geteuid() == 0 and not shutil.which("setpriv"):
-        pytest.skip("takes util-linux")
+        pytest.skip("requires util-linux")
     said = run(*(without if os.geteuid() == 0 else ["env"]), path=tmp_path)
     assert f"{file} may not be opened by this user: " in said
-    assert "let this user read and run it, and enter the folders above it" in said
+    assert "give this user the right to read and execute it" in said
 
 
 # Processes that end, and such as do not -----------------------------------------------------------
@@ -323,15 +332,18 @@ def test_real_words_of_a_file_that_may_not_be_read(tmp_path: Path) -> None:
     [
         (
             "import ctypes; ctypes.string_at(0)",
-            r"-11 \(SIGSEGV\) in \S.*m.py line 2: mostly two copies",
+            r"-11 \(SIGSEGV\) in \S.*m.py line 2: usually two copies",
         ),
         ("os.abort()", r"-6 \(SIGABRT\) in \S.*m.py line 2: a library gave up"),
-        ("os.kill(os.getpid(), 4)", r"-4 \(SIGILL\) in \S.*m.py line 2: mostly .* newer processor"),
-        ("os.kill(os.getpid(), 9)", r"-9 \(SIGKILL\): somebody killed it"),
+        (
+            "os.kill(os.getpid(), 4)",
+            r"-4 \(SIGILL\) in \S.*m.py line 2: usually .* newer processor",
+        ),
+        ("os.kill(os.getpid(), 9)", r"-9 \(SIGKILL\): it was killed, usually by"),
         ("os.kill(os.getpid(), 15)", r"-15 \(SIGTERM\) \|"),
         (
             "os.write(2, b'terminate: foo\\n'); os.abort()",
-            r"; it printed: terminate: foo \| see what",
+            r"; it printed: terminate: foo \| look at",
         ),
     ],
 )
@@ -345,14 +357,14 @@ def test_signal_is_named(code: str, expected: str, folder: Path, empty: Environm
 def test_process_that_ends_itself(folder: Path, empty: Environment) -> None:
     (folder / "m.py").write_text("import os\nos.write(2, b'no licence\\n')\nos._exit(3)\n")
     said = imported("m", empty)
-    assert "import m: the process ended with 3; it printed: no licence | find what ends" in said
+    assert "import m: the process ended with 3; it printed: no licence | find out what ends" in said
 
 
 def test_loaders_words_of_a_process_that_ended(empty: Environment) -> None:
     """A symbol that is looked up at its first call."""
     text = "python: symbol lookup error: /a/_ext.so: undefined symbol: foo_cube"
     problem = explain(Attempt("m", "Ended", text, status=127), empty)
-    assert "/a/_ext.so calls foo_cube, and the library that serves it" in problem.message
+    assert "/a/_ext.so calls foo_cube, but the library that it uses" in problem.message
 
 
 @posix
@@ -369,7 +381,7 @@ def test_variables_are_the_first_to_be_suspected(
 
 def test_windows_status_is_named(empty: Environment) -> None:
     problem = explain(Attempt("m", "Ended", "", status=0xC0000005), empty)
-    assert "ended with 3221225477 (access violation): mostly two copies" in problem.message
+    assert "ended with 3221225477 (access violation): usually two copies" in problem.message
 
 
 @pytest.mark.parametrize(
@@ -505,13 +517,18 @@ def test_source_folder_in_the_place_of_an_editable_install(
 def test_editable_install_whose_sources_are_gone(editable: Editable) -> None:
     shutil.rmtree(editable.sources)
     said = editable.said()
-    assert f"the sources of foo-ext, an editable install, are gone: {editable.sources}" in said
+    assert (
+        f"the sources of foo-ext, an editable install, are not there any more: {editable.sources}"
+        in said
+    )
     assert said.endswith("or install foo-ext from where its sources are now")
 
 
 def test_another_module_that_an_editable_install_lacks(editable: Editable) -> None:
     (editable.package / "__init__.py").write_text("import no_such_module\n")
-    assert editable.said().endswith("install the distribution that has the module no_such_module")
+    assert editable.said().endswith(
+        "install the distribution that contains the module no_such_module"
+    )
 
 
 # What is no loader's ------------------------------------------------------------------------------
@@ -530,7 +547,7 @@ def test_another_module_that_an_editable_install_lacks(editable: Editable) -> No
 )
 def test_words_of_others_are_not_a_loaders(folder: Path, empty: Environment, code: str) -> None:
     (folder / "m.py").write_text(f"{code}\n")
-    assert imported("m", empty).endswith(" | not an error of a library's loading")
+    assert imported("m", empty).endswith(" | this is not a library loading error: see the message")
 
 
 def test_words_without_end_are_shortened(empty: Environment) -> None:
@@ -552,13 +569,16 @@ def test_circular_import_of_what_is_not_installed(folder: Path, empty: Environme
     (package / "__init__.py").write_text("from .b import x\n")
     (package / "b.py").write_text("from . import y\n")
     said = imported("mypkg", empty)
-    assert "imports that go round in a circle" in said
+    assert "a circular import" in said
     assert "another folder" not in said
 
 
 def test_module_that_a_distribution_never_had() -> None:
     environment = read_environment()
     said = imported("packaging.nothing", environment)
-    assert re.search(r"packaging [\w.]+ has no such module \| see what its docs say of it$", said)
+    assert re.search(
+        r"packaging [\w.]+ has no such module \| look up the module's name in its documentation$",
+        said,
+    )
     said = imported("packaging.version.nothing", environment)
     assert said.endswith('python -c "import packaging; print(packaging.__file__)"')

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from native_lib.check.wheel import Manifest, Wheel
 
 ABIDIFF = "abidiff"
-# Of abidiff's exit status: the first two are errors of use and of its own; the others are changes.
+# abidiff's exit status: the first two bits are errors, the others are changes.
 _FAILED = 0b0011
 _DEBUG_INFORMATION = b".debug_info"  # the section's name
 
@@ -34,12 +34,12 @@ class AbiError(Exception):
 
 @dataclass(frozen=True)
 class Comparison:
-    """What became of the libraries.
+    """What changed between two releases.
 
     Attributes:
         old: the earlier wheel.
         new: the later wheel.
-        promised: whether what was built against the earlier must run with the later.
+        promised: whether consumers that were built against the old one must run with the new one.
         lost: what consumers may need and no longer find, one line each.
         notes: what was not compared, and why; and the types' changes, in abidiff's words.
     """
@@ -71,9 +71,9 @@ def compare(old_path: Path, new_path: Path, *, types: bool = True) -> Comparison
         old, new = _read(apart, old_path), _read(apart, new_path)
     before, after = _manifest(old), _manifest(new)
     if old.distribution != new.distribution:
-        raise AbiError(f"{old.path.name} and {new.path.name} are two distributions")
+        raise AbiError(f"{old.path.name} and {new.path.name} are different distributions")
     if old.version > new.version:
-        # Then what was lost would pass for what was added.
+        # In the wrong order, what was lost would look added.
         raise AbiError(
             f"{old.path.name} is a later release than {new.path.name}: name the earlier one first"
         )
@@ -82,9 +82,9 @@ def compare(old_path: Path, new_path: Path, *, types: bool = True) -> Comparison
     for library, binary in old.libraries:
         named = [later for other, later in new.libraries if other.name == library.name]
         if not named:
-            lost.append(f"the library {library.name} is no longer there")
+            lost.append(f"the library {library.name} is missing")
             continue
-        # A universal file has one for each architecture.
+        # A universal file has one binary for each architecture.
         successor = next((later for later in named if binary.fits(later)), None)
         if successor is None:
             raise AbiError(
@@ -110,12 +110,12 @@ def _read(apart: Apart, path: Path) -> Wheel:
 def _manifest(wheel: Wheel) -> Manifest:
     if len(wheel.manifests) != 1:
         count = len(wheel.manifests) or "no"
-        raise AbiError(f"{wheel.path.name} is no provider: it has {count} _native_libs.py")
+        raise AbiError(f"{wheel.path.name} is not a provider: it has {count} _native_libs.py")
     return wheel.manifests[0]
 
 
 def _names(old: Binary, new: Binary) -> list[str]:
-    """Say what an earlier binary exports and a later one does not, and whether it has another name."""
+    """Return what the later binary no longer exports, and whether its name changed."""
     lost = []
     if old.format != "PE" and old.runtime_name != new.runtime_name:
         lost.append(f"{old.runtime_name} is now {new.runtime_name}")
@@ -128,19 +128,21 @@ def _names(old: Binary, new: Binary) -> list[str]:
 
 
 def _is_emitted_by_users(export: Export) -> bool:
-    """Tell whether every user has a copy: C++'s inline functions, not its tables and type names."""
+    """Tell whether every user has its own copy: true of C++ inline functions, not of vtables and type names."""
     return export.is_weak and re.match(r"_Z(?!T[VIST])", export.name) is not None
 
 
 def _types(
     old_wheel: Wheel, old: Binary, new_wheel: Wheel, new: Binary
 ) -> tuple[list[str], list[str]]:
-    """Have abidiff compare the types; return what changed, and what was not compared and why."""
+    """Compare types with abidiff; return what changed, and what was not compared and why."""
     if old.format != "ELF":
         return [], [f"{new.leaf}: types were not compared: abidiff reads ELF files only"]
     program = shutil.which(ABIDIFF)
     if program is None:
-        return [], [f"{new.leaf}: types were not compared: no abidiff (Debian: abigail-tools)"]
+        return [], [
+            f"{new.leaf}: types were not compared: abidiff is not installed (Debian: abigail-tools)"
+        ]
     with tempfile.TemporaryDirectory() as folder:
         files = [
             _extract(wheel, binary, Path(folder, name))
@@ -149,7 +151,7 @@ def _types(
         if not all(_DEBUG_INFORMATION in file.read_bytes() for file in files):
             why_not = "both wheels need debug information (CFLAGS=-g, install.strip=false)"
             return [], [f"{new.leaf}: types were not compared: {why_not}"]
-        # What is only added breaks nobody, and no consumer knows a type that no header shows.
+        # Additions break nobody, and consumers cannot use a type that is in no header.
         options = ["--no-added-syms", "--no-show-locs", "--drop-private-types"]
         for number, file in enumerate(files, start=1):
             headers = file.with_name("include")
@@ -172,7 +174,7 @@ def _types(
 
 
 def _extract(wheel: Wheel, binary: Binary, folder: Path) -> Path:
-    """Write a library into a folder, and beside it what its package has below include/."""
+    """Write a library into a folder, and its package's headers beside it."""
     folder.mkdir()
     file = folder / PurePosixPath(binary.path).name
     headers = f"{PurePosixPath(binary.path).parents[1]}/include/"
@@ -204,9 +206,9 @@ def run(old: Path, new: Path, *, types: bool = True) -> int:
         print(f"{later} does not promise to replace {earlier}")
         return 0
     print(
-        f"native-lib: {later} cannot replace {earlier}, and that one promised it would "
+        f"native-lib: {later} cannot replace {earlier}, although {earlier} promises it "
         f"({found.old.manifests[0].compatibility}): wheels built against {earlier} would fail to "
-        "import, or crash. Bring back what is lost, or release it as a version that promises nothing.",
+        "import, or crash. Restore what is lost, or release this as a version that is not bound by the promise.",
         file=sys.stderr,
     )
     return 1

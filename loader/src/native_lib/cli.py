@@ -28,11 +28,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit status: 0, 1 for findings, 2 for input that cannot be used.
     """
     for stream in (sys.stdout, sys.stderr):
-        # Names come out of wheels, and a console of Windows knows few letters.
+        # Names come from wheels, and a Windows console may not know their letters.
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     options = _parser().parse_args(arguments)
-    if "takes_tools" in options and not _has_tools(options.takes_tools):
+    if "requires_tools" in options and not _has_tools(options.requires_tools):
         return 2
     try:
         status: int = options.run(options)
@@ -46,7 +46,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="native-lib", description="Tools for wheels that share native libraries."
     )
-    parser.add_argument("--version", nargs=0, action=_Version, help="say which one this is")
+    parser.add_argument("--version", nargs=0, action=_Version, help="print the version")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     command = commands.add_parser(
         "vendor",
@@ -82,8 +82,8 @@ def _parser() -> argparse.ArgumentParser:
 
     command = commands.add_parser(
         "check",
-        help="say what is wrong with wheels, of any platform, alone and together",
-        description="Read wheels of any platform without unpacking them, and say what is wrong "
+        help="find faults in wheels of any platform, and between them",
+        description="Read wheels of any platform without unpacking them, and report what is wrong "
         "with each, and between providers and consumers.",
     )
     command.add_argument(
@@ -95,22 +95,22 @@ def _parser() -> argparse.ArgumentParser:
         default="table",
         help="a table for people, JSON, or annotations for GitHub's workflows (default: table)",
     )
-    command.set_defaults(run=_check, takes_tools="check")
+    command.set_defaults(run=_check, requires_tools="check")
 
     command = commands.add_parser(
         "doctor",
-        help="say what is wrong with the providers and consumers that are installed here",
+        help="find faults in the providers and consumers that are installed here",
         description="Look at the environment of this Python: which providers there are, who needs "
-        "them, what answers each need, and what would go wrong. Nothing is imported, unless MODULE "
-        "or --load asks for it.",
+        "them, which file provides each need, and what would fail. Nothing is imported, unless "
+        "MODULE or --load asks for it.",
     )
     command.add_argument(
-        "modules", nargs="*", metavar="MODULE", help="import it, and say why if that fails"
+        "modules", nargs="*", metavar="MODULE", help="import it, and explain a failure"
     )
     command.add_argument(
         "--load",
         action="store_true",
-        help="import every provider and consumer, each in a process, and have libraries opened",
+        help="import every provider and consumer in separate processes, and open the libraries",
     )
     command.add_argument(
         "--format",
@@ -118,13 +118,13 @@ def _parser() -> argparse.ArgumentParser:
         default="tree",
         help="a tree for people, JSON, or a picture of who shares what (default: tree)",
     )
-    command.set_defaults(run=_doctor, takes_tools="doctor")
+    command.set_defaults(run=_doctor, requires_tools="doctor")
 
     command = commands.add_parser(
         "abi",
-        help="say what a provider's new release takes from consumers of an earlier one",
-        description="Compare a provider's new wheel with an earlier release's, within what that one "
-        "promised: exported symbols, and types where both have debug information and abidiff "
+        help="report what a provider's new release breaks for consumers of an earlier one",
+        description="Compare a provider's new wheel with an earlier release's, if that one promised "
+        "compatibility: exported symbols, and types where both have debug information and abidiff "
         "(Debian: abigail-tools) is installed.",
     )
     command.add_argument("old", type=Path, metavar="OLD", help="the earlier release's wheel")
@@ -132,7 +132,7 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument(
         "--no-types", action="store_true", help="compare names only, not types of what they name"
     )
-    command.set_defaults(run=_abi, takes_tools="abi")
+    command.set_defaults(run=_abi, requires_tools="abi")
 
     command = commands.add_parser(
         "excludes",
@@ -149,7 +149,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 class _Version(argparse.Action):
-    """Says the version; what it takes is imported only for that."""
+    """Prints the version; only this imports importlib.metadata, which is slow."""
 
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
         import importlib.metadata
@@ -167,7 +167,7 @@ def _has_tools(command: str) -> bool:
     for name in ("lief", "packaging", "rich"):
         if importlib.util.find_spec(name) is None:
             print(
-                f"native-lib: {command} needs {name}, of the extra `tools`: python -m pip install "
+                f"native-lib: {command} requires {name}, of the extra `tools`: python -m pip install "
                 '"native-lib-loader[tools]", or "./loader[tools]" in a clone of native-lib-template',
                 file=sys.stderr,
             )
@@ -184,7 +184,7 @@ def _vendor_command(options: argparse.Namespace) -> str:
 
 
 def _quoted(command: list[str]) -> str:
-    """Return a command line as this system's shell reads it; single quotes are nothing to cmd."""
+    """Return a command line for this system's shell; cmd does not know single quotes."""
     return subprocess.list2cmdline(command) if sys.platform == "win32" else shlex.join(command)
 
 

@@ -14,13 +14,13 @@ from native_lib.support.shared_lib_manager import MANIFEST_FORMAT
 if TYPE_CHECKING:
     import importlib.metadata
 
-# What each tool compares: the NEEDED name, a part of the path, the DLL's name.
+# auditwheel compares the NEEDED name, delocate a part of the path, delvewheel the DLL's name.
 _SUFFIXES = {"auditwheel": ".so", "delocate": ".dylib", "delvewheel": ".dll"}
 TOOLS = tuple(_SUFFIXES)
 
 
 class ExcludesError(Exception):
-    """The arguments cannot be told; the message says why."""
+    """The arguments cannot be determined; the message says why."""
 
 
 @dataclass(frozen=True)
@@ -37,10 +37,10 @@ def excludes(providers: list[str], tool: str) -> list[str]:
         tool: one of `TOOLS`.
 
     Returns:
-        An option and a name for each library of theirs, and of the providers that they need.
+        An option and a name for each of their libraries, and for those of the providers that they need.
 
     Raises:
-        ExcludesError: one is not installed, is no provider, is for another platform, or has a
+        ExcludesError: one is not installed, is not a provider, is for another platform, or has a
             manifest that cannot be read here.
     """
     names: list[str] = []
@@ -55,14 +55,16 @@ def excludes(providers: list[str], tool: str) -> list[str]:
         installed = _read(provider, key)
         for name in (PurePosixPath(runtime_name).name for runtime_name in installed.runtime_names):
             if _SUFFIXES[tool] not in name.lower():
-                raise ExcludesError(f"{provider}'s library here is {name}, which {tool} never sees")
+                raise ExcludesError(
+                    f"{provider}'s library here is {name}, which {tool} cannot handle"
+                )
             names.append(name)
         waiting += installed.requires
     return [argument for name in names for argument in ("--exclude", name)]
 
 
 def _read(provider: str, import_name: str) -> _Installed:
-    import importlib.metadata  # other commands do without, and it takes long
+    import importlib.metadata  # slow to import, and other commands do not need it
 
     try:
         distribution = importlib.metadata.distribution(provider)
@@ -73,7 +75,7 @@ def _read(provider: str, import_name: str) -> _Installed:
     manifest = _file(distribution, f"{import_name}/{MANIFEST}")
     if not manifest:
         raise ExcludesError(
-            f"{provider} {distribution.version} is no provider: it has no manifest "
+            f"{provider} {distribution.version} is not a provider: it has no manifest "
             f"{import_name}/{MANIFEST}"
         )
     requires = _file(distribution, f"{import_name}/{REQUIRES}")
@@ -87,7 +89,7 @@ def _read(provider: str, import_name: str) -> _Installed:
         entries = _literals(path, REQUIREMENTS_FORMAT)["REQUIRES"]
         return _Installed(runtime_names, tuple(str(entry["distribution"]) for entry in entries))
     except (KeyError, TypeError, AttributeError) as error:
-        raise ExcludesError(f"{path} lacks what such a file has: {error}") from error
+        raise ExcludesError(f"{path} lacks {error}") from error
 
 
 def _file(distribution: importlib.metadata.Distribution, name: str) -> Path | None:

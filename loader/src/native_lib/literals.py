@@ -6,7 +6,7 @@ import ast
 from typing import Any
 
 MANIFEST, REQUIRES = "_native_libs.py", "_native_requires.py"
-# The build writes some thousands of bytes, and each takes hundreds of bytes of memory to parse.
+# Real files have a few thousand bytes; parsing needs hundreds of bytes of memory for each.
 _MAX_SIZE = 1 << 18
 
 
@@ -24,7 +24,7 @@ def read_literals(source: bytes) -> dict[str, Any]:
         The values by name.
 
     Raises:
-        LiteralsError: it has something else in it.
+        LiteralsError: it contains something else.
     """
     if len(source) > _MAX_SIZE:
         raise LiteralsError(f"is larger than what a build writes: {len(source)} bytes")
@@ -34,6 +34,6 @@ def read_literals(source: bytes) -> dict[str, Any]:
             for node in ast.parse(source).body
             if isinstance(node, ast.Assign)
         }
-    # What ast raises over damaged or overlong texts differs between Pythons.
+    # What ast raises for damaged or overlong texts differs between Pythons.
     except (SyntaxError, ValueError, TypeError, RecursionError, MemoryError) as error:
         raise LiteralsError(f"is not made of literals: {error}") from error

@@ -1,4 +1,4 @@
-"""Whether a path is there. pathlib raises, before Python 3.14, where a folder may not be entered."""
+"""Whether a path exists. Before Python 3.14, pathlib raises where a folder may not be entered."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def is_there(path: str | Path) -> bool:
-    """Tell whether there is something that this user can reach."""
+    """Tell whether a path exists and this user can reach it."""
     return os.path.exists(path)  # noqa: PTH110
 
 

@@ -1,6 +1,6 @@
-"""Read wheels in a process apart: what ends a parser of binaries must not end the command.
+"""Read wheels in a separate process: a crash of the parser of binaries must not end the command.
 
-A small wheel with ELF files only needs no such process: Python reads it, not C++, and within bounds.
+A small wheel with ELF files only is read in this process: that parser is Python, and has limits.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ if TYPE_CHECKING:
 
     from native_lib.check.binary import Binary
 
-# The largest wheels in use, of more than a gigabyte, take a tenth of it.
+# The largest wheels in use, over a gigabyte, need a tenth of this time.
 _SECONDS = 600
-# Unpacked three times over, once more in the parser, and the interpreter.
+# The interpreter, three copies of an unpacked file, and one more in the parser.
 _MEMORY, _MEMORY_OF_SIZE = 2 << 30, 20
-# Larger ones, as files or unpacked, are read within bounds of memory, whatever is in them.
+# Larger wheels (packed or unpacked) are read in the separate process, with a memory limit.
 _SMALL, _SMALL_UNPACKED = 64 << 20, 256 << 20
 
 
 class _NotElfError(Exception):
-    """A wheel has a binary that only lief reads."""
+    """A wheel has a binary that only lief can read."""
 
 
 class Apart:
-    """A process that reads one wheel after the other, and is replaced when one ends it."""
+    """A process that reads wheels one after the other, and is replaced when a wheel crashes it."""
 
     def __init__(self) -> None:
         self._process: multiprocessing.process.BaseProcess | None = None
@@ -47,7 +47,7 @@ class Apart:
         """Read a wheel; see `read_wheel`.
 
         Raises:
-            UnusableError: as `read_wheel` does, and where reading ends the process or never ends.
+            UnusableError: as `read_wheel` does, and if reading crashes the process or takes too long.
         """
         if _is_small(path):
             try:
@@ -63,16 +63,16 @@ class Apart:
                 raise UnusableError(f"cannot be read: not done after {_SECONDS} seconds")
             result = self._pipe.recv()
         except (EOFError, OSError):
-            raise UnusableError(f"cannot be read: it ended the parser ({self._end()})") from None
+            raise UnusableError(f"cannot be read: the parser crashed ({self._end()})") from None
         if isinstance(result, UnusableError):
             raise result
         assert isinstance(result, Wheel)
         return result
 
     def _start(self) -> None:
-        import multiprocessing  # most runs need none, and it takes a third of their time
+        import multiprocessing  # slow to import, and most runs do not need it
 
-        # A fork would take the command's threads' locks with it, and is not to be had on Windows.
+        # A fork would copy locks that other threads hold, and Windows has no fork.
         context = multiprocessing.get_context("spawn")
         self._pipe, theirs = context.Pipe()
         self._process = context.Process(target=_serve, args=(theirs,), daemon=True)
@@ -109,7 +109,7 @@ def _read_elf(path: str, content: bytes) -> tuple[Binary, ...]:
 
 
 def _serve(pipe: Connection) -> None:
-    """Read what is asked for until nobody asks."""
+    """Read wheels until the other side closes the pipe."""
     while True:
         try:
             path = pipe.recv()
@@ -121,11 +121,11 @@ def _serve(pipe: Connection) -> None:
         except UnusableError as error:
             pipe.send(error)
         except MemoryError:
-            pipe.send(UnusableError("cannot be read: it takes more memory than wheels do"))
+            pipe.send(UnusableError("cannot be read: it requires more memory than the limit"))
 
 
 def _bound_memory(path: Path) -> None:
-    """Let reading fail rather than fill the machine, where the system has such a limit."""
+    """Limit the memory of this process, where the system can."""
     if sys.platform == "linux":
         import resource
 

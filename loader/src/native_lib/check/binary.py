@@ -19,7 +19,7 @@ _ORIGIN = re.compile(r"\$(?:ORIGIN|\{ORIGIN\})(?:/+(.*))?")
 
 
 class CorruptBinaryError(Exception):
-    """A file begins as a binary does and is none; the message says what is wrong."""
+    """A file starts like a binary, but is not a valid one; the message says what is wrong."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Export:
 
     name: str
     version: str = ""
-    is_weak: bool = False  # in C++: emitted by whoever uses it
+    is_weak: bool = False  # in C++: every user has a copy
 
     def __str__(self) -> str:
         return "@".join(part for part in (self.name, self.version) if part)
@@ -36,11 +36,11 @@ class Export:
 
 @dataclass(frozen=True)
 class Import:
-    """A symbol that a binary takes from others."""
+    """A symbol that a binary needs from another."""
 
     name: str
     version: str = ""
-    library: str = ""  # as in `needed`; ELF says it only of symbols with a version
+    library: str = ""  # as in `needed`; ELF has it only for symbols with a version
     is_weak: bool = False  # may be missing
 
     def __str__(self) -> str:
@@ -49,7 +49,7 @@ class Import:
 
 @dataclass(frozen=True)
 class Binary:
-    """What a binary says of itself, in the field's words."""
+    """The facts in a binary that rules look at."""
 
     path: str  # in the wheel
     format: str  # ELF, Mach-O or PE
@@ -78,12 +78,12 @@ class Binary:
 
     @property
     def known_as(self) -> str:
-        """The name by which others find it once it is open; on Windows that is the file's."""
+        """The name by which others find it once it is open; on Windows the file's name."""
         return self.leaf if self.format == "PE" else self.runtime_name
 
     @property
     def search_paths(self) -> tuple[str, ...]:
-        """Where the file says that its libraries are."""
+        """The folders in which the file says that its libraries are."""
         return self.rpath + self.runpath
 
     @cached_property
@@ -94,7 +94,7 @@ class Binary:
         return frozenset(map(posixpath.normpath, folders))
 
     def finds(self, other: Binary) -> bool:
-        """Tell whether a search for what an ELF file NEEDs finds another of its wheel."""
+        """Tell whether this ELF file NEEDs another one of its wheel and finds it by its search paths."""
         return other.leaf in self.needed and other.folder in self.searched
 
     @cached_property
@@ -121,7 +121,7 @@ class Binary:
         return any(export.version for export in self.exports)
 
     def has(self, symbol: Import | Export) -> bool:
-        """Tell whether it answers a symbol: by name, and by version where both say one.
+        """Tell whether it provides a symbol: by name, and by version where both have one.
 
         glibc's rule; on other systems there are no versions.
         """
@@ -132,10 +132,10 @@ class Binary:
 
     @cached_property
     def _answers_any_version(self) -> bool:
-        """Whether a symbol of its own, which has no version, answers who needs one.
+        """Whether its symbols, which have no versions, also serve a file that asks for a version.
 
-        glibc takes it, but ends the process where the file has no table of versions at all, not even
-        for what it takes from others (an assertion in `check_match`). musl looks at names only.
+        glibc accepts them, but aborts if the file has no table of versions at all, not even for its
+        own needs (an assertion in `check_match`). musl looks at names only.
         """
         has_table = self.libc == "musl" or any(symbol.version for symbol in self.imports)
         return has_table and not self.has_versions
@@ -153,7 +153,7 @@ class Binary:
 
     @property
     def uses_python(self) -> bool:
-        """Whether it is an extension module, or needs the interpreter or what is built on it."""
+        """Whether it is an extension module, or needs the interpreter or a library built on it."""
         return (
             self.is_extension_module
             or any(symbol.name.startswith(("Py", "_Py")) for symbol in self.imports)
@@ -164,7 +164,7 @@ class Binary:
         """Tell whether one process can load both."""
         return (
             (self.format, self.architecture) == (other.format, other.architecture)
-            # A file that uses nothing of its C library does not tell which one it is for.
+            # A file that uses nothing of a C library works with any.
             and (self.libc == other.libc or not self.libc or not other.libc)
         )
 
@@ -181,5 +181,5 @@ def require(condition: bool, complaint: str) -> None:
 
 
 def text(name: str | bytes) -> str:
-    """Return a name from a binary as text; lief gives bytes where it is no UTF-8."""
+    """Return a name from a binary as text; lief gives bytes if it is not UTF-8."""
     return name if isinstance(name, str) else name.decode("utf-8", "backslashreplace")

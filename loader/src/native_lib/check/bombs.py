@@ -1,8 +1,8 @@
-"""Where an archive ends being one that somebody ships."""
+"""Limits beyond which an archive is a bomb."""
 
-# Beyond any wheel in use, and within what a machine that builds wheels has.
+# No wheel in use is larger, and a machine that builds wheels can hold this much.
 MAX_FILES = 200_000
 MAX_FILE = 4 << 30
 MAX_TOTAL = 1 << 30
-# What is all zeros packs to a thousandth; binaries and texts to no less than a tenth or so.
+# Zeros pack to a thousandth; real binaries and texts to about a tenth.
 MAX_RATIO = 100

@@ -15,7 +15,7 @@ _SAME = {"SameMajorVersion": 1, "SameMinorVersion": 2, "ExactVersion": 3}
 
 
 def can_replace(later: Version, earlier: Version, compatibility: str) -> bool:
-    """Tell whether the loader of what was built against one version accepts another."""
+    """Tell whether a consumer that was built against the earlier version accepts the later one."""
     return _head(later, compatibility) == _head(earlier, compatibility) and _packaged(
         earlier
     ) <= _packaged(later)
@@ -27,7 +27,7 @@ def _head(version: Version, compatibility: str) -> tuple[int, ...]:
 
 
 def _packaged(version: Version) -> Version:
-    """Return a version without what says how it was packaged."""
+    """Return a version without the parts that only describe the packaging."""
     return Version(re.sub(r"\.post\d+(\.dev\d+)?|\+.*", "", str(version)))
 
 
@@ -39,7 +39,7 @@ def next_incompatible(version: Version, compatibility: str) -> Version:
 
 
 def incompatible(version: Version, compatibility: str) -> Iterator[Version]:
-    """Return versions that a consumer's loader refuses: too new, and too old."""
+    """Return examples of versions that a consumer's loader refuses: too new, and too old."""
     newer = next_incompatible(version, compatibility)
     yield newer
     yield Version(f"{newer}.0.1")

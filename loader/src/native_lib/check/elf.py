@@ -1,6 +1,6 @@
-"""Read ELF, as the operating system's loader does: by segments and the dynamic section.
+"""Read ELF as the operating system's loader does: by segments and the dynamic section.
 
-Without lief: importing it takes longer than reading most wheels, and this is what most of them need.
+Without lief: importing it takes longer than reading most wheels.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _SHT_DYNSYM, _SHN_ABS = 11, 0xFFF1
 _STB_LOCAL, _STB_GLOBAL = 0, 1
 _MAX_DYNAMIC = 1 << 12  # libraries have some dozens of entries
 _MAX_VERSIONS = 0x8000  # a symbol has 15 bits for its version
-# Names overlap in the string table, but what is more than the file is there to fill the memory.
+# Names may overlap in the string table, but more text than the file is large is an attack.
 _MAX_NAMES = 2
 
 
@@ -47,14 +47,14 @@ def read(path: str, content: bytes) -> tuple[Binary, ...]:
     try:
         return _read(path, _File(content))
     except (struct.error, OverflowError) as error:
-        raise CorruptBinaryError("its tables lead out of the file") from error
+        raise CorruptBinaryError("its tables point outside of the file") from error
 
 
 def needed_of(content: bytes | mmap.mmap) -> tuple[str, ...]:
-    """Return what an ELF file needs, and look at nothing else in it.
+    """Return the names that an ELF file NEEDs, and read nothing else.
 
     Raises:
-        CorruptBinaryError: its tables lead out of the file.
+        CorruptBinaryError: its tables point outside of the file.
     """
     return _texts(content, _NEEDED)
 
@@ -68,12 +68,12 @@ def _texts(content: bytes | mmap.mmap, tag: int) -> tuple[str, ...]:
     try:
         return _File(content).texts(tag)
     except (struct.error, OverflowError) as error:
-        raise CorruptBinaryError("its tables lead out of the file") from error
+        raise CorruptBinaryError("its tables point outside of the file") from error
 
 
 def _read(path: str, file: _File) -> tuple[Binary, ...]:
     if file.kind not in (_EXECUTABLE, _SHARED):
-        # Object files are for linkers, core dumps for nobody.
+        # Object files and core dumps are not loaded.
         require(file.kind in range(1, 5), "ELF file of no known type")
         return ()
     require(bool(file.segments), "ELF file without segments")
@@ -104,7 +104,7 @@ def _read(path: str, file: _File) -> tuple[Binary, ...]:
 
 def _has_executable_stack(file: _File) -> bool:
     flags = [segment.flags for segment in file.segments if segment.type == _GNU_STACK]
-    # Where no segment says it, the processor's convention does: on these it is executable.
+    # Without a PT_GNU_STACK segment, the stack is executable on these processors.
     return bool(flags[0] & _X) if flags else file.machine in _EXECUTABLE_BY_DEFAULT
 
 
@@ -118,7 +118,7 @@ def _symbols(file: _File) -> tuple[frozenset[Export], frozenset[Import]]:
         weak = binding != _STB_GLOBAL
         if section == 0:
             imports.add(Import(name, version, library, weak))
-        # A version's own name is a symbol of no size in the file.
+        # Each version's own name is a symbol too, of size 0.
         elif not (section == _SHN_ABS and name == version):
             exports.add(Export(name, version, weak))
     return frozenset(exports), frozenset(imports)
@@ -127,7 +127,7 @@ def _symbols(file: _File) -> tuple[frozenset[Export], frozenset[Import]]:
 def _libc(needed: tuple[str, ...]) -> str:
     if any(name == "libc.so" or name.startswith("libc.musl-") for name in needed):
         return "musl"
-    # ld-linux-x86-64.so.2 and the like are glibc's loader.
+    # ld-linux-x86-64.so.2 and the like belong to glibc.
     return "glibc" if any(n.startswith(("libc.so.", "ld-linux")) for n in needed) else ""
 
 
@@ -141,7 +141,7 @@ class _Segment:
 
 
 class _File:
-    """The structures of an ELF file; `struct.error` where they lead out of it."""
+    """The structures of an ELF file; raises `struct.error` where they point outside of it."""
 
     def __init__(self, content: bytes | mmap.mmap) -> None:
         self.content = content
@@ -158,7 +158,7 @@ class _File:
         self._names_left = _MAX_NAMES * len(content)
 
     def _unpack(self, format: str, offset: int) -> tuple[int, ...]:
-        # A negative offset would be taken from the end; there is none in unsigned numbers.
+        # Unsigned: Python would count a negative offset from the end.
         return struct.unpack_from(self._order + format, self.content, offset)
 
     def _segment(self, offset: int) -> _Segment:
@@ -169,7 +169,7 @@ class _File:
         return _Segment(type, flags, at, address, size)
 
     def _offset(self, address: int) -> int:
-        """Return where in the file lies what is loaded to an address."""
+        """Return the offset in the file of what is loaded to an address."""
         for segment in self.segments:
             if segment.type == _LOAD and 0 <= address - segment.address < segment.size:
                 return address - segment.address + segment.offset
@@ -188,11 +188,11 @@ class _File:
                     if tag == 0:
                         break
                     found.setdefault(tag, []).append(number)
-                break  # a file has one, and loaders look at one
+                break  # loaders look at one dynamic section only
         return found
 
     def _table(self, tag: int) -> int | None:
-        """Return where in the file the table of a tag is, if there is one."""
+        """Return the offset of a tag's table, if there is one."""
         return self._offset(self.dynamic[tag][0]) if tag in self.dynamic else None
 
     @cached_property
@@ -218,7 +218,7 @@ class _File:
         return tuple(self._name(offset) for offset in self.dynamic.get(tag, ()))
 
     def versions(self) -> dict[int, tuple[str, str]]:
-        """Return each version's name, and the library that it is needed of, by its number."""
+        """Return, by version number, the version's name and the library that it is needed from."""
         found: dict[int, tuple[str, str]] = {}
         steps = 0
         needed = self._table(_VERNEED)
@@ -235,7 +235,7 @@ class _File:
         defined = self._table(_VERDEF)
         while defined is not None:
             _, _, number, _, _, first, following = self._unpack("HHHHIII", defined)
-            # The first is the library itself, and no version.
+            # The first entry names the library itself.
             if number > 1:
                 (name,) = self._unpack("I", defined + first)
                 found[number & 0x7FFF] = (self._name(name), "")
@@ -249,7 +249,7 @@ class _File:
         table, versions = self._table(_SYMTAB), self._table(_VERSYM)
         if table is None:
             return
-        # name, info, section; what is between is no matter of ours.
+        # name, info, section
         format = f"{self._order}{'IBxH16x' if self.is_64 else 'I8xBxH'}"
         size = struct.calcsize(format)
         count = self._symbol_count(table, size)
@@ -263,8 +263,8 @@ class _File:
     def _symbol_count(self, table: int, size: int) -> int:
         """Return how many dynamic symbols there are.
 
-        No tag says it. GNU's hash table leaves out what is not defined if nothing is, so the
-        section is asked first; what has no sections is asked for its hash table.
+        No tag says it. GNU's hash table is incomplete if the file defines nothing, so the section
+        header comes first; a file without sections has only its hash table.
         """
         for at in range(self._section_count):
             offset = self._sections_at + at * self._section_size

@@ -1,4 +1,4 @@
-"""What answers each name that a binary needs."""
+"""Find the file that provides each name that a binary needs."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ _MANGLED = re.compile(r"-[0-9a-f]{8,64}(?=\.)")
 # A private name: <import name of the provider>__<library>.
 _PRIVATE = re.compile(r"([a-z0-9][a-z0-9_]*?)__[^_]")
 _MAX_LEAF = 255  # no system has longer file names
-# What may follow a library's name: -1, .1.2, or digits that are the name's own as well. After those
-# there may be the first two: png16 and png of libpng16.16.dylib, glib-2.0 of libglib-2.0.0.dylib.
+# What may follow a library's name: -1, .1.2, or digits that may also belong to the name; after such
+# digits, -1 or .1.2 again. libpng16.16.dylib may be png16 or png, libglib-2.0.0.dylib glib-2.0.
 _NUMBERS = tuple(map(re.compile, (r"[-.]\d[.\d]*$", r"\.\d+$", r"(?<![-.\d])(\d+)[.\d]*$")))
 
 
 @dataclass(frozen=True)
 class Link:
-    """A name that a binary needs, and what answers it."""
+    """A name that a binary needs, and what provides it."""
 
     wheel: Wheel
     binary: Binary
@@ -44,7 +44,7 @@ class Link:
 
 
 def unmangled(leaf: str) -> str:
-    """Return a file's name without what repair tools put into a copy's: libz-1a2b3c4d.so.1."""
+    """Return a file's name without the hash that repair tools add: libz-1a2b3c4d.so.1."""
     return _MANGLED.sub("", leaf)
 
 
@@ -54,9 +54,9 @@ def leaf_of(name: str) -> str:
 
 
 def libraries_of(leaf: str) -> dict[str, str]:
-    """Return of which libraries' names a linker makes this file's, and what digits follow each.
+    """Return the library names that a file may have, each with the digits that follow it.
 
-    foo of libfoo.so.1 and foo-1.dll; of libfoo16.so foo16, and foo with 16.
+    libfoo.so.1 and foo-1.dll give foo; libfoo16.so gives foo16, and foo with 16.
     """
     if len(leaf) > _MAX_LEAF:
         return {}
@@ -75,7 +75,7 @@ def libraries_of(leaf: str) -> dict[str, str]:
 
 
 class _Index:
-    """The binaries of a set by the names that they answer to."""
+    """The binaries of a set, by the names that others find them by."""
 
     def __init__(self, wheels: Iterable[Wheel]) -> None:
         self._by_name: dict[str, list[tuple[Wheel, Binary]]] = {}
@@ -97,12 +97,12 @@ class _Index:
 
 
 def links_of(wheel: Wheel, wheels: tuple[Wheel, ...]) -> Iterator[Link]:
-    """Find what answers the names that a wheel's binaries need, among these wheels."""
+    """Find, among these wheels, what provides the names that a wheel's binaries need."""
     return _Search(wheel, _Index(wheels)).links()
 
 
 def all_links(wheels: tuple[Wheel, ...]) -> Iterator[Link]:
-    """Find what answers the names that the binaries of these wheels need, among them."""
+    """Find, among these wheels, what provides the names that their binaries need."""
     index = _Index(wheels)
     for wheel in wheels:
         yield from _Search(wheel, index).links()
@@ -121,7 +121,7 @@ class _Search:
         self._lower = {file.lower() for file in self._files}
         needed = {name for binary in wheel.binaries for name in binary.needed}
         private = {private_distribution(name) for name in needed}
-        # Whose a plain name is tells the record, where the provider gives none a private one.
+        # A plain name does not say whose it is; the record of the consumer does.
         self._absent = {
             library.lower(): required.distribution
             for required in wheel.requires
@@ -140,7 +140,7 @@ class _Search:
                 yield Link(self._wheel, binary, needed, *answers[key])
 
     def _is_beside(self, binary: Binary, needed: str) -> bool:
-        """Tell whether a file of the same wheel is what a search by name finds."""
+        """Tell whether a search by name finds this file of the same wheel."""
         if binary.format == "PE":
             return needed.lower() in self._lower
         return leaf_of(needed) in self._files or needed in self._names
@@ -149,16 +149,16 @@ class _Search:
         wheel, index = self._wheel, self._index
         found = [(o, b) for o, b in index.answering(needed) if o.distribution != wheel.distribution]
         if is_system_library(needed, binary, wheel.tags):
-            # Who requires a provider of that very name means that one.
+            # A consumer that requires a provider of that name needs that one.
             found = [(o, b) for o, b in found if o.manifests and wheel.uses(o.distribution)]
             if not any(b.fits(binary) for _, b in found):
                 return SYSTEM, "", ()
         distribution = private_distribution(needed)
         if distribution:
-            # A private name says whose it is; another wheel's file of that name is a copy.
+            # A private name says whose it is; a file of that name in another wheel is a copy.
             ours = [(o, b) for o, b in found if o.distribution == distribution]
             found = ours or [(o, b) for o, b in found if o.manifests]
-        # Of several with one plain name, who uses one means that one.
+        # If several have this plain name, a consumer needs the one that it uses.
         found = [(o, b) for o, b in found if wheel.uses(o.distribution)] or found
         fitting = tuple(_admitted(wheel, [(o, b) for o, b in found if b.fits(binary)]))
         if fitting:
@@ -180,13 +180,13 @@ class _Search:
 
 
 def private_distribution(needed: str) -> str:
-    """Return the distribution that a private name says, or nothing for a plain name."""
+    """Return the distribution in a private name, or an empty text for a plain name."""
     private = _PRIVATE.match(leaf_of(needed))
     return canonicalize_name(private[1]) if private else ""
 
 
 def _admitted(wheel: Wheel, found: list[tuple[Wheel, Binary]]) -> list[tuple[Wheel, Binary]]:
-    """Drop versions that Requires-Dist does not admit, if there is one that it does."""
+    """Drop versions that Requires-Dist does not admit, if it admits any of them."""
     admitted = [(o, b) for o, b in found if is_admitted(wheel, o)]
     return admitted or found
 

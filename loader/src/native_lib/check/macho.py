@@ -6,7 +6,7 @@ import lief
 
 from native_lib.check.binary import Binary, Export, Import, require, text
 
-# What is wrong with a file is said by us, in one line.
+# lief would print its own lines about a damaged file.
 lief.logging.disable()
 
 _ARCHITECTURES = {

@@ -1,4 +1,4 @@
-"""What a wheel's tags say of markers."""
+"""Decide from a wheel's tags whether an environment marker holds."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from packaging.markers import Marker
     from packaging.tags import Tag
 
-# What a part of a tag's platform says of the variables of markers.
+# The values of marker variables, by the first part of a platform tag.
 _PLATFORMS = {
     "linux": {"sys_platform": "linux", "platform_system": "Linux", "os_name": "posix"},
     "macosx": {"sys_platform": "darwin", "platform_system": "Darwin", "os_name": "posix"},
@@ -29,9 +29,9 @@ def always_holds(marker: Marker, tags: frozenset[Tag]) -> bool:
 
 
 def _outcomes(marker: Marker, tags: frozenset[Tag]) -> set[bool]:
-    """Return what a marker is on the wheel's platforms; nothing where the tags do not tell."""
+    """Return a marker's values on the wheel's platforms; empty if the tags do not decide it."""
     told = set(re.findall(r"[a-z_]+", re.sub(r"'[^']*'|\"[^\"]*\"", "", str(marker))))
     if not told <= {"sys_platform", "platform_system", "os_name", "and", "or", "in", "not"}:
-        return set()  # of its Python and its processor the tags say too little
+        return set()  # tags say too little about the Python and the processor
     platforms = {p for tag in tags for p in _PLATFORMS if p in tag.platform}
     return {marker.evaluate(_PLATFORMS[p]) for p in platforms}

@@ -6,7 +6,7 @@ import lief
 
 from native_lib.check.binary import Binary, Export, Import, require, text
 
-# What is wrong with a file is said by us, in one line.
+# lief would print its own lines about a damaged file.
 lief.logging.disable()
 
 _ARCHITECTURES = {
@@ -20,7 +20,7 @@ def read(path: str, content: bytes) -> tuple[Binary, ...]:
     """Read a PE file; see `read_binary`."""
     header = int.from_bytes(content[0x3C:0x40], "little")
     if content[header : header + 4] != b"PE\0\0":
-        # MZ alone is a program for DOS, or a text; a library that lost its end it is not to pass.
+        # MZ alone may be a DOS program or a text. A truncated library must not pass as one of these.
         require(not path.lower().endswith((".dll", ".pyd")), "not readable as PE")
         return ()
     config = lief.PE.ParserConfig()

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-# Those in use need less than two hundred libraries.
+# Real binaries need fewer than two hundred libraries.
 _MAX_NAMES = 1000
 
 
@@ -28,10 +28,10 @@ def read_binary(path: str, content: bytes) -> tuple[Binary, ...]:
         content: the whole file.
 
     Returns:
-        One for each architecture in it; none for object files, and for what only begins like one.
+        One for each architecture in it; none for object files and for files that only start like a binary.
 
     Raises:
-        CorruptBinaryError: it cannot be read, or is cut off.
+        CorruptBinaryError: it cannot be read, or is truncated.
     """
     reader = _reader(content[:8])
     if reader is None:
@@ -42,10 +42,10 @@ def read_binary(path: str, content: bytes) -> tuple[Binary, ...]:
             most = max(len(binary.needed), len(binary.search_paths))
             require(most <= _MAX_NAMES, f"{most} libraries or search paths")
         return binaries
-    # The last two are no fault of the file.
+    # The last two are not the file's fault.
     except (CorruptBinaryError, MemoryError, ImportError):
         raise
-    # What parsers raise over damaged files is not documented.
+    # What lief raises for damaged files is not documented.
     except Exception as error:
         raise CorruptBinaryError(f"{type(error).__name__}: {error}") from error
 
@@ -55,13 +55,13 @@ def _reader(head: bytes) -> Callable[[str, bytes], tuple[Binary, ...]] | None:
         return elf.read
     if head[:4] in (b"\xcf\xfa\xed\xfe", b"\xce\xfa\xed\xfe"):
         return _macho
-    # Java's classes begin like universal binaries, and go on with a version above 44.
+    # Java's class files start with the same bytes, followed by a version above 44.
     if head[:4] == b"\xca\xfe\xba\xbe" and int.from_bytes(head[4:8], "big") < 45:
         return _macho
     return _pe if head.startswith(b"MZ") else None
 
 
-# lief takes most of a second to import, and a wheel with ELF files only needs none.
+# Importing lief takes most of a second, and a wheel with ELF files only does not need it.
 
 
 def _macho(path: str, content: bytes) -> tuple[Binary, ...]:

@@ -47,13 +47,13 @@ def read_wheel(path: Path, read: Read = read_binary) -> Wheel:
 
     Args:
         path: its file.
-        read: reads a binary; what it raises, other than CorruptBinaryError, is its caller's.
+        read: reads a binary; what it raises passes through, except CorruptBinaryError.
 
     Returns:
         What the rules look at.
 
     Raises:
-        UnusableError: it is no wheel, or none that is safe to read.
+        UnusableError: it is not a wheel, or is not safe to read.
     """
     if not path.exists():
         raise UnusableError("cannot be read: No such file or directory")
@@ -73,12 +73,12 @@ def read_wheel(path: Path, read: Read = read_binary) -> Wheel:
 
 
 class _Contents:
-    """The files of an archive, which is safe to read."""
+    """Return the files of an archive, if it is safe to read."""
 
     def __init__(self, archive: zipfile.ZipFile, read: Read) -> None:
         self.archive = archive
         self.read = read
-        # Folders, too, and all of one name: installers may take another one than zipfile does.
+        # Folders and duplicate names too: an installer may unpack another duplicate than zipfile does.
         entries = archive.infolist()
         if len(entries) > MAX_FILES:
             raise UnusableError(f"zip bomb: {len(entries)} files")

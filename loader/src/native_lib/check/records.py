@@ -1,4 +1,4 @@
-"""Read what the build wrote down: manifests, records of what is required, and metadata."""
+"""Read the files that the build wrote: manifests, requirement records, and metadata."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 VENDORED = ("_shared_lib_manager.py", "_shared_lib_consumer.py", "_shared_lib_explain.py")
 _MAX_METADATA, _MAX_LINES = 1 << 20, 100
-_ENDLESS = re.compile(r"\d{1000}")  # Python makes no text of a number that is much longer
+_ENDLESS = re.compile(r"\d{1000}")  # Python refuses to print much longer numbers
 
 
 def manifest_of(path: str, source: bytes) -> Manifest:
@@ -35,7 +35,7 @@ def manifest_of(path: str, source: bytes) -> Manifest:
         source: what is in it.
 
     Raises:
-        UnusableError: it is no manifest.
+        UnusableError: it is not a manifest.
     """
     values = _literals(path, source, MANIFEST_FORMAT)
     folder = PurePosixPath(path).parent
@@ -65,7 +65,7 @@ def requires_of(path: str, source: bytes) -> Iterator[Required]:
     """Read a consumer's record of the providers that it was built against.
 
     Raises:
-        UnusableError: it is no such record.
+        UnusableError: it is not such a record.
     """
     values = _literals(path, source, REQUIREMENTS_FORMAT)
     try:
@@ -90,7 +90,7 @@ def requirements_of(metadata: bytes, holds: Callable[[Marker], bool]) -> tuple[R
         holds: tells whether a line with a marker counts.
 
     Raises:
-        UnusableError: a line is no requirement, or it is larger than metadata is.
+        UnusableError: a line is not a requirement, or the file is too large.
     """
     if len(metadata) > _MAX_METADATA:
         raise UnusableError(f"METADATA is too large: {len(metadata)} bytes")

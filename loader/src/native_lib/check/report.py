@@ -1,4 +1,4 @@
-"""Say what was found: as a table, as JSON, as GitHub's annotations."""
+"""Print findings: as a table, as JSON, or as GitHub's annotations."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 
 _COLOURS = {ERROR: "red", WARNING: "yellow", NOTE: "cyan"}
 _GITHUB = {ERROR: "error", WARNING: "warning", NOTE: "notice"}
-# Names come out of binaries: what steers a terminal, or ends a line, is shown and not sent.
+# Names come from binaries: control characters are shown as escapes, not sent to the terminal.
 _UNPRINTABLE = re.compile(
     r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
 )
-# Of one rule in one wheel: whom a hundred do not convince, a thousand do not help.
+# For one rule and one wheel.
 _MAX_ROWS = 100
-# As wide as a message is long: a log has no width, and a cut-off name is none.
+# A log has no width, and a truncated name is useless.
 _LOG_WIDTH = 1000
 
 
@@ -47,12 +47,12 @@ class Report:
 
 
 def printable(text: str) -> str:
-    """Return a text on one line, with what cannot be printed as escapes."""
+    """Return a text on one line, with unprintable characters as escapes."""
     return _UNPRINTABLE.sub(lambda found: ascii(found[0])[1:-1], text)
 
 
 def print_table(report: Report) -> None:
-    """Print a table for people, and a line that sums it up."""
+    """Print a table for people, and a summary line."""
     console = Console(soft_wrap=False, highlight=False)
     if not console.is_terminal:
         console.width = _LOG_WIDTH
@@ -68,7 +68,7 @@ def print_table(report: Report) -> None:
         message = finding.message
         if told[key] == _MAX_ROWS < rows[key]:
             where, more = finding.wheel, rows[key] - _MAX_ROWS + 1
-            message = f"and {more} more; --format json tells all"
+            message = f"and {more} more; --format json lists all"
         if told[key] <= _MAX_ROWS:
             table.add_row(
                 Text(rule.severity, style=_COLOURS[rule.severity]),

@@ -1,4 +1,4 @@
-"""What a rule is, what it finds, and what it looks at."""
+"""Rules, their findings, and the set of wheels that they look at."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _SOME = 3  # symbols in a message
 
 @dataclass(frozen=True)
 class Finding:
-    """What is wrong, and where."""
+    """One fault, and where it is."""
 
     wheel: str
     file: str  # in the wheel; empty if it is about the wheel as a whole
@@ -30,14 +30,14 @@ class Finding:
 
 @dataclass(frozen=True)
 class WheelSet:
-    """What is checked together."""
+    """The files that are checked together."""
 
     wheels: tuple[Wheel, ...]
     sdists: tuple[Sdist, ...] = ()
 
     @cached_property
     def links(self) -> tuple[Link, ...]:
-        """Every name that a binary of the set needs, and what answers it."""
+        """Every name that a binary of the set needs, and the files that provide it."""
         return tuple(all_links(self.wheels))
 
 

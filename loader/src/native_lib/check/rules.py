@@ -1,4 +1,4 @@
-"""The table of rules, in the order of their worth."""
+"""The table of rules, the most important first."""
 
 from native_lib.check import rules_names, rules_paths, rules_platform, rules_set
 

@@ -67,7 +67,7 @@ def manifest_differs(wheels: WheelSet) -> Iterator[Finding]:
             for library in manifest.libraries:
                 binary = binaries.get(library.file)
                 if binary is None:
-                    message = f"names {library.file}, which is no library in the wheel"
+                    message = f"names {library.file}, which is not a library in the wheel"
                     yield Finding(wheel.path.name, manifest.path, library.file, message)
                     continue
                 if _lacks_probe(library, binary):
@@ -92,26 +92,26 @@ def name_taken(wheels: WheelSet) -> Iterator[Finding]:
     for wheel in wheels.wheels:
         for binary in wheel.binaries:
             name = binary.known_as
-            # On macOS a name with a folder of its own meets no other.
+            # On macOS a name with a folder cannot collide.
             if binary.format == "Mach-O" and not name.startswith("@rpath/"):
                 continue
             if is_taken(leaf_of(name), binary.format):
                 yield Finding(
                     *(wheel.path.name, binary.path, name),
-                    f"has the name {name}, which systems and interpreters use for their own",
+                    f"has the name {name}, which operating systems and interpreters use",
                 )
 
 
 def library_twice(wheels: WheelSet) -> Iterator[Finding]:
     for wheel in wheels.wheels:
         for path in wheel.symlinks:
-            message = f"{path} is a symlink: installers write a text file in its place"
+            message = f"{path} is a symlink: installers write a text file instead"
             yield Finding(wheel.path.name, path, path, message)
         same: defaultdict[tuple[str, str], list[Binary]] = defaultdict(list)
         for binary in wheel.binaries:
             if not binary.is_library:
                 continue
-            # DLLs have their file's name, and no links.
+            # DLLs are found by their file's name, and have no links.
             name = "" if binary.format == "PE" else binary.runtime_name
             same[binary.platform, name or wheel.digests[binary.path]].append(binary)
         for binaries in same.values():
@@ -120,7 +120,7 @@ def library_twice(wheels: WheelSet) -> Iterator[Finding]:
                 name = binaries[0].runtime_name or binaries[0].leaf
                 yield Finding(
                     *(wheel.path.name, binaries[0].path, name),
-                    f"is there again as {others}: {len(binaries)} copies of {name}",
+                    f"is in the wheel again as {others}: {len(binaries)} copies of {name}",
                 )
 
 

@@ -1,4 +1,4 @@
-"""Rules on paths that are true on the machine that built the wheel, and on no other."""
+"""Rules on paths that exist only on the machine that built the wheel."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ if TYPE_CHECKING:
     from native_lib.check.binary import Binary
     from native_lib.check.wheel import Wheel
 
-# What loaders replace by the folder of the file that has the path.
+# Loaders replace these by the folder of the file that has the search path.
 _ORIGINS = {
     "ELF": re.compile(r"^(?:\$ORIGIN|\$\{ORIGIN\})(?=/|$)"),
     "Mach-O": re.compile(r"^@loader_path(?=/|$)"),
 }
 _MACHO_PROGRAMS = re.compile(r"^@(?:loader|executable)_path(?=/|$)")
 _ABSOLUTE = re.compile(
-    # After -I and its like, and in generator expressions, too.
+    # Also after -I and the like, and in generator expressions.
     r"(?:(?<![\w.$}{/:>*-])|(?<=[\s\"'=;]-[FIL])|-isystem|-iquote|\$<\w+:|>:|file://)"
     r"(/(?!/)[\w.+@~-]+/[^\s\"';)>]+|[A-Za-z]:[/\\][^\s\"';)>]+)"
 )
-# One folder only: elsewhere than in pkg-config's files it may be anything, as a regular expression.
-# Systems' own are no build folders: sysconfdir=/etc.
+# A single folder, in pkg-config's files only: elsewhere, /x may be a regular expression or anything.
+# The system's own folders are no build folders: sysconfdir=/etc.
 _PREFIX = re.compile(r"\s*\w+\s*=\s*(/(?!(?:usr|etc|var|run|tmp)/?\s*$)[\w.+@~-]+)/?\s*$")
 _SYSTEMS = (
     *("/usr/include", "/usr/lib", "/System/", "/lib/", "/lib64/"),
-    # Where vendors' installers put what others look for.
+    # Vendors' installers put libraries here that others look for.
     *("/opt/rocm", "/opt/intel", "/usr/local/cuda"),
 )
 
@@ -52,12 +52,12 @@ def rpath_idle(wheels: WheelSet) -> Iterator[Finding]:
         if not is_searched:
             yield Finding(
                 *(wheel.path.name, binary.path, path),
-                f"LC_RPATH {path} is a folder of the machine; nothing is looked for there",
+                f"LC_RPATH {path} is a folder of the machine; nothing is searched for there",
             )
 
 
 def _absolute(wheels: WheelSet) -> Iterator[tuple[Wheel, Binary, str, bool]]:
-    """Return search paths, and whether the loader looks there, for the file or for what it loads."""
+    """Yield absolute search paths, and whether the loader ever searches them."""
     for wheel in wheels.wheels:
         needed = (name for binary in wheel.binaries for name in binary.needed)
         is_needed = any(name.startswith("@rpath/") for name in needed)
@@ -79,7 +79,7 @@ def _below_origin(binary: Binary, path: str) -> str | None:
 def rpath_escapes(wheels: WheelSet) -> Iterator[Finding]:
     for wheel in wheels.wheels:
         for binary in wheel.binaries:
-            # Other schemes of a wheel's .data go to folders that only the installer knows.
+            # Where a wheel's other .data folders end up, only the installer knows.
             installed = root_of(binary.path)
             if re.match(r"[^/]+\.data/", installed):
                 continue

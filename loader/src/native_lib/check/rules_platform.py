@@ -1,4 +1,4 @@
-"""Rules of single platforms, and on what a wheel says of its platform."""
+"""Rules of single platforms, on a wheel's tags, and on sdists."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ def anchor_missing(wheels: WheelSet) -> Iterator[Finding]:
                 continue
             # A library that NEEDs itself is its own anchor.
             anchors = [binary, *(b for b in wheel.binaries if b.path == library.anchor)]
-            # Written by hand, any file may be one: an extension module, for a helper of its own.
+            # In a wheel written by hand, any file may be the anchor: for example an extension module.
             is_found = wheel.is_by_hand and wheel.finds(binary)
             if not is_found and not any(anchor.finds(binary) for anchor in anchors):
                 value = library.anchor or "no anchor"
                 yield Finding(
                     *(wheel.path.name, binary.path, value),
-                    f"{value}: on musl nothing answers for {binary.runtime_name}, as no file "
+                    f"{value}: on musl no consumer finds {binary.runtime_name}, because no file "
                     "NEEDs it and finds it by RUNPATH $ORIGIN",
                 )
 
@@ -54,7 +54,9 @@ def unsigned(wheels: WheelSet) -> Iterator[Finding]:
         for binary in wheel.binaries:
             is_arm64 = (binary.format, binary.architecture) == ("Mach-O", "aarch64")
             if is_arm64 and not binary.is_signed:
-                message = "arm64 without a signature, not even ad hoc: macOS does not load it"
+                message = (
+                    "arm64 without a signature, not even an ad hoc one: macOS refuses to load it"
+                )
                 yield Finding(wheel.path.name, binary.path, "arm64", message)
 
 
@@ -65,21 +67,21 @@ def symbols_interposed(wheels: WheelSet) -> Iterator[Finding]:
             if binary.format == "ELF" and held:
                 yield Finding(
                     *(wheel.path.name, binary.path, held[0]),
-                    f"exports {some_of(held)}, which an interpreter may hold in its global scope: "
-                    "there its copy answers",
+                    f"exports {some_of(held)}, which some interpreters have in their global scope: "
+                    "there, calls go to the interpreter's copy",
                 )
 
 
 def extension_exports(wheels: WheelSet) -> Iterator[Finding]:
     for wheel in wheels.wheels:
         for binary in wheel.binaries:
-            # On Windows an export answers for nobody who did not name the file.
+            # On Windows an export serves only importers that name this file.
             if not binary.is_extension_module or binary.format == "PE":
                 continue
             more = sorted(
                 export.name
                 for export in binary.own_exports
-                # C++'s names of types are compared by address, so compilers show them.
+                # C++ compares type names by address, so compilers export them.
                 if not (export.is_weak or export.name.startswith(("PyInit", "_ZTI", "_ZTS")))
             )
             if more:
@@ -91,7 +93,9 @@ def executable_stack(wheels: WheelSet) -> Iterator[Finding]:
     for wheel in wheels.wheels:
         for binary in wheel.binaries:
             if binary.has_executable_stack:
-                message = "wants an executable stack, or does not say: glibc 2.41 does not load it"
+                message = (
+                    "requires an executable stack, or does not say: glibc 2.41 refuses to load it"
+                )
                 yield Finding(wheel.path.name, binary.path, "PT_GNU_STACK", message)
 
 
@@ -99,7 +103,9 @@ def text_relocations(wheels: WheelSet) -> Iterator[Finding]:
     for wheel in wheels.wheels:
         for binary in wheel.binaries:
             if binary.has_text_relocations:
-                message = "DT_TEXTREL: the loader writes into its code, which no process can share"
+                message = (
+                    "DT_TEXTREL: the loader writes into its code, so processes cannot share it"
+                )
                 yield Finding(wheel.path.name, binary.path, "DT_TEXTREL", message)
 
 
@@ -110,7 +116,7 @@ def tag_platform(wheels: WheelSet) -> Iterator[Finding]:
         if not platforms or None in admitted:
             continue
         for binary in wheel.binaries:
-            # Installers carry launchers for every Windows.
+            # Installers contain launchers for every Windows architecture.
             if binary.leaf.endswith(".exe"):
                 continue
             if not any(_fits(binary, tag) for tag in admitted if tag is not None):
@@ -121,7 +127,7 @@ def tag_platform(wheels: WheelSet) -> Iterator[Finding]:
 
 
 def _admitted_by(platform: str) -> tuple[str, set[str], str] | None:
-    """Return format, architectures and C library of a tag; None if we do not know it."""
+    """Return format, architectures and C library of a platform tag; None if it is unknown."""
     macos = _MACOS_TAG.fullmatch(platform)
     if macos:
         known = {**_MACOS_ARCHITECTURES, **_MACOS_UNIVERSAL}
@@ -152,7 +158,7 @@ def minimum_os(wheels: WheelSet) -> Iterator[Finding]:
             continue
         oldest = min((int(m[1]), int(m[2])) for m in said)
         for binary in wheel.binaries:
-            # arm64 began with 11.0, whatever a universal wheel's tag says.
+            # arm64 exists since 11.0, so a universal wheel's tag may be older.
             floor = max(oldest, (11, 0)) if binary.architecture == "aarch64" else oldest
             if binary.format == "Mach-O" and binary.minimum_os[:2] > floor:
                 least = ".".join(map(str, binary.minimum_os[:2]))
@@ -169,7 +175,7 @@ def tag_python(wheels: WheelSet) -> Iterator[Finding]:
         if tied and wheel.binaries and not any(binary.uses_python for binary in wheel.binaries):
             yield Finding(
                 *(wheel.path.name, "", ".".join(tied)),
-                f"the tag {'.'.join(tied)} ties it to a Python, and nothing in it uses Python",
+                f"the tag {'.'.join(tied)} ties it to a Python, but nothing in it uses Python",
             )
 
 
@@ -181,9 +187,9 @@ def loader_differs(wheels: WheelSet) -> Iterator[Finding]:
     for wheel in wheels.wheels:
         for name, content in wheel.vendored.items():
             current = _SOURCES / PurePosixPath(name).name.lstrip("_")
-            # Line endings are the version control's affair.
+            # Version control may change line endings.
             if content.splitlines() != current.read_bytes().splitlines():
-                message = "is not the one of this native-lib: older, or changed"
+                message = "differs from the file of this native-lib: it is older, or was modified"
                 yield Finding(wheel.path.name, name, name, message)
 
 
@@ -195,7 +201,7 @@ def sdist_without_upstream(wheels: WheelSet) -> Iterator[Finding]:
             folder = source.removesuffix("source.toml")
             is_ours = f"{folder}fetch_source.py" in sdist.files
             upstream = f"{folder}upstream/"
-            record = f"{upstream}{_RECORD}"  # of what is there: it is no source
+            record = f"{upstream}{_RECORD}"  # describes the sources, and is none
             if is_ours and not any(f.startswith(upstream) and f != record for f in sdist.files):
                 message = f"has {source} and no sources in {upstream}: it cannot be built offline"
                 yield Finding(sdist.path.name, source, upstream, message)

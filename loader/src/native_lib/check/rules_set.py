@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from native_lib.check.links import Link
     from native_lib.check.wheel import Library, Wheel
 
-# The part of a provider's symbols that makes a file a copy of it: versions differ in a few.
+# A file that exports this part of a provider's symbols is a copy of it: versions differ in a few.
 _COPY = 0.9
 
 
@@ -31,9 +31,9 @@ def _at(link: Link, message: str) -> Finding:
 def needed_unanswered(wheels: WheelSet) -> Iterator[Finding]:
     for link in wheels.links:
         if link.kind == links.UNANSWERED:
-            why = "no wheel here, no file in the wheel and no system answers it"
+            why = "no wheel here, no file in this wheel and no system provides it"
             if link.distribution:
-                why = f"{link.distribution} is here, and has no such library"
+                why = f"{link.distribution} is here, but has no such library"
             yield _at(link, f"needs {link.needed}: {why}")
 
 
@@ -48,13 +48,13 @@ def library_copied(wheels: WheelSet) -> Iterator[Finding]:
 
 
 def _copied(wheel: Wheel, binary: Binary, wheels: WheelSet) -> tuple[str, str] | None:
-    """Return what a binary is a copy of, and whose that is."""
+    """Return which library a binary is a copy of, and whose library that is."""
     for provider in wheels.wheels:
         if _is_consumer(wheel, provider):
             for library, original in provider.libraries:
                 if binary.fits(original) and _is_copy(binary, library, original, provider):
                     return library.runtime_name, f"which {provider.distribution} provides"
-    # Of a provider that is not here, or that the wheel does not mention, a private name tells.
+    # A private name says it, even if the provider is not here or the wheel does not mention it.
     name = links.unmangled(binary.leaf)
     owner = links.private_distribution(name)
     if name != binary.leaf and owner and owner != wheel.distribution:
@@ -71,8 +71,8 @@ def _is_copy(binary: Binary, library: Library, original: Binary, provider: Wheel
     leaf = links.unmangled(binary.leaf)
     if leaf.lower() == original.leaf.lower():
         return True
-    # A system's file of the library, without the provider's names and prefixes.
-    # Digits are of its version, as libpng16's, or it is another library, as libz3 beside libz.
+    # The system's file of this library has other names and no prefix. Digits in its name belong to the
+    # version, as in libpng16, or it is another library: libz3 is not libz.
     digits = links.libraries_of(leaf).get(library.name.lower())
     version = "".join(map(str, provider.version.release))
     if not binary.is_extension_module and digits is not None and version.startswith(digits):
@@ -103,7 +103,7 @@ def requirement_bound(wheels: WheelSet) -> Iterator[Finding]:
                         )
                         break
     for link in wheels.links:
-        # A consumer that left no record: only what is newer can be told from the provider.
+        # Without a record, the provider shows only which newer versions are incompatible.
         if link.distribution in link.wheel.recorded:
             continue
         manifests = [manifest for provider, _ in link.answers for manifest in provider.manifests]
@@ -132,7 +132,7 @@ def provider_version(wheels: WheelSet) -> Iterator[Finding]:
         if not any(links.is_admitted(link.wheel, provider) for provider, _ in link.answers):
             there = ", ".join(sorted({str(provider.version) for provider, _ in link.answers}))
             lines = " or ".join(map(str, link.wheel.requirements_on(link.distribution)))
-            yield _at(link, f"Requires-Dist: {lines} admits none of what is here: {there}")
+            yield _at(link, f"Requires-Dist: {lines} admits none of the versions here: {there}")
 
 
 def symbol_missing(wheels: WheelSet) -> Iterator[Finding]:
@@ -156,7 +156,7 @@ def symbol_missing(wheels: WheelSet) -> Iterator[Finding]:
 def _attributed(link: Link, providing: list[Link], found: list[Link]) -> Iterator[Import]:
     """Return the symbols that must come from a link's library, as far as the file tells."""
     binary = link.binary
-    # ELF has no library for a symbol without a version: it is the providers', if no other library
+    # ELF names no library for a symbol without a version. It must be a provider's if no other library
     # that the file needs can have it.
     told = binary.libc != "musl" and all(
         other.kind in (links.PROVIDER, links.SYSTEM) for other in found
@@ -179,7 +179,7 @@ def _attributed(link: Link, providing: list[Link], found: list[Link]) -> Iterato
 
 
 def _elsewhere(symbol: Import, link: Link, providing: list[Link]) -> bool:
-    """Tell whether another provider has a symbol of which the file does not say whose it is."""
+    """Tell whether another provider has a symbol, where the file does not name its library."""
     return not symbol.library and any(
         library.has(symbol)
         for other in providing

@@ -26,7 +26,7 @@ def check(paths: Sequence[Path], read: Callable[[Path], Wheel] | None = None) ->
 
     Args:
         paths: wheels, sdists, and folders of them.
-        read: reads a wheel, or raises UnusableError; by default in a process apart.
+        read: reads a wheel, or raises UnusableError; by default in a separate process.
 
     Returns:
         What was found, and what could not be used.
@@ -45,14 +45,14 @@ def check(paths: Sequence[Path], read: Callable[[Path], Wheel] | None = None) ->
             except UnusableError as error:
                 unusable.append((path, printable(str(error))))
     together = WheelSet(tuple(wheels), tuple(sdists))
-    # Slices of a universal binary and versions of a provider may say the same.
+    # Slices of a universal binary, or versions of a provider, may have the same findings.
     findings = dict.fromkeys((rule, found) for rule in RULES for found in rule.find(together))
     checked = (*(wheel.path for wheel in wheels), *(sdist.path for sdist in sdists))
     return Report(checked, tuple(findings), tuple(unusable))
 
 
 def _files(given: Path) -> Iterator[Path]:
-    """Return a folder's wheels and sdists; the path itself if there is none, or it is no folder."""
+    """Return a folder's wheels and sdists; the path itself if it has none, or is no folder."""
     try:
         there = given.iterdir() if given.is_dir() else ()
         found = sorted(path for path in there if path.name.endswith((".whl", _SDIST)))
@@ -62,7 +62,7 @@ def _files(given: Path) -> Iterator[Path]:
 
 
 def _require_file(path: Path) -> None:
-    """Raise an UnusableError for what is there and no file: a pipe would be read for ever."""
+    """Raise an UnusableError unless a path is a regular file: reading a pipe would never end."""
     try:
         mode = path.stat().st_mode
         if stat.S_ISDIR(mode):
@@ -71,7 +71,7 @@ def _require_file(path: Path) -> None:
     except OSError as error:
         raise UnusableError(f"cannot be read: {error.strerror}") from error
     if not stat.S_ISREG(mode):
-        raise UnusableError("cannot be read: it is no regular file")
+        raise UnusableError("cannot be read: it is not a regular file")
 
 
 def run(paths: Sequence[Path], format: str) -> int:

@@ -1,4 +1,4 @@
-"""Read of an sdist what its rule asks."""
+"""Read the list of files of an sdist."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-# Of what tarfile reads in one go and keeps; it holds a path or two.
+# tarfile reads these headers as a whole and keeps them; real ones have a path or two.
 _MAX_HEADER = 1 << 16
-# What tarfile passes over: files, and what may say a file's size and has no content.
+# Members whose content tarfile skips, or that have none.
 _UNREAD = (
     *(tarfile.REGTYPE, tarfile.AREGTYPE, tarfile.CONTTYPE),
     *(tarfile.LNKTYPE, tarfile.SYMTYPE, tarfile.DIRTYPE),
@@ -32,7 +32,7 @@ class Sdist:
 
 
 class _Member(tarfile.TarInfo):
-    """What an archive says of a file; it refuses what fills the memory."""
+    """A member of an archive; refuses what would fill the memory."""
 
     @classmethod
     def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> _Member:
@@ -45,7 +45,7 @@ class _Member(tarfile.TarInfo):
 
     @staticmethod
     def _proc_gnusparse_10(*_: object) -> NoReturn:
-        """Refuse a list of a file's parts, which may be without end; tarfile calls it for one."""
+        """Refuse a sparse file, whose list of parts may never end; tarfile calls this for one."""
         raise UnusableError("archive bomb: a sparse file")
 
 
@@ -59,12 +59,12 @@ def read_sdist(path: Path) -> Sdist:
         What is in it.
 
     Raises:
-        UnusableError: it is no sdist, or none that is safe to read.
+        UnusableError: it is not an sdist, or is not safe to read.
     """
     files: set[str] = set()
     try:
         limit = max(MAX_TOTAL, MAX_RATIO * path.stat().st_size)
-        # As a stream, and forgotten: an index of an archive without end takes memory without end.
+        # As a stream, without an index: the archive may never end.
         with tarfile.open(path, "r|gz", tarinfo=_Member) as archive:
             for number, member in enumerate(archive):
                 archive.members, archive.pax_headers = [], {}  # type: ignore[attr-defined]
@@ -73,7 +73,7 @@ def read_sdist(path: Path) -> Sdist:
                     raise UnusableError(f"archive bomb: {member.name!r}")
                 if member.isfile():
                     files.add(member.name.partition("/")[2])
-    # A chain of headers is a recursion.
+    # tarfile recurses for chains of headers.
     except (OSError, tarfile.TarError, zlib.error, EOFError, ValueError, RecursionError) as error:
         raise UnusableError(f"cannot be read: {error}") from error
     return Sdist(path, frozenset(files))

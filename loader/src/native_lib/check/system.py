@@ -1,4 +1,4 @@
-"""Names that the operating system or the interpreter answers, and symbols that it holds."""
+"""Libraries and symbols that the operating system or the interpreter has."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _GLIBC = {
     *("libGL.so.1", "libICE.so.6", "libSM.so.6", "libX11.so.6", "libXext.so.6", "libXrender.so.1"),
     *("libglib-2.0.so.0", "libgobject-2.0.so.0", "libgthread-2.0.so.0"),
 }
-# PEP 656; what is not to be published may be linked against the compiler's libraries.
+# PEP 656; a wheel that is not published may use the compiler's libraries.
 _MUSL = {"libc.so", "libz.so.1"}
 _MUSL_COMPILER = {"libstdc++.so.6", "libgcc_s.so.1", "libatomic.so.1"}
-# Every symbol of these has a version, so one without a version comes from elsewhere.
+# All symbols of these have versions, so a symbol without a version comes from another library.
 _VERSIONED = _GLIBC & {
     *("libanl.so.1", "libc.so.6", "libdl.so.2", "libgcc_s.so.1", "libm.so.6", "libmvec.so.1"),
     *("libpthread.so.0", "libresolv.so.2", "librt.so.1", "libstdc++.so.6", "libutil.so.1"),
@@ -34,7 +34,7 @@ _LIBPYTHON = re.compile(r"libpython3[\w.]*\.(?:so|dylib)[\d.]*")
 _APPLE = ("/usr/lib/", "/System/")
 _APPLE_PYTHON = re.compile(r"(?:^|/)Python\.framework/Versions/[^/]+/Python$")
 
-# Of Windows 10 and later, and of CPython's own folder (the C run-time without C++).
+# Windows 10 and later, and CPython's own folder (the C run-time without C++).
 _WINDOWS = {
     f"{name}.dll"
     for name in [
@@ -141,12 +141,12 @@ INTERPRETERS_SYMBOLS = {
 
 
 def is_system_library(needed: str, binary: Binary, tags: Iterable[Tag] = ()) -> bool:
-    """Tell whether the operating system or the interpreter answers a name.
+    """Tell whether the operating system or the interpreter provides a library.
 
     Args:
         needed: the name.
         binary: what needs it.
-        tags: of its wheel; what may be published is judged more strictly.
+        tags: its wheel's; a wheel that may be published is judged more strictly.
     """
     if binary.format == "PE":
         return needed.lower() in _WINDOWS or bool(_WINDOWS_FAMILIES.fullmatch(needed))
@@ -175,7 +175,7 @@ def has_versions_throughout(needed: str) -> bool:
 def may_have(needed: str, symbol: str) -> bool:
     """Tell whether a symbol without a version can come from this library of a system with glibc."""
     if needed == "libz.so.1":
-        return symbol in INTERPRETERS_SYMBOLS  # what came later has versions
+        return symbol in INTERPRETERS_SYMBOLS  # newer symbols have versions
     if needed == "libexpat.so.1":
         return symbol.startswith("XML_")
     return not has_versions_throughout(needed)

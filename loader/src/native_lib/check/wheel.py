@@ -27,7 +27,7 @@ _DATA_SCHEME = re.compile(r"^[^/]+\.data/(?:purelib|platlib)/")
 
 
 class UnusableError(Exception):
-    """A file is no wheel that can be checked; the message says why."""
+    """A file cannot be checked; the message says why."""
 
 
 class NewerFormatError(UnusableError):
@@ -42,7 +42,7 @@ class Library:
     file: str
     runtime_name: str
     anchor: str
-    probe_symbol: str = ""  # one that it exports; empty where none is looked for
+    probe_symbol: str = ""  # a symbol that it exports; may be empty
 
 
 @dataclass(frozen=True)
@@ -88,9 +88,9 @@ class Wheel:
 
     @cached_property
     def libraries(self) -> tuple[tuple[Library, Binary], ...]:
-        """The libraries of its manifests, each with its binary, where there is one.
+        """The libraries in its manifests, each with its binary, if that is in the wheel.
 
-        Of a wheel that was written by hand, those that a loader in it may open for others.
+        A wheel written by hand has no manifest: those that its loader may open for others.
         """
         if self.is_by_hand:
             return tuple((_by_hand(b), b) for b in self.binaries if self._is_for_others(b))
@@ -111,7 +111,7 @@ class Wheel:
         return not self.manifests and any(path.endswith(loader) for path in self.vendored)
 
     def _is_for_others(self, binary: Binary) -> bool:
-        """Tell whether it is a library, and no copy of a repair tool, no anchor and no plugin."""
+        """Tell whether it is a library for others: not a repair tool's copy, an anchor or a plugin."""
         if not binary.is_library or re.search(r"\.(?:libs|dylibs)/", binary.path):
             return False
         if binary.format != "ELF":
@@ -119,8 +119,8 @@ class Wheel:
         is_user = not self._leaves.isdisjoint({*binary.needed} - {binary.leaf})
         if binary.runtime_name:
             return bool(binary.own_exports) or not is_user
-        # Opened by its path, or found by its file's name, it needs no SONAME. Only who is to be found
-        # by others has a version in the file's name.
+        # A file that is opened by its path, or found by its file's name, needs no SONAME. A version in
+        # the file's name means that others look for it.
         is_plugin = binary.leaf.endswith(".so")
         return not (is_plugin or is_user or self.finds(binary))
 
@@ -148,8 +148,8 @@ class Wheel:
     def requirements_on(self, distribution: str) -> tuple[Requirement, ...]:
         """Return what Requires-Dist says of a distribution: one for each marker.
 
-        pip takes the lines that hold together, and those without a marker always do; so do those whose
-        marker holds on each of the wheel's platforms.
+        All lines whose markers hold apply together. Lines without a marker always do, and so do lines
+        whose marker holds on each of the wheel's platforms.
         """
         return self._required.get(canonicalize_name(distribution), ())
 
@@ -179,7 +179,7 @@ class Wheel:
 
 
 def _by_hand(binary: Binary) -> Library:
-    """Return what a manifest would say: the loader takes the file's name for what others need."""
+    """Return what a manifest would say; without one, the loader uses the file's name."""
     name = f"@rpath/{binary.leaf}" if binary.format == "Mach-O" else binary.leaf
     return Library(name=binary.leaf, file=binary.path, runtime_name=name, anchor="")
 
@@ -193,5 +193,5 @@ def _together(lines: list[Requirement]) -> Requirement:
 
 
 def root_of(path: str) -> str:
-    """Return a file's path below site-packages, if it is installed there as it stands."""
+    """Return a file's path below site-packages, without a wheel's .data folder."""
     return _DATA_SCHEME.sub("", path)

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-# Runs in a process of its own: an import may print, hang, or end it. What it says goes into a file, for
-# stdout is the module's; under another name first, so that no half of it is read. Arguments: module,
-# file, whether to open a provider's libraries, too, and where to look for modules.
+# Runs in a process of its own: an import may print, hang, or end it. The result goes into a file, since
+# the module may use stdout; under another name first, so that no half of it is read. Arguments: the
+# module, the file, whether to open a provider's libraries too, and sys.path.
 _TRY = """
 import sys
 module, file, load, *path = sys.argv[1:]
@@ -49,8 +49,8 @@ with open(part, "w") as out:
 os.replace(part, file)
 """
 _SECONDS = 120
-_PAUSE = 0.02  # between two looks for the file
-# The innermost line that is neither Python's own nor ctypes'.
+_PAUSE = 0.02  # between two checks for the file
+# The innermost frame that is neither Python's own nor ctypes'.
 _FRAME = r'^  File "((?!<)[^"]*(?<!ctypes/__init__\.py))", line (\d+)'
 
 
@@ -61,12 +61,12 @@ class Attempt:
     Attributes:
         module: what was imported.
         error: the exception's type; empty if there was none.
-        message: its text, or what a process that ended printed last.
-        missing: the module that was not found, if that was it.
-        files: what the process had mapped then, where the system tells.
-        status: with what the process ended, if it left nothing else.
-        place: the file and line that were run then, where Python told.
-        is_loaders: whether it is an error as loading a library raises them.
+        message: its text, or the last lines that the process printed before it ended.
+        missing: the module that was not found, if that was the error.
+        files: the files that the process had mapped, where the system lists them.
+        status: the exit status, if the process ended without a result.
+        place: the file and line that it was running then, if Python printed them.
+        is_loaders: whether loading a library can raise this kind of error.
     """
 
     module: str
@@ -80,10 +80,10 @@ class Attempt:
 
 
 def try_import(module: str, *, load: bool = False) -> Attempt:
-    """Import a module in another process; have its loader open its libraries, if told to.
+    """Import a module in another process; with `load`, have its loader open its libraries.
 
-    That process looks for modules where this one does, and counts as done when it has said how the
-    import went: a thread or a process that the module started may go on for as long as it likes.
+    That process looks for modules where this one does. It counts as done when it has reported how the
+    import went, even if the module started threads or processes that still run.
     """
     arguments = ["-X", "faulthandler", "-c", _TRY, module]
     path = [entry for entry in sys.path if isinstance(entry, str)]
@@ -104,7 +104,7 @@ def try_import(module: str, *, load: bool = False) -> Attempt:
             return _attempt(module, json.loads(file.read_text("utf-8")))
         printed.seek(0)
         stderr = printed.read().decode("utf-8", "replace")
-    # What faulthandler tells of a signal comes after what the module or a library printed.
+    # faulthandler's report of a signal comes after what the module or a library printed.
     before, _, stack = stderr.partition("Fatal Python error: ")
     frame = re.search(_FRAME, stack, re.MULTILINE)
     place = " line ".join(frame.groups()) if frame else ""
@@ -116,7 +116,7 @@ def try_import(module: str, *, load: bool = False) -> Attempt:
 
 
 def _flags() -> list[str]:
-    """Return what makes another Python start as this one did, as far as modules are concerned."""
+    """Return the flags that make another Python find modules as this one does."""
     flags = {
         "-I": sys.flags.isolated,
         "-E": sys.flags.ignore_environment,
@@ -133,14 +133,14 @@ def _wait(process: subprocess.Popen[bytes], file: Path) -> int | None:
         with contextlib.suppress(subprocess.TimeoutExpired):
             return process.wait(_PAUSE)
     if sys.platform != "win32" and not file.exists():
-        process.send_signal(signal.SIGABRT)  # it says where it is
+        process.send_signal(signal.SIGABRT)  # faulthandler prints where it is
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(1)
     return None
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """End a process, and those that it left behind."""
+    """End a process, and those that it started."""
     if sys.platform == "win32":
         process.kill()
     else:

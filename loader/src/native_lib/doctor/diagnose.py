@@ -1,4 +1,4 @@
-"""Why an import fails, from what the operating system's loader says, in each loader's words."""
+"""Explain why an import fails, from the message of the operating system's loader."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 _LIBRARY = re.compile(
     r"(?:[A-Za-z]:\\|/)?[^\s'\"(),:]+\.(?:so|dylib|dll|pyd)\b[.\d]*", re.IGNORECASE
 )
-# The vendored loader's, of which some say in their first line what to do.
+# The vendored loader's errors; some say in their first line what to do.
 OUR_ERRORS = {
     *("NativeLibraryError", "LibraryNotFoundError", "LibraryConflictError", "LibraryVersionError"),
 }
@@ -57,7 +57,7 @@ def _reason(attempt: Attempt, environment: Environment) -> tuple[str, str]:
     """Return why an import failed, and what fixes it."""
     text = attempt.message
     if re.search(r"\n *fix: ", text):
-        # The vendored loader's own error knows more than anybody: it was there.
+        # The vendored loader saw what happened, so its own error knows best.
         first, _, rest = text.partition("\n")
         fix = re.search(r"^ *fix: *(.*)$", rest, re.MULTILINE)
         assert fix is not None
@@ -67,8 +67,8 @@ def _reason(attempt: Attempt, environment: Environment) -> tuple[str, str]:
     sources = each.source if each and each.is_editable else None
     if each and sources and not is_folder(sources):
         return (
-            f"{text}: the sources of {each.name}, an editable install, are gone: {sources}",
-            f"put {sources} back, or install {each.name} from where its sources are now",
+            f"{text}: the sources of {each.name}, an editable install, are not there any more: {sources}",
+            f"restore {sources}, or install {each.name} from where its sources are now",
         )
     if attempt.status is not None:
         ended = _ended(attempt)
@@ -77,7 +77,7 @@ def _reason(attempt: Attempt, environment: Environment) -> tuple[str, str]:
     if attempt.missing:
         return _no_module(attempt, each, environment)
     if each and text.endswith("has no attribute 'loader'"):
-        return f"{text}: it is something else, or was changed", each.again
+        return f"{text}: it is something else, or has been modified", each.again
     found = _recognise(text) if attempt.is_loaders else None
     if found:
         kind, words = found
@@ -86,12 +86,12 @@ def _reason(attempt: Attempt, environment: Environment) -> tuple[str, str]:
 
 
 def _shortened(text: str, most: int = 2000) -> str:
-    """Leave out the middle of what is longer than any loader's words."""
+    """Leave out the middle of a text that is longer than any loader's message."""
     return text if len(text) <= most else f"{text[: most // 2]} … {text[-most // 2 :]}"
 
 
 def _recognise(text: str) -> tuple[str, dict[str, str]] | None:
-    """Find what a loader's words say: their kind, and the names in them."""
+    """Recognise a loader's message: return its kind, and the names in it."""
     for kind, wording in wordings.WORDINGS:
         if kind == wordings.WINDOWS:
             code = _windows_code(text)
@@ -108,12 +108,12 @@ def _recognise(text: str) -> tuple[str, dict[str, str]] | None:
 
 
 def _windows_code(text: str) -> int:
-    """Return Windows' number for what it says; 0 if it says nothing."""
+    """Return the Windows error number of a message; 0 if there is none."""
     number = re.search(r"\[WinError (\d+)\]", text)
     if number:
         return int(number[1])
     if "DLL load failed" in text and hasattr(ctypes, "FormatError"):
-        # Python tells the number of an import's error nowhere. This is the same text.
+        # An ImportError does not have the number, but its text is FormatError's.
         return next(
             (c for c in wordings.WINDOWS_CODES if ctypes.FormatError(c).strip(" .") in text), 0
         )
@@ -121,7 +121,7 @@ def _windows_code(text: str) -> int:
 
 
 def _ended(attempt: Attempt) -> tuple[str, str] | None:
-    """Explain a process that ended without a word, unless a loader's words are in what it printed."""
+    """Explain a process that just ended, unless it printed a loader's message."""
     assert attempt.status is not None
     name, reason = wordings.SIGNALS.get(attempt.status, ("", ""))
     if attempt.status < 0 and not name:
@@ -134,15 +134,15 @@ def _ended(attempt: Attempt) -> tuple[str, str] | None:
     printed = f"; it printed: {attempt.message}" if attempt.message.strip() else ""
     message = f"the process ended with {status}{place}{reason and f': {reason}'}{printed}"
     if not name:
-        return message, "find what ends the process in the module, or in what it imports"
+        return message, "find out what ends the process: the module, or something that it imports"
     variables = sorted(v for v in os.environ if re.fullmatch(r"NATIVE_LIB_(\w+_PATH|CONFLICT)", v))
     if variables:
         return message, f"unset {' and '.join(variables)}, and try again"
     return (
         message,
         (
-            "see what else is found here (damaged files, copies, symbols that are taken), and which "
-            "files serve: native-lib doctor --load"
+            "look at the other problems listed here (damaged files, copies, symbols), and see which "
+            "files are used: native-lib doctor --load"
         ),
     )
 
@@ -150,60 +150,60 @@ def _ended(attempt: Attempt) -> tuple[str, str] | None:
 def _no_module(
     attempt: Attempt, each: Installed | None, environment: Environment
 ) -> tuple[str, str]:
-    """Explain a module that Python did not find; of a distribution, if one is known to have it."""
+    """Explain a module that Python did not find; `each` is the distribution that has it, if known."""
     text, missing = attempt.message, attempt.missing
     path = missing.replace(".", "/")
     if each and each.is_editable:
-        why = "was not built, or for another Python (it is an editable install)"
+        why = "was not built, or was built for another Python (it is an editable install)"
         return f"{text}: {each.name} {each.version} {why}", each.again
     if each and "is not a package" in text:
         top = missing.partition(".")[0]
-        return text, f'see which file that is: python -c "import {top}; print({top}.__file__)"'
+        return text, f'find out which file that is: python -c "import {top}; print({top}.__file__)"'
     if each and not any(re.match(rf"{re.escape(path)}[./]", file) for file in each.files):
         return (
             f"{text}: {each.name} {each.version} has no such module",
-            "see what its docs say of it",
+            "look up the module's name in its documentation",
         )
     if each:
         return (
-            f"{text}: {each.name} {each.version} has lost it, or has it for another Python",
+            f"{text}: the file of {each.name} {each.version} is missing, or is for another Python",
             each.again,
         )
     other = environment.distributions.get(canonicalize_name(missing))
     if other and other.packages and missing not in other.packages:
         return text, f"the module is called {', '.join(other.packages)}"
-    return text, f"install the distribution that has the module {missing}"
+    return text, f"install the distribution that contains the module {missing}"
 
 
 def _unknown(attempt: Attempt, environment: Environment) -> tuple[str, str]:
-    """Explain what no wording fits; what names a library file may well be a loader's."""
+    """Explain an error that no wording fits; if it names a library file, it may be a loader's."""
     text = attempt.message.strip()
     said = f"{attempt.error}: {text}"
     if attempt.error in OUR_ERRORS:
-        return said, "what the message says"
+        return said, "do what the message says"
     if attempt.error == "Timeout":
         place = f", in {attempt.place}" if attempt.place else ""
         return f"{said}{place}", "find out what the module waits for"
     if attempt.error == "ModuleNotFoundError":
         return said, "install what the message names"
     named = _LIBRARY.search(text)
-    # Of a file that Python itself could not open, the number comes first.
+    # Python's own errors about files begin with the number.
     if not named or not attempt.is_loaders or text.startswith("[Errno "):
-        return said, "not an error of a library's loading"
+        return said, "this is not a library loading error: see the message"
     owner = _owner(named[0], environment)
-    whose = f", which is {owner}'s" if owner else ""
+    whose = f" of {owner}" if owner else ""
     state = (
-        ", which is not there" if Path(named[0]).is_absolute() and not is_there(named[0]) else ""
+        ", which does not exist" if Path(named[0]).is_absolute() and not is_there(named[0]) else ""
     )
     asked = "DYLD_PRINT_SEARCHING=1" if sys.platform == "darwin" else "LD_DEBUG=libs"
     return (
-        f"{said}: words that are not known here, of {named[0]}{whose}{state}",
-        f"see what else is found here; if that is nothing, the loader tells what it does: {asked}",
+        f"{said}: unrecognised loader message about {named[0]}{whose}{state}",
+        f"look at the other problems listed here; if there are none, set {asked} to see what the loader does",
     )
 
 
 def _distribution_of(module: str, environment: Environment) -> Installed | None:
-    """Return the distribution that has a module; an editable install may record no more than its name."""
+    """Return the distribution that has a module; an editable install may record only its name."""
     top = module.partition(".")[0]
     found = next((e for e in environment.distributions.values() if top in e.packages), None)
     named = environment.distributions.get(canonicalize_name(top))
@@ -215,12 +215,12 @@ def _missing(words: dict[str, str], environment: Environment, text: str) -> tupl
     name = leaf_of(path)
     if re.match(r"[A-Za-z]:\\", path):
         if not is_there(path):
-            return f"{path} is gone", _again(path, environment)
+            return f"{path} is missing", _again(path, environment)
         name, words = "", {"by": path}
     if path.startswith("/"):
-        # The file itself, by its path. glibc says the same of one for another architecture.
+        # The file itself is named by its path. glibc says the same about another architecture's file.
         is_another = "cannot open shared object file" in text and is_there(path)
-        state = "is for another machine than this Python" if is_another else "is gone"
+        state = "is for another architecture than this Python" if is_another else "is missing"
         by = f", which {words['by']} needs" if "by" in words else ""
         return f"{path}{by} {state}", _again(path, environment)
     by = words.get("by", "an extension module")
@@ -230,8 +230,8 @@ def _missing(words: dict[str, str], environment: Environment, text: str) -> tupl
         return (
             f"a DLL that {by} needs was not found (Windows does not say which one)",
             (
-                "see what each file needs: native-lib doctor without a module; the DLL that nobody answers "
-                "to is the one"
+                "run native-lib doctor without a module: it lists what each file needs, and which DLL "
+                "nothing provides"
             ),
         )
     for provider in environment.providers:
@@ -241,30 +241,30 @@ def _missing(words: dict[str, str], environment: Environment, text: str) -> tupl
                     file = environment.root_of(provider.distribution) / library.file
                     if not is_there(file):
                         return (
-                            f"{by} needs {name}, and {file} of {provider.distribution} is gone",
+                            f"{by} needs {name}, and {file} of {provider.distribution} is missing",
                             environment.distributions[provider.distribution].again,
                         )
                     variable = variable_of(library)
                     if variable in os.environ:
                         return (
-                            f"{by} needs {name}, and {variable} names another file",
+                            f"{by} needs {name}, but {variable} names another file",
                             f"correct or unset {variable}",
                         )
                     names = {b.known_as for b in provider.binaries if b.path == library.file}
                     if names and library.runtime_name not in names:
                         return (
-                            f"{by} needs {name}, and {file} has another name: it was changed",
+                            f"{by} needs {name}, but {file} has another name: it was modified",
                             environment.distributions[provider.distribution].again,
                         )
                     return (
                         (
                             f"{by} needs {name}. {provider.distribution} {provider.version} ships it "
-                            f"({file}), and nobody opened it first: the importing package does not call "
-                            "the loader, or calls it after the extension module"
+                            f"({file}), but it was not opened first: the importing package does not "
+                            "call the loader, or calls it after the import of the extension module"
                         ),
                         (
                             f"import {manifest.path.split('/')[0]} and call its loader.load() first, "
-                            "or install the package that needs it again"
+                            "or reinstall the package that needs it"
                         ),
                     )
     distribution = private_distribution(name)
@@ -272,7 +272,7 @@ def _missing(words: dict[str, str], environment: Environment, text: str) -> tupl
         version = environment.distributions[distribution].version
         required = (r for wheel in environment.wheels for r in wheel.requires)
         wanted = next((r.requirement for r in required if r.distribution == distribution), "")
-        why = "it is another version than the one that was built against"
+        why = "this is not the version that it was built against"
         return (
             f"{by} needs {name}, which {distribution} {version} does not have: {why}",
             f'python -m pip install "{wanted or distribution}"',
@@ -284,7 +284,7 @@ def _missing(words: dict[str, str], environment: Environment, text: str) -> tupl
         )
     return (
         f"{by} needs {name}, which no provider here ships and the system does not have",
-        "install the system's package that has it, or a wheel that brings it",
+        "install the system package or the wheel that contains it",
     )
 
 
@@ -296,8 +296,8 @@ def _symbol(words: dict[str, str], environment: Environment, text: str) -> tuple
     if re.match(r"_?Py[A-Z_]", named):
         return (
             (
-                f"{by} calls {named}, which this Python does not have: it was built for another one (its "
-                "version, a debug or a free-threaded build)"
+                f"{by} calls {named}, which this Python does not have: it was built for another Python "
+                "(version, debug or free-threaded build)"
             ),
             _again(by, environment),
         )
@@ -307,16 +307,16 @@ def _symbol(words: dict[str, str], environment: Environment, text: str) -> tuple
         return _foreign(by, environment, f"{by} calls {named}, which only glibc has")
     return (
         (
-            f"{by} calls {named}, and the library that serves it has no such function: it is older or "
-            "newer than the one that it was built against, or another copy serves"
+            f"{by} calls {named}, but the library that it uses has no such function: that library is "
+            "older or newer than the one that it was built against, or another copy is used"
         ),
         as_built(environment, _owner(by, environment))
-        or "find out which library serves: native-lib doctor --load",
+        or "find out which library is used: native-lib doctor --load",
     )
 
 
 def _foreign(by: str, environment: Environment, said: str) -> tuple[str, str]:
-    """Explain a file of another C library's system: glibc's on musl, or the other way round."""
+    """Explain a file that was built for another C library: glibc's on musl, or the other way round."""
     return (
         f"{said}: it was built for another C library than this Python's (glibc or musl)",
         _from_index(by, environment),
@@ -324,7 +324,7 @@ def _foreign(by: str, environment: Environment, said: str) -> tuple[str, str]:
 
 
 def _from_index(file: str, environment: Environment) -> str:
-    """Return what gets a build for this system in the place of the one that a file is of."""
+    """Return the command that replaces a file's package by a build for this system."""
     owner = _owner(file, environment)
     if owner:
         return f"python -m pip install --only-binary :all: --force-reinstall {owner}"
@@ -332,7 +332,7 @@ def _from_index(file: str, environment: Environment) -> str:
 
 
 def _version(words: dict[str, str], environment: Environment, text: str) -> tuple[str, str]:
-    needed = f"{words['by']} needs version {words['version']}, and {words['file']} does not have it"
+    needed = f"{words['by']} needs version {words['version']}, but {words['file']} does not have it"
     if words["version"].startswith(("GLIBC_", "GLIBCXX_", "CXXABI_")):
         return (
             f"{needed}: it was built for a newer system than this one",
@@ -340,16 +340,16 @@ def _version(words: dict[str, str], environment: Environment, text: str) -> tupl
         )
     return (
         f"{needed}: another copy of the library was loaded first",
-        "find out who loads that file, and load the provider before: native-lib doctor --load",
+        "find out what loads that file, and load the provider first: native-lib doctor --load",
     )
 
 
 def _machine(words: dict[str, str], environment: Environment, text: str) -> tuple[str, str]:
     told = f" (have {words['have']}, need {words['need']})" if "have" in words else ""
-    # Windows has one word for both.
-    whole = ", or no whole library" if re.search(r"Win32|WinError|DLL load", text) else ""
+    # Windows has one message for both.
+    whole = ", or is incomplete" if re.search(r"Win32|WinError|DLL load", text) else ""
     return (
-        f"a library is for another machine than this Python{told}{whole}: {text.strip()}",
+        f"a library is for another architecture than this Python{told}{whole}: {text.strip()}",
         _again(words.get("file", ""), environment),
     )
 
@@ -357,7 +357,7 @@ def _machine(words: dict[str, str], environment: Environment, text: str) -> tupl
 def _damaged(words: dict[str, str], environment: Environment, text: str) -> tuple[str, str]:
     file = words.get("file", "")
     return (
-        f"{file or 'a library'} is damaged, or is no shared library: {text.strip()}",
+        f"{file or 'a library'} is damaged, or is not a shared library: {text.strip()}",
         _again(file, environment),
     )
 
@@ -366,15 +366,15 @@ def _mapped(words: dict[str, str], environment: Environment, text: str) -> tuple
     file = words["file"]
     if _is_noexec(file):
         return (
-            f"{file} is on a file system that is mounted noexec, from which no code is run: {text}",
+            f"{file} is on a file system mounted noexec, where no code may run: {text}",
             "have it mounted without noexec, or install into a folder elsewhere",
         )
     return (
         (
-            f"the system does not let code of {file} be run: its file system is mounted noexec, or a "
-            f"policy such as SELinux's forbids it: {text}"
+            f"the system does not allow code from {file} to run: its file system is mounted noexec, "
+            f"or a policy such as SELinux forbids it: {text}"
         ),
-        f"findmnt --target {file} shows how it is mounted; the audit log, what was forbidden",
+        f"findmnt --target {file} shows how it is mounted; the audit log shows what was forbidden",
     )
 
 
@@ -391,7 +391,7 @@ def _signature(words: dict[str, str], environment: Environment, text: str) -> tu
     return (
         f"macOS does not accept a library's signature: {text.strip()}",
         (
-            "install again what the file belongs to; its authors sign it after every change: "
+            "reinstall the package that the file belongs to; its authors must sign it after every change: "
             "codesign --force --sign -"
         ),
     )
@@ -399,16 +399,16 @@ def _signature(words: dict[str, str], environment: Environment, text: str) -> tu
 
 def _start(words: dict[str, str], environment: Environment, text: str) -> tuple[str, str]:
     return (
-        f"Windows could not load {_subject(words)}: {text.strip(' .')}. It was found, and its start failed",
+        f"Windows could not load {_subject(words)}: {text.strip(' .')}. It was found, but failed to start",
         (
-            "install again what it belongs to, and its compiler's runtime (Visual C++ Redistributable); "
-            "if that is no help, ask its authors what it does when it is loaded"
+            "reinstall the package that it belongs to, and its compiler's runtime (Visual C++ "
+            "Redistributable); if that does not help, ask its authors what it does when it is loaded"
         ),
     )
 
 
 def _reinstalled(reason: str) -> Explanation:
-    """Return an explanation whose fix is to install again what the file belongs to."""
+    """Return an explanation whose fix is to reinstall the package that the file belongs to."""
 
     def explanation(words: dict[str, str], environment: Environment, text: str) -> tuple[str, str]:
         return f"{_subject(words)} {reason}: {text.strip()}", _again(
@@ -454,22 +454,22 @@ def _sources(words: dict[str, str], environment: Environment, text: str) -> tupl
     each = _distribution_of(words["module"], environment)
     if each and file.is_relative_to(each.root):
         return (
-            f"{text}: {each.name} {each.version} has lost a file, or is itself at fault",
+            f"{text}: {each.name} {each.version} lacks a file, or has a fault of its own",
             each.again,
         )
     if each and each.is_editable and (not each.source or _is_within(file, each.source)):
         return (
-            f"{text}: {each.name} {each.version}, an editable install, was not built, or is itself at fault",
+            f"{text}: {each.name} {each.version}, an editable install, was not built, or has a fault of its own",
             each.again,
         )
     if each is None:
-        why = "imports that go round in a circle, a name that is not there, or sources not built"
+        why = "a circular import, a missing name, or sources that were not built"
         return (
             f"{text}: {why}",
-            "if these are sources, build and install them; else look at what they import",
+            "if these are sources, build and install them; otherwise look at what they import",
         )
     return (
-        f"{file} is in a source folder, and not what is installed: what the build makes is not there",
+        f"{file} is in a source folder, not the installed package: the files that the build makes are missing",
         "run Python in another folder",
     )
 
@@ -479,13 +479,17 @@ def _is_within(file: Path, folder: Path) -> bool:
 
 
 def _again(file: str, environment: Environment) -> str:
-    """Return the command that installs what a file belongs to, if that is known."""
+    """Return the command that reinstalls the package that a file belongs to, if that is known."""
     owner = environment.distributions.get(_owner(file, environment))
-    return owner.again if owner else "install again, with this Python, what the file belongs to"
+    return (
+        owner.again
+        if owner
+        else "reinstall, with this Python, the package that the file belongs to"
+    )
 
 
 def _owner(file: str, environment: Environment) -> str:
-    """Return the distribution that a file is of, as far as its path tells."""
+    """Return the distribution that a file belongs to, by its path; empty if unknown."""
     for each in environment.distributions.values():
         if any(str(each.root / path) == file for path in each.binaries):
             return each.name
@@ -508,7 +512,7 @@ _EXPLAINED: dict[str, Explanation] = {
         "install a release that was built for this processor, or have it built here",
     ),
     wordings.TLS: _told(
-        "wants memory that glibc hands out at the start only",
+        "requires memory that glibc can reserve only when the program starts",
         (
             "import it before other large libraries, or set GLIBC_TUNABLES="
             "glibc.rtld.optional_static_tls=4096"
@@ -516,52 +520,54 @@ _EXPLAINED: dict[str, Explanation] = {
     ),
     wordings.SIGNATURE: _signature,
     wordings.PAGES: _told(
-        "is laid out for smaller memory pages than this system's",
-        "install a newer release; its authors link it with -Wl,-z,max-page-size=65536",
+        "is built for smaller memory pages than this system has",
+        "install a newer release; its authors must link it with -Wl,-z,max-page-size=65536",
     ),
     wordings.STACK: _told(
-        "asks for an executable stack, which this system does not give",
+        "requires an executable stack, which this system does not allow",
         (
-            "patchelf --clear-execstack takes that away, if it was asked for by mistake, as it mostly was; "
-            "its authors link with -Wl,-z,noexecstack"
+            "the requirement is usually a mistake: patchelf --clear-execstack removes it, and its authors "
+            "can link with -Wl,-z,noexecstack"
         ),
     ),
     wordings.TEXT: _told(
-        "has its own code changed while it is loaded, which this system forbids (SELinux)",
-        "install another release; its authors compile all of it with -fPIC",
+        "requires that the loader changes its code, which this system forbids (SELinux)",
+        "install another release; its authors must compile all of it with -fPIC",
     ),
     wordings.DENIED: _told(
         "may not be opened by this user",
         (
-            "let this user read and run it, and enter the folders above it; where that is so, a policy "
-            "forbids it (SELinux, a sandbox, a virus scanner)"
+            "give this user the right to read and execute it and to enter the folders above it; if the user "
+            "has it, a policy forbids the access (SELinux, a sandbox, a virus scanner)"
         ),
     ),
     wordings.POLICY: _told(
         "is forbidden by this computer's policy (application control, a virus scanner, signatures)",
-        "have whoever looks after this computer allow the file, or install a release that is signed",
+        "ask the administrator of this computer to allow the file, or install a signed release",
     ),
     wordings.START: _start,
     wordings.RUNTIME: _told(
-        "asks in its manifest for a runtime that is not installed",
+        "requires, in its manifest, a runtime that is not installed",
         "install the runtime of its compiler (Visual C++ Redistributable)",
     ),
-    wordings.FOLDER: _reinstalled("is a folder in a library's place"),
+    wordings.FOLDER: _reinstalled("is a folder instead of a library"),
     wordings.ARCHIVE: _told(
-        "is inside an archive or below a file, where the system opens no library",
-        "unpack the archive, and have Python find what was unpacked",
+        "is inside an archive, or its folder is a file; the system cannot open a library there",
+        "unpack the archive, and put the unpacked folder on sys.path",
     ),
     wordings.FILES: _told(
-        "could not be opened, for this process has too many files open",
+        "could not be opened, because this process has too many open files",
         "raise the limit (ulimit -n), or find what leaves files open",
     ),
     wordings.MEMORY: _told(
-        "could not be loaded, for there is not enough memory, or this process may not have more",
+        "could not be loaded, because there is not enough memory, or this process has reached its limit",
         "raise the limit (ulimit -v, the container's, Windows' paging file), or load less at once",
     ),
     wordings.DISK: _told(
         "could not be read from its disk or from the network",
-        "look at the disk or the mount (dmesg), then install again what the file belongs to",
+        "check the disk or the mount (dmesg), then reinstall the package that the file belongs to",
     ),
-    wordings.PYTHON: _reinstalled("is no extension module of this name, or is another Python's"),
+    wordings.PYTHON: _reinstalled(
+        "is not an extension module of this name, or is for another Python"
+    ),
 }

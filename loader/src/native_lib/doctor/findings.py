@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from native_lib.check.wheel import Library, Required, Wheel
     from native_lib.doctor.installed import Environment, Installed
 
-# The rules of `native-lib check` that say something of what is installed: what is fixed by installing
-# it again, and what only another release fixes. Where the manifest says otherwise, names are damage.
+# The rules of `native-lib check` that apply to installed files. A reinstallation fixes _DAMAGED, only
+# another release fixes _MADE_SO. A name that differs from the manifest counts as damage.
 _DAMAGED = {"manifest-differs", "unsigned"}
 _NAMES = {"soname-missing", "soname-differs", "install-name", "dll-name"}
 _MADE_SO = {
@@ -45,14 +45,14 @@ _MADE_SO = {
 
 @dataclass(frozen=True)
 class Problem:
-    """Something that is wrong, or that one should know.
+    """Something that is wrong, or worth knowing.
 
     Attributes:
         severity: ERROR, WARNING or NOTE.
-        id: what kind of thing it is.
-        distribution: with which it is wrong.
+        id: the kind of problem.
+        distribution: the one that has it.
         message: one line that names files and versions.
-        fix: the command, or what else to do; empty for a note.
+        fix: a command, or another thing to do; empty for a note.
     """
 
     severity: str
@@ -99,18 +99,18 @@ def _missing_files(environment: Environment) -> Iterator[Problem]:
     for wheel in environment.wheels:
         each = environment.distributions[wheel.distribution]
         libraries = (library.file for m in wheel.manifests for library in m.libraries)
-        # Compiled files come and go, and installers write of metadata what they like.
+        # Python writes and removes .pyc files, and installers differ in the metadata that they write.
         listed = (f for f in each.files if not re.search(r"\.pyc$|^[^/]+\.dist-info/", f))
         paths = dict.fromkeys((*libraries, *listed))
         missing = [path for path in paths if not is_file(each.root / path)]
         if missing:
-            more = f", nor are {len(missing) - 1} more of its files" if missing[1:] else ""
-            message = f"{each.root / missing[0]} is not there{more}"
+            more = f", and so are {len(missing) - 1} more of its files" if missing[1:] else ""
+            message = f"{each.root / missing[0]} is missing{more}"
             yield Problem(ERROR, "file-missing", each.name, message, each.again)
 
 
 def _requirements(environment: Environment) -> Iterator[Problem]:
-    """Versions: what a consumer's record and its metadata say, against what is installed."""
+    """Compare the versions in a consumer's record and metadata with what is installed."""
     providers = {provider.distribution: provider for provider in environment.providers}
     for wheel in environment.wheels:
         told = set()
@@ -139,7 +139,7 @@ def _requirements(environment: Environment) -> Iterator[Problem]:
 
 
 def _install(environment: Environment, provider: str, wanted: str, option: str = "") -> str:
-    """Say what brings a provider, and what keeps pip from that; the consumer's loader says it so, too."""
+    """Return the command that installs a provider, and what to do first if pip cannot replace it."""
     command = f'python -m pip install {option}"{wanted}"'
     there = environment.distributions.get(provider)
     if there is None or there.is_pips:
@@ -148,7 +148,7 @@ def _install(environment: Environment, provider: str, wanted: str, option: str =
 
 
 def _fits(version: Version, required: Required) -> bool:
-    """Tell what the consumer's loader will."""
+    """Tell whether the consumer's loader would accept a version."""
     return can_replace(version, required.version, required.compatibility)
 
 
@@ -165,7 +165,7 @@ def _unanswered(
         if need.by != NOBODY or need.distribution in damaged or _is_told(environment, need):
             continue
         where = need.file.relative_to(environment.root_of(need.consumer)).as_posix()
-        message = f"{where} needs {need.name}, and nothing here answers to it"
+        message = f"{where} needs {need.name}, and nothing here provides it"
         fix = environment.distributions[need.consumer].again
         if need.distribution in environment.distributions:
             version = environment.distributions[need.distribution].version
@@ -199,7 +199,7 @@ def _architectures(environment: Environment) -> Iterator[Problem]:
         fitting = {binary.path for binary in wheel.binaries if binary.fits(python)}
         ours = {library.file for manifest in wheel.manifests for library in manifest.libraries}
         for binary in wheel.binaries:
-            # A file for another system is there on purpose: what a debugger injects, a helper.
+            # A file for another system is there on purpose: a helper, or what a debugger injects.
             is_other = fitting and binary.path not in ours and binary.format != python.format
             if binary.path not in fitting and not is_other:
                 message = (
@@ -210,16 +210,16 @@ def _architectures(environment: Environment) -> Iterator[Problem]:
 
 
 def _interpreter() -> Binary | None:
-    """Return the program that runs this; None where it is a script or cannot be read."""
+    """Return this interpreter's program; None if it is a script or cannot be read."""
     try:
         found = read_binary(sys.executable, Path(sys.executable).read_bytes())
-    except (OSError, CorruptBinaryError):  # then nothing is compared with it
+    except (OSError, CorruptBinaryError):
         return None
     return found[0] if len(found) == 1 else None
 
 
 def _checked(environment: Environment, lost: set[str]) -> Iterator[Problem]:
-    """What the rules find, but for what a file that is lost, or a wrong one, makes them find."""
+    """Run the rules, and leave out what only follows from a missing or a wrong file."""
     by_info = {wheel.path.name: wheel.distribution for wheel in environment.wheels}
     found = [
         (rule, finding, by_info[finding.wheel])
@@ -234,7 +234,7 @@ def _checked(environment: Environment, lost: set[str]) -> Iterator[Problem]:
         ):
             continue
         where = f"{finding.file}: " if finding.file else ""
-        fix = f"tell the authors of {name}: another release has to fix it"
+        fix = f"report this to the authors of {name}; only a new release can fix it"
         installed = environment.distributions[name]
         if rule.id in _DAMAGED:
             fix = installed.again
@@ -253,13 +253,13 @@ def _version_of(each: Installed) -> Version | None:
 
 
 def as_built(environment: Environment, consumer: str) -> str:
-    """Return the command that installs what a consumer was built against, if it left a record."""
+    """Return the command that installs what a consumer was built against, if it has a record."""
     records = (wheel.requires for wheel in environment.wheels if wheel.distribution == consumer)
     built = [required for record in records for required in record]
     for each in built:
         there = environment.distributions.get(each.distribution)
         if there and len(built) == 1 and _version_of(there) == each.version:
-            return there.again  # which may be from a file
+            return there.again  # its origin may be a file
     command = "python -m pip install --force-reinstall --no-deps"
     return (
         " ".join([command, *(f'"{e.distribution}=={e.version}"' for e in built)]) if built else ""
@@ -267,12 +267,12 @@ def as_built(environment: Environment, consumer: str) -> str:
 
 
 def _names_twice(environment: Environment) -> Iterator[Problem]:
-    """One run-time name of two distributions: whoever comes first serves both's consumers."""
+    """Find a run-time name of two distributions: the first one loaded serves the consumers of both."""
     providers: defaultdict[str, set[str]] = defaultdict(set)
     others: defaultdict[str, set[str]] = defaultdict(set)
     for provider, library in _libraries(environment):
         providers[library.runtime_name].add(provider.distribution)
-        users = environment.consumers(provider)  # a rule of its own tells of copies in these
+        users = environment.consumers(provider)  # another rule reports copies in these
         for wheel in environment.wheels:
             names = {binary.known_as for binary in wheel.binaries}
             if library.runtime_name in names and wheel not in users:
@@ -284,7 +284,7 @@ def _names_twice(environment: Environment) -> Iterator[Problem]:
         if len(those) > 1:
             message = (
                 f"{' and '.join(those)} both ship {name}: the one that is loaded first serves "
-                "both's users"
+                "the users of both"
             )
             away = max(others[name] - distributions, default=those[-1])
             fix = f"uninstall one of them: python -m pip uninstall {away}"
@@ -301,28 +301,26 @@ def _in_this_process(environment: Environment) -> Iterator[Problem]:
         ours = environment.root_of(provider.distribution) / library.file
         yield from _override(provider, library, ours)
         if any(is_same_file(file, ours) for file in loaded):
-            continue  # whoever opened it: it is the right one
+            continue  # it is the right file, whoever opened it
         leaf = leaf_of(library.runtime_name)
         if leaf in named and has_names:
-            message = (
-                f"{named[leaf]} is in this interpreter already, under the name {leaf} of {ours}"
-            )
-            fix = "find out who loads it (LD_PRELOAD, sitecustomize), and remove it"
+            message = f"this interpreter has already loaded {named[leaf]}, which has the name {leaf} of {ours}"
+            fix = "find out what loads it (LD_PRELOAD, sitecustomize), and remove that"
             if has_private_name(library):
                 yield Problem(ERROR, "name-taken", provider.distribution, message, fix)
             else:
-                note = f"{message}: it serves, as one may for a plain name"
+                note = f"{message}; it is used instead, as plain names allow"
                 yield Problem(NOTE, "name-taken", provider.distribution, note)
         if has_private_name(library):
             yield from _symbols_taken(provider, library)
 
 
 def _symbols_taken(provider: Wheel, library: Library) -> Iterator[Problem]:
-    """Symbols of a library that others have in the global scope, which is searched first."""
+    """Find symbols of a library that other files define in the global scope, which is searched first."""
     ours = next((each for each in provider.binaries if each.path == library.file), None)
     if ours is None:
-        return  # missing or damaged, which others tell
-    # A weak one of C++ is in many files, and the same in all of them; the loader looks at its probe.
+        return  # missing or damaged, which is another problem
+    # C++ puts the same weak symbol into many files. The loader still looks for its probe symbol.
     names = {
         export.name
         for export in ours.own_exports
@@ -330,22 +328,22 @@ def _symbols_taken(provider: Wheel, library: Library) -> Iterator[Problem]:
     }
     for file, symbols in process.files_of_symbols(sorted(names)).items():
         if has_versions_throughout(process.name_of(file)):
-            continue  # a function that the system has since: who needs ours may have the system's
+            continue  # a newer system has the function too; either definition will do
         other = _binary(file) if not library.anchor else None  # musl looks at names only
         taken = [name for name in symbols if not _versions_keep_apart(name, ours, other)]
         if taken:
             message = (
-                f"{file} has {some_of(taken)} in this interpreter's global scope already: "
-                f"consumers of {leaf_of(library.runtime_name)} would use that file's"
+                f"{file} already defines {some_of(taken)} in this interpreter's global scope: "
+                f"calls meant for {leaf_of(library.runtime_name)} would go there"
             )
-            fix = "find out what brings that file (LD_PRELOAD, the interpreter), and remove it"
+            fix = "find out what loads that file (LD_PRELOAD, the interpreter), and remove it"
             # The provider's loader refuses where it is the probe symbol.
             severity = ERROR if library.probe_symbol in taken else WARNING
             yield Problem(severity, "symbol-taken", provider.distribution, message, fix)
 
 
 def _versions_keep_apart(symbol: str, ours: Binary, other: Binary | None) -> bool:
-    """Tell whether who needs our symbol passes over the other's: the loader's own rule.
+    """Tell whether symbol versions keep the other file's symbol from being used for ours.
 
     glibc, `check_match`: a reference with a version takes that version, the base version, and
     anything of a file without versions.
@@ -364,19 +362,19 @@ def _binary(file: str) -> Binary | None:
 
 
 def _override(provider: Wheel, library: Library, ours: Path) -> Iterator[Problem]:
-    """What the loader takes instead: it asks the environment first."""
+    """Look for NATIVE_LIB_<NAME>_PATH, which names a file that the loader opens instead."""
     variable = variable_of(library)
     path = os.environ.get(variable)
     if path:
         fault = _fault(Path(path), library.runtime_name)
-        message = f"{variable} names {path}, {fault or f'which serves instead of {ours}'}"
+        message = f"{variable} names {path}, {fault or f'which is used instead of {ours}'}"
         fix = f"correct or unset {variable}"
         severity = ERROR if fault else WARNING
         yield Problem(severity, "override", provider.distribution, message, fix)
 
 
 def _fault(file: Path, runtime_name: str) -> str:
-    """Say why a file cannot serve in the place of a provider's; nothing if it can."""
+    """Say why a file cannot replace a provider's library; return an empty text if it can."""
     try:
         names = {binary.known_as for binary in read_binary(str(file), file.read_bytes())}
     except OSError as error:
@@ -384,14 +382,14 @@ def _fault(file: Path, runtime_name: str) -> str:
     except CorruptBinaryError as error:
         return f"which is damaged: {error}"
     if not names:
-        return "which is no library"
+        return "which is not a library"
     if runtime_name not in names:
-        return f"which others know as {' and '.join(names)}, and not as {runtime_name}"
+        return f"whose run-time name is {' and '.join(names)}, not {runtime_name}"
     return ""
 
 
 def is_same_file(file: str, other: str | Path) -> bool:
-    """Tell whether two paths lead to one file that is there."""
+    """Tell whether two paths lead to the same file."""
     try:
         return Path(file).samefile(other)
     except OSError:
@@ -406,7 +404,7 @@ def _libraries(environment: Environment) -> Iterator[tuple[Wheel, Library]]:
 
 
 def _copies(environment: Environment) -> Iterator[Problem]:
-    """Copies of what a provider ships, in packages that do not use it."""
+    """Find copies of a provider's library in packages that do not use the provider."""
     told = {stranger.distribution for stranger in environment.strangers}
     for provider, library in _libraries(environment):
         users = {wheel.distribution for wheel in environment.consumers(provider)}
@@ -435,25 +433,25 @@ def _shadowed(environment: Environment) -> Iterator[Problem]:
     interesting = {wheel.distribution for wheel in environment.wheels}
     for other in environment.shadowed:
         first = environment.distributions[other.name]
-        # pip itself installs into the user's folder what the system's, or the environment's, has.
+        # pip installs into the user's folder what the system or the environment already has.
         is_pips = first.is_pips and other.is_pips and first.root != other.root
         if other.name in interesting and not is_pips and not _is_in_place_of_bases(first, other):
             message = (
-                f"{other.version} in {other.root} is never seen: {first.version} in {first.root} "
-                "comes first"
+                f"{other.version} in {other.root} is never imported: {first.version} in "
+                f"{first.root} comes first"
             )
-            # No command: pip uninstalls the one that is seen, if that is in its own folders.
+            # No command: pip would uninstall the one that is imported.
             strays = [each.root for each in (first, other) if not each.is_pips]
             fix = f"remove {other.name} from one of the two"
             if first.root == other.root:
-                fix = f"uninstall {other.name} until nothing is left of it, and install it once"
+                fix = f"uninstall {other.name} until pip finds none, then install it once"
             elif strays:
                 fix = f"remove {strays[0]} from sys.path (PYTHONPATH, --target)"
             yield Problem(WARNING, "shadowed", other.name, message, fix)
 
 
 def _is_in_place_of_bases(first: Installed, other: Installed) -> bool:
-    """Tell whether a virtual environment has its own in the place of its base's, as it may."""
+    """Tell whether a virtual environment has its own copy of what its base Python has; that is fine."""
     prefix, base = Path(sys.prefix).resolve(), Path(sys.base_prefix).resolve()
     ours, theirs = first.root.resolve(), other.root.resolve()
     is_own = prefix != base and ours.is_relative_to(prefix)
@@ -461,7 +459,7 @@ def _is_in_place_of_bases(first: Installed, other: Installed) -> bool:
 
 
 def _elsewhere(environment: Environment) -> Iterator[Problem]:
-    """What is imported in the place of what is installed; Python is asked, and imports nothing."""
+    """Find what would be imported instead of an installed package, without importing anything."""
     for wheel in environment.wheels:
         each = environment.distributions[wheel.distribution]
         for package in () if each.is_editable else each.packages:
@@ -469,13 +467,13 @@ def _elsewhere(environment: Environment) -> Iterator[Problem]:
             if spec is None or spec.origin is None:  # gone, or a mere folder
                 continue
             origin, root = Path(spec.origin), each.root
-            # As written, too: uv, Nix and Bazel install links to files elsewhere.
+            # Also unresolved: uv, Nix and Bazel install links to files elsewhere.
             if not (
                 origin.absolute().is_relative_to(root.absolute())
                 or origin.resolve().is_relative_to(root.resolve())
             ):
-                message = f"import {package} finds {spec.origin}, and not what is in {each.root}"
-                fix = "rename or remove that file, which shadows the provider, or run Python in another folder"
+                message = f"import {package} finds {spec.origin}, not the package in {each.root}"
+                fix = "rename or remove that file, or run Python in another folder"
                 yield Problem(ERROR, "imported-elsewhere", each.name, message, fix)
 
 
@@ -485,7 +483,7 @@ def _editable(environment: Environment) -> Iterator[Problem]:
         if not each.is_editable:
             continue
         if each.source and not is_folder(each.source):
-            message = f"is an editable install of {each.source}, which is not there"
+            message = f"is an editable install of {each.source}, which does not exist"
             fix = 'in the folder where it is now: python -m pip install -e "."'
             yield Problem(ERROR, "file-missing", each.name, message, fix)
         else:
@@ -494,10 +492,10 @@ def _editable(environment: Environment) -> Iterator[Problem]:
 
 
 def _foreign(environment: Environment) -> Iterator[Problem]:
-    """Providers whose libraries are opened by something else than the vendored loader."""
+    """Find providers that open their libraries without the vendored loader."""
     loader = "_shared_lib_manager.py"
     for provider in environment.providers:
         files = (*environment.distributions[provider.distribution].files, *provider.vendored)
         if not any(PurePosixPath(file).name == loader for file in files):
-            message = f"has no {loader}: how it opens its libraries is not known here"
+            message = f"has no {loader}, so native-lib cannot tell how it opens its libraries"
             yield Problem(NOTE, "loader-foreign", provider.distribution, message)

@@ -1,4 +1,4 @@
-"""Read what is installed: the providers, whoever needs them, and nothing else in depth."""
+"""Read what is installed: providers and consumers in depth, and little of the rest."""
 
 from __future__ import annotations
 
@@ -44,15 +44,15 @@ _BINARY = re.compile(r"\.(?:so|dylib|dll|pyd)(?:[.\d]*)?$", re.IGNORECASE)
 
 @dataclass(frozen=True)
 class Installed:
-    """A distribution, as its metadata tells it.
+    """A distribution, as its metadata describes it.
 
     Attributes:
         name: normalised.
-        version: as text, for there are versions that are none.
+        version: as text, because some are not valid versions.
         info: its folder of metadata.
         root: what the paths of its files are relative to.
         files: with slashes; those outside of the root are left out.
-        origin: what pip took, if that was no index's: a file, a folder, or a repository.
+        origin: the file, folder or repository that pip installed from; empty if it was an index.
         is_editable: whether its sources are elsewhere.
     """
 
@@ -66,12 +66,12 @@ class Installed:
 
     @property
     def binaries(self) -> tuple[str, ...]:
-        """Paths of what looks like a library or an extension module."""
+        """Paths of files that look like a library or an extension module."""
         return tuple(file for file in self.files if _BINARY.search(file))
 
     @property
     def source(self) -> Path | None:
-        """What pip took, if that was a file or a folder of this machine."""
+        """The file or folder of this machine that pip installed from, if it did."""
         parts = urlsplit(self.origin)
         if parts.scheme != "file":
             return None
@@ -80,11 +80,11 @@ class Installed:
 
     @property
     def again(self) -> str:
-        """The command that installs it once more."""
+        """The command that reinstalls it."""
         if not is_folder(self.root):
-            return "unpack the archive, and put the folder in its place on sys.path"
+            return "unpack the archive, and put its folder on sys.path instead"
         named = f'"{self.name}=={self.version}"'
-        # A wheel that was built elsewhere, and installed from there: conda's packages, containers.
+        # The wheel was on the machine that built a conda package or a container.
         is_gone = self.source is not None and not is_there(self.source)
         what = f'"{self.origin}"' if self.origin and not is_gone else named
         if not self.is_pips:
@@ -94,14 +94,14 @@ class Installed:
 
     @property
     def packages(self) -> tuple[str, ...]:
-        """What it is imported as. An editable install has no more than what the build wrote."""
+        """The packages that it is imported as. An editable install lists only what the build wrote."""
         marks = ("__init__.py", MANIFEST, REQUIRES)
         parts = (file.split("/") for file in self.files)
         return tuple(dict.fromkeys(p[0] for p in parts if len(p) == 2 and p[1] in marks))
 
     @property
     def is_pips(self) -> bool:
-        """Whether pip installs to where it is, and does not leave it before what pip installs."""
+        """Whether it is in a folder that pip installs into, so that pip can replace it."""
         users = (getusersitepackages(),) if ENABLE_USER_SITE else ()  # not in virtual environments
         folders = (*getsitepackages(), *users)
         return self.root.resolve() in (Path(folder).resolve() for folder in folders)
@@ -113,7 +113,7 @@ class Installed:
 
 @dataclass(frozen=True)
 class Unreadable:
-    """A file that tells nothing, of a distribution, and why."""
+    """A distribution's file that cannot be read, and why."""
 
     distribution: str
     file: Path
@@ -123,7 +123,7 @@ class Unreadable:
 
 @dataclass(frozen=True)
 class Stranger:
-    """A file with the run-time name of a provider's library, of a distribution that is no consumer."""
+    """A file that has the run-time name of a provider's library, in a distribution that does not use it."""
 
     distribution: str
     runtime_name: str
@@ -131,16 +131,16 @@ class Stranger:
 
 @dataclass(frozen=True)
 class Environment:
-    """What is installed, and what of it has to do with providers.
+    """What is installed, and the part of it that provides or uses libraries.
 
     Attributes:
-        distributions: all, by name, each as the first folder of the path has it.
-        shadowed: others of the same names, which Python never sees.
+        distributions: all, by name; of several with one name, the first on the path.
+        shadowed: the others of the same names, which Python never imports.
         wheels: providers and consumers, as the rules of `native-lib check` look at them. Paths of
             their files are relative to `root_of`.
         root_of: where a wheel's files are, by distribution.
         unreadable: files of providers and consumers.
-        strangers: files of others that have a provider's name.
+        strangers: files of other distributions with a provider's run-time name.
     """
 
     distributions: Mapping[str, Installed]
@@ -155,11 +155,11 @@ class Environment:
 
     @property
     def providers(self) -> tuple[Wheel, ...]:
-        """Those that ship libraries."""
+        """The distributions that ship libraries."""
         return tuple(wheel for wheel in self.wheels if wheel.manifests)
 
     def consumers(self, provider: Wheel) -> tuple[Wheel, ...]:
-        """Return those that need a provider: by record, metadata, or what their binaries say."""
+        """Return the distributions that need a provider, by record, metadata, or their binaries."""
         names = {library.runtime_name for m in provider.manifests for library in m.libraries}
         return tuple(
             wheel
@@ -176,7 +176,7 @@ class Environment:
         return tuple(each for each in self.providers if consumer in self.consumers(each))
 
     def requirement(self, consumer: Wheel, provider: Wheel) -> str:
-        """Return what one was built to need of a provider, or what its metadata says."""
+        """Return what a consumer requires of a provider, by its record or its metadata."""
         record = [r for r in consumer.requires if r.distribution == provider.distribution]
         lines = consumer.requirements_on(provider.distribution)
         told = [required.requirement for required in record]
@@ -199,7 +199,7 @@ def read_environment(paths: Sequence[str] | None = None) -> Environment:
             continue
         if found.name not in first:
             first[found.name] = found
-        # Fedora's virtual environments have lib64 on the path, and lib, which is the same.
+        # Fedora's virtual environments have lib and lib64 on the path, which are the same folder.
         elif first[found.name].info.resolve() != found.info.resolve():
             shadowed.append(found)
     unreadable: list[Unreadable] = []
@@ -212,7 +212,7 @@ def read_environment(paths: Sequence[str] | None = None) -> Environment:
         if _says_that_it_needs(each, providers.keys()):
             consumers.append(each)
         elif names:
-            # Only what stands in the dynamic section is read: an environment has thousands of files.
+            # Only the dynamic section is read: an environment has thousands of files.
             found_in = [_dynamic_names(each.root / file) for file in each.binaries]
             if any(names.intersection(needed) for _, needed in found_in):
                 consumers.append(each)
@@ -248,7 +248,7 @@ def _installed(distribution: importlib.metadata.Distribution) -> Installed | Non
 
 
 def _read(distribution: importlib.metadata.Distribution, name: str) -> str:
-    """Read a file of metadata; one that is no UTF-8, of anybody's, must not end the command."""
+    """Read a file of metadata; a file that is not UTF-8 must not end the command."""
     try:
         return distribution.read_text(name) or ""
     except UnicodeDecodeError:
@@ -259,7 +259,7 @@ def _read(distribution: importlib.metadata.Distribution, name: str) -> str:
 def _recorded(listed: str) -> Iterator[str]:
     """Return the paths that RECORD lists, below the root.
 
-    Not importlib's `files`, which from Python 3.12 on leaves out what is missing, and looks at each.
+    Not importlib's `files`: since Python 3.12 it leaves out missing files, and looks at each one.
     """
     with suppress(csv.Error):  # damaged from there on
         for row in csv.reader(listed.splitlines()):
@@ -268,7 +268,7 @@ def _recorded(listed: str) -> Iterator[str]:
 
 
 def _package(root: Path, name: str) -> Iterator[str]:
-    """Return the files of the package of a name: what is known where there is no RECORD (Debian)."""
+    """Return the files of the package with this name, for distributions without RECORD (Debian)."""
     for stem in dict.fromkeys((canonicalize_name(name).replace("-", "_"), name)):
         if not re.fullmatch(r"\w[\w.-]*", stem):
             continue
@@ -278,7 +278,7 @@ def _package(root: Path, name: str) -> Iterator[str]:
 
 
 def _origin(direct_url: str) -> tuple[str, bool]:
-    """Read direct_url.json (PEP 610): what pip took, and whether as an editable install."""
+    """Read direct_url.json (PEP 610): where pip installed from, and whether as an editable install."""
     try:
         record = json.loads(direct_url or "{}")
         url = str(record["url"])
@@ -295,7 +295,7 @@ def _says_that_it_needs(each: Installed, providers: Iterable[str]) -> bool:
     if each.named(REQUIRES):
         return True
     metadata = _bytes(each.info / "METADATA")
-    # To parse every environment's metadata would take most of the time.
+    # Parsing all metadata would take most of the time.
     names = re.findall(rb"^Requires-Dist: *([\w.-]+)", metadata, re.MULTILINE)
     mentioned = {canonicalize_name(name.decode("utf-8", "replace")) for name in names}
     if mentioned.isdisjoint(providers):
@@ -312,12 +312,12 @@ def _requirements(metadata: bytes) -> tuple[Requirement, ...]:
 
 
 def _holds(marker: Marker) -> bool:
-    """Tell whether a marker holds here, for what is installed without extras."""
+    """Tell whether a marker holds here, without extras."""
     return marker.evaluate({"extra": ""})
 
 
 def _dynamic_names(file: Path) -> tuple[str, tuple[str, ...]]:
-    """Return an ELF file's SONAME, and what it needs. Others take lief, which takes too long."""
+    """Return an ELF file's SONAME, and what it needs. Other formats need lief, which is too slow here."""
     try:
         with file.open("rb") as opened:
             if opened.read(4) != b"\x7fELF":
@@ -347,7 +347,7 @@ def _wheel(each: Installed, unreadable: list[Unreadable]) -> Wheel:
             elif not content:
                 raise CorruptBinaryError("it is empty")
         except FileNotFoundError:
-            pass  # the findings tell that
+            pass  # the findings report that
         except (OSError, CorruptBinaryError) as error:
             reason = error.strerror if isinstance(error, OSError) else str(error)
             unreadable.append(Unreadable(each.name, each.root / file, str(reason)))

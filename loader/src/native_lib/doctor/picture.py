@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 _GAP, _SPACE, _MARGIN = 18, 150, 20
 _PADDING, _LINE, _NARROWEST = 12, 16, 120
 _LARGE, _SMALL = 13, 11
-_MOST = 8  # libraries that are named; of more, the rest is counted
-# Readable on light and dark pages: the picture brings its own background.
+_MOST = 8  # libraries that are named; the rest is counted
+# The picture has its own background, for light and dark pages.
 _STYLE = f"""
 text {{ font: {_LARGE}px system-ui, sans-serif; fill: #1b1f24 }}
 .small {{ font-size: {_SMALL}px; fill: #57606a }}
@@ -29,8 +29,8 @@ text {{ font: {_LARGE}px system-ui, sans-serif; fill: #1b1f24 }}
 path {{ fill: none; stroke: #1d4ed8; stroke-width: 1.5 }}
 path.broken {{ stroke: #b91c1c; stroke-dasharray: 6 4 }}
 """
-# Widths in the font's size. Whoever looks has a sans-serif of their own: these are no less than those of
-# the widest ones that are common, DejaVu Sans and Verdana.
+# Letter widths, in units of the font's size. Readers have different sans-serif fonts: these are the
+# widths of the widest common ones, DejaVu Sans and Verdana.
 _WIDTHS = {
     **dict.fromkeys("abcdeghknopqsuvxyz0123456789_*?$", 0.65),
     **dict.fromkeys("fijlrtIJ ()[]{}|!.,:;'\"/\\-", 0.48),
@@ -74,10 +74,10 @@ def picture(
     """Return an SVG.
 
     Args:
-        versions: by distribution, of all that are installed.
+        versions: of all installed distributions, by name.
         libraries: what each provider ships.
         lines: consumer and provider; a provider without a version is one that is missing.
-        broken: distributions with which something is wrong.
+        broken: distributions that have an error.
     """
     lines, broken = list(dict.fromkeys(lines)), set(broken)
     missing = {name for line in lines for name in line if name not in versions}
@@ -117,12 +117,12 @@ def _box(name: str, version: str | None, libraries: Sequence[str] | None, is_bro
 
 
 def _by_number(name: str) -> list[tuple[int, str]]:
-    """Return what a name is sorted by: foo-2 comes before foo-10."""
+    """Return a sort key for names: foo-2 comes before foo-10."""
     return [(int(digits[:9] or 0), word) for word, digits in re.findall(r"(\D*)(\d*)", name)]
 
 
 def _width(text: str, size: int) -> int:
-    """Return a width, in pixels, that a text does not exceed."""
+    """Return an upper limit of a text's width, in pixels."""
     other = (_OTHER_ASCII if letter.isascii() else _OTHER for letter in text)
     widths = (_WIDTHS.get(letter, least) for letter, least in zip(text, other))
     return ceil(size * sum(widths))
@@ -135,10 +135,10 @@ def _place(
     space = min(_SPACE + 3 * len(lines), 3 * _SPACE)
     x, high = _MARGIN, _MARGIN
     for at, column in enumerate(columns):
-        # Each near those that it has lines to, for fewer lines to cross.
+        # Put each box near the boxes that it has lines to, so that fewer lines cross.
         column.sort(key=lambda box: _height_of_providers(box, boxes, lines))
         width = max(box.needed_width for box in column)
-        # Every other column a little lower: what passes it then mostly finds a gap on its way.
+        # Every other column is a little lower, so that passing lines usually find a gap.
         y = _MARGIN + at % 2 * (_LINE + _GAP)
         for box in column:
             box.column, box.x, box.y, box.width = at, x, y, width
@@ -153,7 +153,7 @@ def _columns(boxes: Mapping[str, _Box], lines: Sequence[tuple[str, str]]) -> lis
     steps = dict.fromkeys(boxes, 0)
     for _ in boxes:
         for consumer, provider in lines:
-            # Of a circle there is no first.
+            # A circle has no first box.
             steps[consumer] = max(steps[consumer], min(steps[provider] + 1, len(boxes)))
     return [
         [box for name, box in boxes.items() if steps[name] == step]
@@ -164,7 +164,7 @@ def _columns(boxes: Mapping[str, _Box], lines: Sequence[tuple[str, str]]) -> lis
 def _height_of_providers(
     box: _Box, boxes: Mapping[str, _Box], lines: Sequence[tuple[str, str]]
 ) -> float:
-    """Return where the providers of a box are, on an average; those are placed before it."""
+    """Return the average height of a box's providers, which are placed before it."""
     found = [boxes[provider].middle for consumer, provider in lines if consumer == box.name]
     return sum(found) / len(found) if found else 0
 
@@ -186,7 +186,7 @@ def _path(
         way += f" L{x},{y}"
     way += _curve(x, y, consumer.x, consumer.middle)
     kind = ' class="broken"' if is_broken else ""
-    # A browser shows it where the pointer is.
+    # A browser shows this as a tooltip.
     what = escape(printable(f"{consumer.name} uses {provider.name}"))
     return f'<path{kind} d="{way}"><title>{what}</title></path>'
 

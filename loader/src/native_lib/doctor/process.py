@@ -1,4 +1,4 @@
-"""What is in a process already, before a provider's loader opens anything."""
+"""What an interpreter has already loaded before a provider's loader opens anything."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
-# What this command imports itself (zlib, and with it the system's library) is nobody's conflict.
+# In a fresh process: what this command itself imports (zlib, with the system's library) is no conflict.
 _ASK = """
 import sys
 if sys.platform == "linux":
@@ -35,7 +35,7 @@ sys.stdout.buffer.write(b"\\0".join(names))
 
 @lru_cache
 def loaded_files() -> tuple[str, ...]:
-    """Return the libraries that an interpreter has when it starts, as far as the system tells."""
+    """Return the libraries that an interpreter has when it starts, where the system lists them."""
     if sys.platform not in ("linux", "darwin"):
         return ()
     flags = ["-I"] if sys.flags.isolated else []
@@ -46,12 +46,12 @@ def loaded_files() -> tuple[str, ...]:
 
 @lru_cache
 def loaded_names() -> dict[str, str]:
-    """Return those libraries by the names that others find them by."""
+    """Return those libraries by their run-time names."""
     return {name_of(file): file for file in loaded_files()}
 
 
 def name_of(file: str) -> str:
-    """Return the name by which others find a file that is loaded: on Linux its SONAME, if any."""
+    """Return the run-time name of a loaded file: on Linux its SONAME, if any."""
     try:
         with Path(file).open("rb") as opened:
             if opened.read(4) == b"\x7fELF":
@@ -63,9 +63,9 @@ def name_of(file: str) -> str:
 
 
 def files_of_symbols(names: Iterable[str]) -> dict[str, list[str]]:
-    """Return the files that have symbols in this process's global scope, and which each has.
+    """Return the files that define these symbols in this process's global scope, and which ones.
 
-    ELF only has such a scope.
+    Only ELF has such a scope.
     """
     if sys.platform != "linux":
         return {}
@@ -82,6 +82,6 @@ def files_of_symbols(names: Iterable[str]) -> dict[str, list[str]]:
             facts = (ctypes.c_void_p * 4)()  # Dl_info: file name, base, symbol name, address
             process.dladdr(address, facts)
             file = os.fsdecode(ctypes.cast(facts[0] or 0, ctypes.c_char_p).value or b"")
-            # The program is named as it was called.
+            # The program has the name that it was called by, which may be no path.
             found.setdefault(file if "/" in file else sys.executable, []).append(name)
     return found

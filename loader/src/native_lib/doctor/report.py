@@ -1,4 +1,4 @@
-"""Show an environment: a tree for people, JSON, and a picture."""
+"""Print an environment: as a tree, as JSON, and as a picture."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Diagnosis:
 
     @property
     def is_broken(self) -> bool:
-        """Whether something does not work."""
+        """Whether there is an error."""
         return any(problem.severity == ERROR for problem in self.problems)
 
     def needs_of(self, consumer: Wheel, provider: Wheel) -> tuple[Need, ...]:
@@ -141,7 +141,7 @@ def print_svg(diagnosis: Diagnosis) -> None:
         for provider in environment.providers
         for consumer in environment.consumers(provider)
     ]
-    # Also those that are not installed, of which the picture knows no version.
+    # Also those that are not installed; their version is not known.
     wanted = [(w.distribution, r.distribution) for w in environment.wheels for r in w.requires]
     wanted += [(need.consumer, need.distribution) for need in diagnosis.needs]
     lines += [each for each in wanted if each[1] and each[1] not in environment.distributions]

@@ -1,4 +1,4 @@
-"""Which file answers each name that a binary needs, by the rules of this system's loader."""
+"""Find the file that this system's loader uses for each name that a binary needs."""
 
 from __future__ import annotations
 
@@ -24,23 +24,23 @@ if TYPE_CHECKING:
     from native_lib.doctor.installed import Environment
 
 PROVIDER, BESIDE, SYSTEM, UNFIT, NOBODY = "provider", "beside", "system", "unfit", "nobody"
-# Where glibc and musl look last. Debian's multiarch folders are in glibc's cache, and in musl's none.
+# Where glibc and musl search last. Debian's multiarch folders are in glibc's cache; musl has none.
 _DEFAULT = ("/lib64", "/usr/lib64", "/lib", "/usr/lib", "/usr/local/lib")
 _ELF, _MACHO = r"\$ORIGIN|\$\{ORIGIN\}", "@loader_path"
 
 
 @dataclass(frozen=True)
 class Need:
-    """A name that a binary needs, and what answers it.
+    """A name that a binary needs, and the file that provides it.
 
     Attributes:
-        consumer: the distribution that the binary is of.
+        consumer: the distribution that the binary belongs to.
         file: the binary.
         name: what it needs.
         by: PROVIDER, BESIDE (its own wheel), SYSTEM, UNFIT (a provider's, for another machine) or
             NOBODY.
-        answer: the file that answers, where that is known.
-        distribution: whose library it is, if a provider's: also where that one is missing.
+        answer: the file that provides it, if that is known.
+        distribution: the provider whose library it is, even if that is missing; else empty.
     """
 
     consumer: str
@@ -52,7 +52,7 @@ class Need:
 
 
 def needs_of(environment: Environment) -> Iterator[Need]:
-    """Say of every name that a provider's or consumer's binary needs what answers it."""
+    """Find, for each name that a binary of a provider or consumer needs, what provides it."""
     for wheel in environment.wheels:
         for link in links.links_of(wheel, environment.wheels):
             yield _need(environment, wheel, link)
@@ -79,10 +79,10 @@ def _need(environment: Environment, wheel: Wheel, link: links.Link) -> Need:
 
 
 def instead_of(library: Library) -> str:
-    """Return the file that the provider's loader takes in the place of its own, or nothing.
+    """Return the file that the provider's loader uses instead of its own, or an empty text.
 
-    What the environment names; and of a plain name what is loaded already, or what the system has
-    where that is preferred.
+    That is the file that an environment variable names. For a plain name, it may also be a file that is
+    already loaded, or the system's where that is preferred.
     """
     named = os.environ.get(variable_of(library), "")
     leaf = links.leaf_of(library.runtime_name)
@@ -94,7 +94,7 @@ def instead_of(library: Library) -> str:
 
 
 def has_private_name(library: Library) -> bool:
-    """Tell whether a library's name is its provider's alone; others may serve for a plain one."""
+    """Tell whether a library's name is private; for a plain name, another file may be used."""
     return "__" in links.leaf_of(library.runtime_name)
 
 
@@ -112,8 +112,8 @@ def find(binary: Binary, file: Path, name: str) -> str:
     if binary.format == "ELF" and sys.platform == "linux":
         if "/" in name:
             return name if is_there(name) else ""
-        # glibc looks at RPATH only without RUNPATH, and before the environment's folders; musl takes
-        # one for the other, after those.
+        # glibc searches RPATH only if there is no RUNPATH, and before LD_LIBRARY_PATH. musl treats
+        # both alike, after LD_LIBRARY_PATH.
         own = [expand(path, file, _ELF) for path in binary.runpath or binary.rpath]
         if binary.runpath or binary.libc == "musl":
             return _by_system(name, own)
@@ -133,7 +133,7 @@ def _by_system(name: str, own: list[str]) -> str:
 
 
 def expand(path: str, file: Path, origin: str) -> str:
-    """Replace a loader's word for the folder of the file that has the path."""
+    """Replace $ORIGIN or @loader_path by the folder of the file that has the path."""
     folder = str(file.parent)
     return re.sub(rf"^(?:{origin})(?=/|$)", lambda _: folder, path)
 

@@ -36,7 +36,7 @@ def diagnose(modules: Sequence[str] = (), *, load: bool = False) -> Diagnosis:
     attempts = [try_import(module) for module in modules]
     problems = [explain(attempt, environment) for attempt in attempts if attempt.error]
     problems += problems_of(environment, needs)
-    # Also those of which a file cannot be read: their own loader may be able to.
+    # Also those with a file that cannot be read here: their own loader may be able to.
     names = [wheel.distribution for wheel in environment.wheels]
     names += [each.distribution for each in environment.unreadable]
     for name in dict.fromkeys(names) if load else ():
@@ -52,11 +52,12 @@ def diagnose(modules: Sequence[str] = (), *, load: bool = False) -> Diagnosis:
 
 
 def _modules(each: Installed) -> dict[str, bool]:
-    """Return what to import of a distribution, each with whether it has a loader.
+    """Return which modules of a distribution to import, each with whether it has a loader.
 
-    Not its top packages: beside what the build wrote are others, and an editable install records none.
+    These are the packages with a record or manifest, not the top packages: there may be others beside
+    them, and an editable install records none.
     """
-    # A foreign loader's interface is not known.
+    # The interface of another loader is not known.
     has_loader = bool(each.named("_shared_lib_manager.py")) or each.is_editable
     found = {
         ".".join(PurePosixPath(file).parent.parts): leaf == MANIFEST and has_loader
@@ -69,9 +70,10 @@ def _modules(each: Installed) -> dict[str, bool]:
 def _as_served(
     consumer: str, needs: tuple[Need, ...], files: tuple[str, ...]
 ) -> tuple[tuple[Need, ...], list[Problem]]:
-    """Put the files that were mapped into a consumer's needs; tell where the provider's is not among them.
+    """Put the mapped files into a consumer's needs; report where the provider's file is not among them.
 
-    A second file of its name does no harm if it came later; the provider's loader refuses where not.
+    A second file of that name does no harm if it was loaded later; the provider's loader refuses an
+    earlier one.
     """
     served: list[Need] = []
     problems: list[Problem] = []
@@ -83,9 +85,9 @@ def _as_served(
             served.append(need)
             continue
         served.append(replace(need, answer=mapped[0]))
-        if not ours and "__" in leaf:  # for a plain name, another's may serve
-            message = f"{need.name} is served by {mapped[0]}, and not by {need.answer}"
-            fix = "find out who loads that file, and load the provider before"
+        if not ours and "__" in leaf:  # with a plain name, another file may be used
+            message = f"{need.name} is {mapped[0]} in this process, not {need.answer}"
+            fix = "find out what loads that file, and load the provider first"
             problems.append(Problem(ERROR, "served-by-another", consumer, message, fix))
     return tuple(served), problems
 

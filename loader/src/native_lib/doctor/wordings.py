@@ -1,4 +1,4 @@
-"""What the operating systems' loaders say: each one's words, and what they mean."""
+"""The messages of the operating systems' loaders, and what they mean."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ _REFUSED = (
     rf"(?P<musl>Error loading shared library )?(?P<file>{_FILE}): "
     r"(?(musl)|cannot (?:open shared object file|read file data|stat shared object): )"
 )
-# glibc, of a file whose content it does not take.
+# glibc, about a file whose content it does not accept.
 _NO_LIBRARY = (
     r"invalid ELF header|file too short|Exec format error|cannot read file data(?!:)|ELF file[^\n]*"
     r"|only ET_DYN and ET_EXEC can be loaded|(?:object file has )?no (?:loadable segments|dynamic section)"
     r"|cannot dynamically load [\w -]*executable|nonzero padding in e_ident"
     r"|unsupported version (?:\d+ )?of Ver\w+ record"
 )
-# Each loader's wording, the first that is found: glibc, musl, dyld, Windows, Wine.
+# Each loader's messages (glibc, musl, dyld, Windows, Wine); the first one that matches counts.
 WORDINGS = (
     (
         VERSION,
@@ -120,20 +120,20 @@ WORDINGS = (
     ),
     (WINDOWS, r"DLL load failed while importing (?P<by>\w+)"),
 )
-# Windows speaks the user's language: its numbers say the same in all of them.
+# Windows' messages are in the user's language; its error numbers are the same everywhere.
 WINDOWS_CODES = dict.fromkeys((193, 216), MACHINE) | dict.fromkeys((225, 577, 4551), POLICY)
 WINDOWS_CODES |= {5: DENIED, 126: MISSING, 127: SYMBOL, 1114: START, 1455: MEMORY, 14001: RUNTIME}
 
 _TWICE = (
-    "mostly two copies of a library, a library whose ABI is not the one that was compiled against, or "
-    "symbols that another library answers"
+    "usually two copies of a library, a library with another ABI than the one that was compiled "
+    "against, or symbols that another library defines too"
 )
-_CUT_OFF = "mostly a library that is cut off: the system maps what is not there"
-_NEWER_PROCESSOR = "mostly a library that was built for a newer processor than this one"
+_CUT_OFF = "usually a truncated library file"
+_NEWER_PROCESSOR = "usually a library that was built for a newer processor than this one"
 _GAVE_UP = (
-    "a library gave up, mostly over an exception that crossed two C++ runtimes, or a failed check"
+    "a library gave up, usually because of an exception between two C++ runtimes, or a failed check"
 )
-# How a process ends in which native code fails: by POSIX' signals, and by Windows' status.
+# How a process ends when native code fails: POSIX signals, and Windows' exit status.
 SIGNALS: dict[int, tuple[str, str]] = {
     0xC0000005: ("access violation", _TWICE),
     0xC0000409: ("it stopped itself", _GAVE_UP),
@@ -148,5 +148,5 @@ if sys.platform != "win32":
     SIGNALS |= {
         -signal.SIGBUS: ("SIGBUS", _CUT_OFF),
         -signal.SIGSYS: ("SIGSYS", "a sandbox forbids a system call"),
-        -signal.SIGKILL: ("SIGKILL", "somebody killed it: mostly the system, for want of memory"),
+        -signal.SIGKILL: ("SIGKILL", "it was killed, usually by the out-of-memory killer"),
     }
