@@ -142,19 +142,19 @@ def cmake_call(command: str, *groups: str) -> str:
 def _library_name(answers: Answers) -> str:
     name = answers["library_name"]
     if "__" in name:
-        return "write single underscores; two separate provider and library in the file's name"
+        return "write single underscores; a double one separates provider and library in file names"
     if not re.fullmatch(r"[a-z][a-z0-9]*(_[a-z0-9]+)*", name):
         return "write lower-case letters, digits and single underscores, as in foo or foo_bar"
     if keyword.iskeyword(name) or name in (C_WORDS + CMAKE_TARGETS).split():
-        return "this word has a meaning of its own in C, C++, Python or CMake; write another name"
+        return "this word is reserved in C, C++, Python or CMake; write another name"
     if name in SOURCE_NAMES.split():
-        return "the extension module's sources use this name themselves; write another name"
+        return "the extension module's sources already use this name; write another name"
     return _length_or_windows(name, LONGEST_LIBRARY_NAME)
 
 
 def _distribution_name(name: str) -> str:
     if "__" in name:
-        return "write single underscores; two separate provider and library in the file's name"
+        return "write single underscores; a double one separates provider and library in file names"
     if not re.fullmatch(r"[a-z][a-z0-9]*([-_][a-z0-9]+)*", name):
         return "write lower-case letters, digits and single - or _ between them, as in libfoo"
     module = import_name(name)
@@ -171,7 +171,7 @@ def _length_or_windows(name: str, longest: int) -> str:
     if len(name) > longest:
         return f"write a name of at most {longest} characters"
     if name in WINDOWS_FILES:
-        return "no file can have this name on Windows; write another name"
+        return "files cannot have this name on Windows; write another name"
     return ""
 
 
