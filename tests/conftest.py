@@ -88,7 +88,7 @@ def reference(
     try:
         return once("reference", lab.build_reference)
     except upstream_sources.SourcesError as error:
-        pytest.skip(f"not to be had: the sources of {error}")
+        pytest.skip(f"not available: the sources of {error}")
 
 
 @pytest.fixture(scope="session")
@@ -124,7 +124,7 @@ def foreign_binaries(
 ) -> foreign.Foreign:
     """Mach-O and PE files."""
     if not foreign.is_available():
-        pytest.skip("not to be had: Mach-O and PE files, as ziglang is not installed")
+        pytest.skip("not available: Mach-O and PE files, as ziglang is not installed")
     return once("foreign", foreign.build)
 
 
@@ -132,5 +132,5 @@ def foreign_binaries(
 def elf(tmp_path: Path) -> wheels.Elf:
     """What compiles small ELF files and makes wheels of them."""
     if not sys.platform.startswith("linux"):
-        pytest.skip("compiles ELF files with the machine's own compiler")
+        pytest.skip("Linux only: compiles ELF files")
     return wheels.Elf(tmp_path / "elf")

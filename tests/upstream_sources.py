@@ -166,7 +166,7 @@ def main() -> int:
         try:
             provide(name)
         except SourcesError as error:
-            print(f"not to be had: the sources of {error}", file=sys.stderr)
+            print(f"not available: the sources of {error}", file=sys.stderr)
             status = 1
     return status
 

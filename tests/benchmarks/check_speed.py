@@ -33,7 +33,7 @@ def measure(effort: Effort) -> Measurement:
         try:
             wheels.append(others.get(requirement, LINUX))
         except others.NotToBeHadError as error:
-            absent.append(f"Not to be had: {error}.")
+            absent.append(f"Not available: {error}.")
     names = ["-".join(wheel.name.split("-")[:2]) for wheel in wheels]
     ours: dict[str, list[float]] = {name: [] for name in (*names, ALL)}
     theirs: dict[str, list[float]] = {name: [] for name in (*names, ALL)}

@@ -195,7 +195,7 @@ def provider_size(reference: lab.Reference, folder: Path) -> tuple[str, dict[str
     try:
         lab.run(*command, "--dest", folder / "cmeel", "cmeel-zlib")
     except lab.CommandError:
-        return f"{told}; cmeel-zlib was not to be had", sizes
+        return f"{told}; cmeel-zlib was not available", sizes
     (wheel,) = (folder / "cmeel").glob("cmeel_zlib-*.whl")
     sizes["cmeel-zlib"] = wheel.stat().st_size
     sizes["cmeel-zlib installed"] = size(install([wheel], folder / "cmeel-zlib"))

@@ -29,7 +29,9 @@ def container() -> Mapping[str, str]:
     except subprocess.CalledProcessError as error:
         pytest.skip(f"no container for cibuildwheel: {error}")
     if not found and not build_wheels.has_docker():
-        pytest.skip("no container for cibuildwheel: neither docker nor a stand-in")
+        pytest.skip(
+            "no container for cibuildwheel: docker is not installed, and there is no stand-in"
+        )
     # The real images have Pythons that the stand-in lacks; what is tested is the same with both.
     return found or {"CIBW_SKIP": build_wheels.NOT_IN_THE_STAND_IN}
 
@@ -71,5 +73,5 @@ def packages(finished_workflow: Callable[[str], Finished]) -> Finished:
         for name in upstream_sources.DEBIAN_SOURCES:
             upstream_sources.provide(name)
     except upstream_sources.SourcesError as error:
-        pytest.skip(f"not to be had: the sources of {error}")
+        pytest.skip(f"not available: the sources of {error}")
     return finished_workflow("packages")

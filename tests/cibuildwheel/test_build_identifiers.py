@@ -52,7 +52,7 @@ def test_build_identifiers(tmp_path: Path) -> None:
     try:
         installed = version()
     except importlib.metadata.PackageNotFoundError:
-        pytest.skip("cibuildwheel is not installed: it takes Python 3.11")
+        pytest.skip("cibuildwheel is not installed: it requires Python 3.11")
     with ThreadPoolExecutor(2) as pool:
         made = "".join(pool.map(section, sections(lab.generate(tmp_path))))
     new = tmp_path / LIST.name

@@ -182,7 +182,7 @@ def test_unpinned_sources_are_not_released(workshop: Path, nox: Callable[..., st
     assert "zlib-1.3.2.tar.gz cannot be downloaded" in said
 
 
-@pytest.mark.skipif(not shutil.which("git"), reason="takes git")
+@pytest.mark.skipif(not shutil.which("git"), reason="requires git")
 def test_newer_upstream_is_proposed_once(tmp_path: Path) -> None:
     """The script of upstream.yml's last step, with a `gh` that writes down what it is asked for."""
     (script,) = (step["run"] for step in jobs("upstream")["propose"]["steps"] if "run" in step)

@@ -12,7 +12,7 @@ import pytest
 if TYPE_CHECKING:
     from pathlib import Path
 
-pytest.importorskip("furo", reason="`nox -s tests` installs what the docs are built with")
+pytest.importorskip("furo", reason="requires Sphinx and furo; `nox -s tests` installs them")
 
 
 def fetched(html: str) -> list[str]:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 pytestmark = pytest.mark.skipif(
-    platform.libc_ver()[0] != "glibc", reason="the pages show what glibc says"
+    platform.libc_ver()[0] != "glibc", reason="the pages show glibc's messages"
 )
 
 DOCS = lab.ROOT / "docs"

@@ -17,9 +17,7 @@ from pages import steps
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-pytestmark = pytest.mark.skipif(
-    not sys.platform.startswith("linux"), reason="asks Linux what is mapped"
-)
+pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
 
 PAGE = lab.ROOT / "docs" / "explanation" / "load-order.md"
 FILES = {step.file: step.shown for step in steps(PAGE.read_text("utf-8")) if step.file}
@@ -235,7 +233,7 @@ def stranger(folder: Path) -> Path:
 
 
 @pytest.mark.skipif(
-    platform.libc_ver()[0] != "glibc", reason="elsewhere a file has its name by another rule"
+    platform.libc_ver()[0] != "glibc", reason="Linux only: elsewhere files are named by other rules"
 )
 def test_plain_names_the_first_serves(plain_pair: lab.Pair, tmp_path: Path) -> None:
     env = lab.new_environment(tmp_path / "env", plain_pair.provider, plain_pair.consumer)
@@ -269,7 +267,7 @@ def test_sitecustomize_of_debian_comes_first() -> None:
     debian = Path("/usr/bin/python3")
     theirs = list(Path("/usr/lib").glob("python3.*/sitecustomize.py"))
     if not theirs or not debian.exists():
-        pytest.skip("takes Debian's Python")
+        pytest.skip("requires Debian's Python")
     said = lab.run(debian, "-c", "import sitecustomize; print(sitecustomize.__file__)").strip()
     assert "/site-packages/" not in said
     assert "/dist-packages/" not in said

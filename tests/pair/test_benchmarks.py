@@ -70,7 +70,7 @@ def test_uncompiled_modules_are_not_measured(pair: lab.Pair, tmp_path: Path) -> 
         interpreters.insist_on_compiled_modules(environment)
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="its libraries are ELF files")
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux only: makes ELF files")
 def test_many_providers(tmp_path: Path) -> None:
     check_shape(many_providers.measure(tmp_path, PYTHONS, report.QUICK), VERSIONS, bounds=2)
 
@@ -86,7 +86,7 @@ def test_check_speed() -> None:
         for requirement in check_speed.WHEELS[: report.QUICK.wheels]:
             others.get(requirement, check_speed.LINUX)
     except others.NotToBeHadError as error:
-        pytest.skip(f"not to be had: {error}")
+        pytest.skip(f"not available: {error}")
     found = check_speed.measure(report.QUICK)
     assert [row[0].partition(",")[0] for row in found.table.rows] == [
         *("pyzmq-27.3.0", "cmeel_zlib-1.3.2", "all 2", "all 2")
@@ -95,7 +95,7 @@ def test_check_speed() -> None:
     assert bound.measured > 0
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="its libraries are ELF files")
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux only: makes ELF files")
 def test_doctor(tmp_path: Path) -> None:
     check_shape(environment_of_many.measure(tmp_path, report.QUICK), ["4"], bounds=1)
 

@@ -37,7 +37,7 @@ def has_libcxx(folder: Path) -> bool:
 )
 def test_catch_and_cast(tmp_path: Path, env: dict[str, str], library: str) -> None:
     if env and not has_libcxx(tmp_path):
-        pytest.skip("takes clang and libc++ (Debian: clang-14, libc++-14-dev, libc++abi-14-dev)")
+        pytest.skip("requires clang and libc++ (Debian: clang-14, libc++-14-dev, libc++abi-14-dev)")
     folder = lab.generate(tmp_path, language="cxx")
     wheels = folder / "dist"
     # Not every system has libc++: the checker says so, and a repair tool would copy it.

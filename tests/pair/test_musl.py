@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.skipif(
     sys.platform != "linux" or not shutil.which("musl-gcc"),
-    reason="takes musl-gcc (Debian: musl-tools)",
+    reason="requires musl-gcc (Debian: musl-tools)",
 )
 
 HOST = """#include <dlfcn.h>

@@ -322,7 +322,7 @@ def pypy(request: pytest.FixtureRequest, unpacked: Path) -> Callable[[str], str]
     if request.param == "pypy":
         python, before = shutil.which("pypy3"), ""
     if python is None:
-        pytest.skip("no pypy3 here")
+        pytest.skip("pypy3 is not installed")
     env = {"PYTHONPATH": str(unpacked), "NATIVE_LIB_DEBUG": "1"}
 
     def run(code: str) -> str:

@@ -218,7 +218,9 @@ def test_python_that_does_not_know_its_program(installed: lab.Environment, execu
     assert said.startswith("LibraryNotFoundError\nlibfoo cannot load its library 'foo'.")
 
 
-@pytest.mark.skipif(not shutil.which("setpriv"), reason="takes setpriv (util-linux) to be refused")
+@pytest.mark.skipif(
+    not shutil.which("setpriv"), reason="requires setpriv (util-linux) to be refused"
+)
 def test_library_is_not_readable(installed: lab.Environment) -> None:
     file = library(installed)
     file.chmod(0)
@@ -653,7 +655,7 @@ def test_the_program_itself_holds_the_symbols(installed: lab.Environment) -> Non
     asked = "import sysconfig as s; print(*s.get_config_vars('INCLUDEPY', 'LIBDIR', 'LDVERSION'))"
     include, folder, version = lab.run(installed.python, "-c", asked).split()
     if not list(Path(folder).glob(f"libpython{version}.*")):
-        pytest.skip(f"takes a library libpython{version} to embed")
+        pytest.skip(f"requires a library libpython{version} to embed")
     source = installed.folder / "program.c"
     source.write_text(
         f"#include <Python.h>\n{FOO}\n"

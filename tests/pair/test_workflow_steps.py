@@ -143,7 +143,9 @@ def test_consumers_own_variables_are_kept(
     workshop: Workshop, pair: lab.Pair, monkeypatch: pytest.MonkeyPatch, platform: str
 ) -> None:
     """And those of whoever starts it; ours comes last."""
-    options = pytest.importorskip("cibuildwheel.options", reason="cibuildwheel takes Python 3.11")
+    options = pytest.importorskip(
+        "cibuildwheel.options", reason="cibuildwheel requires Python 3.11"
+    )
     for tag in TAGS:
         workshop.put(pair.provider, tag)
     (workshop.dist / "foo_ext-1.0.0.tar.gz").touch()
@@ -289,7 +291,7 @@ def test_abi_that_lost_a_function(workshop: Workshop, index: Path) -> None:
 def test_abi_of_a_type_that_no_header_shows(workshop: Workshop, index: Path) -> None:
     """A library may change what its users cannot see: a security fix often does."""
     if shutil.which("abidiff") is None:
-        pytest.skip("takes abidiff (Debian: abigail-tools)")
+        pytest.skip("requires abidiff (Debian: abigail-tools)")
     square = "double foo_square(double value) {"
     hidden = "struct hidden {{ double x; {more} }};\nstruct hidden *foo_hidden(struct hidden *h) {{ return h; }}\n"
     source = workshop.folder / "libfoo" / "src" / "foo.c"
@@ -330,7 +332,7 @@ def test_abi_where_the_last_release_does_not_build_any_more(
 
 def test_abi_of_types(workshop: Workshop, index: Path) -> None:
     if shutil.which("abidiff") is None:
-        pytest.skip("takes abidiff (Debian: abigail-tools)")
+        pytest.skip("requires abidiff (Debian: abigail-tools)")
     release(workshop, workshop.dist, "1.1.0", {SQUARE: SQUARE.replace("(double", "(float")})
     said = workshop.nox("abi", fails=True)
     assert "parameter 1 of type 'double' changed" in said

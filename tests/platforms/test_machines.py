@@ -119,7 +119,9 @@ def test_library_file_is_damaged(
     assert '  fix:    python -m pip install --force-reinstall --no-deps "libfoo==1.0.0"' in said
 
 
-@pytest.mark.skipif(not shutil.which("setpriv"), reason="takes setpriv (util-linux) to be refused")
+@pytest.mark.skipif(
+    not shutil.which("setpriv"), reason="requires setpriv (util-linux) to be refused"
+)
 def test_library_is_not_readable(machine: Elsewhere) -> None:
     machine.library.chmod(0)
     powers = "-dac_override,-dac_read_search"

@@ -126,7 +126,9 @@ def test_python_that_does_not_know_its_program(musl: Elsewhere, executable: str)
     assert said.startswith("LibraryNotFoundError\nlibfoo cannot load its library 'foo'.")
 
 
-@pytest.mark.skipif(not shutil.which("setpriv"), reason="takes setpriv (util-linux) to be refused")
+@pytest.mark.skipif(
+    not shutil.which("setpriv"), reason="requires setpriv (util-linux) to be refused"
+)
 @pytest.mark.parametrize("file", [PROVIDER, "libfoo__foo-anchor.so"])
 def test_library_is_not_readable(musl: Elsewhere, file: str) -> None:
     musl.library.with_name(file).chmod(0)
@@ -349,7 +351,9 @@ def test_probe_symbol_that_is_not_exported(musl: Elsewhere, stranger: Path) -> N
 def test_the_program_itself_holds_the_symbols(musl: Elsewhere) -> None:
     """As a python that was linked against another copy of the library."""
     if not (compiler := shutil.which("musl-gcc")):
-        pytest.skip("takes musl-gcc (Debian: musl-tools) for a program around libpython's archive")
+        pytest.skip(
+            "requires musl-gcc (Debian: musl-tools) for a program around libpython's archive"
+        )
     source, program = musl.folder / "program.c", musl.folder / "program"
     source.write_text(
         f"#include <Python.h>\n{FOO}\n"

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 # As a whole: a line for each would hide what else was skipped.
 if sys.platform != "darwin":
-    pytest.skip("the rules of macOS's loader, which no other machine has", allow_module_level=True)
+    pytest.skip("requires macOS: tests the rules of its loader", allow_module_level=True)
 
 NAME = "@rpath/libfoo__foo.1.dylib"
 # Not what the pair's library answers, so that it shows which file did.
@@ -258,7 +258,7 @@ except ValueError as error:
 
 def test_signatures_are_valid(apart: Apart) -> None:
     if platform.machine() != "arm64":
-        pytest.skip("only arm64 asks for signatures")
+        pytest.skip("only arm64 requires signatures")
     lab.run("codesign", "--verify", "--strict", apart.library, apart.extension)
 
 

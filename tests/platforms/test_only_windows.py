@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 # As a whole: a line for each would hide what else was skipped.
 if sys.platform != "win32":
-    pytest.skip("the rules of Windows' loader, which no other machine has", allow_module_level=True)
+    pytest.skip("requires Windows: tests the rules of its loader", allow_module_level=True)
 
 # The path of the loaded module that a name stands for, and what the calls below need.
 KERNEL = """

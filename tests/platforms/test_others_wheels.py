@@ -79,7 +79,7 @@ def get(once: Once) -> Get:
 
         found = once(f"others-{wheel}", download)
         if isinstance(found, str):
-            pytest.skip(f"not to be had: {found}")
+            pytest.skip(f"not available: {found}")
         return found
 
     return get_or_skip

@@ -106,7 +106,7 @@ def apples_tools(folder: Path) -> Path:
     ):
         program = shutil.which(llvm)
         if program is None:
-            pytest.skip(f"takes {llvm} (Debian: llvm-14)")
+            pytest.skip(f"requires {llvm} (Debian: llvm-14)")
         (folder / name).unlink(missing_ok=True)
         (folder / name).symlink_to(program)
     scripts = {

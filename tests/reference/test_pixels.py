@@ -8,7 +8,9 @@ import sys
 import lab
 import pytest
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="where the wheels are built")
+pytestmark = pytest.mark.skipif(
+    sys.platform != "linux", reason="Linux only: the wheels are built there"
+)
 
 SUITE = lab.ROOT / "reference-packages" / "libpng" / "upstream" / "contrib" / "pngsuite"
 

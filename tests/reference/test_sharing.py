@@ -42,7 +42,7 @@ def debian_env(
 ) -> lab.Environment:
     """The same for a Python whose executable has the system's zlib in the global scope."""
     if not DEBIANS_PYTHON.exists() or not shutil.which("apt-get"):
-        pytest.skip("this machine has no Python of Debian's")
+        pytest.skip("Debian's Python is not installed")
 
     def make(folder: Path) -> lab.Environment:
         env = lab.new_environment(folder / "env", *reference.wheels, python=DEBIANS_PYTHON)

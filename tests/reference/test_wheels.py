@@ -122,7 +122,7 @@ def test_symbols_are_private(reference: lab.Reference) -> None:
 
 def test_simd_code_of_libpng_is_in_the_library(reference: lab.Reference, tmp_path: Path) -> None:
     if platform.machine() != "x86_64":
-        pytest.skip("looks for SSE2 code")
+        pytest.skip("looks for SSE2 code, which only x86 has")
     shutil.copy(reference.zlib, tmp_path)
     # The wheel's library is stripped; this is the same build with the names of its functions.
     wheel = lab.build(PACKAGES / "libpng", tmp_path, settings=["install.strip=false"])

@@ -381,7 +381,7 @@ def test_links_that_stay_within(tmp_path: Path) -> None:
         assert (upstream / path).read_text(encoding="utf-8") == HEADER
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such modes")
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such file modes")
 @pytest.mark.parametrize("kind", ["tar", "zip"])
 def test_what_can_be_run_still_can(tmp_path: Path, kind: str) -> None:
     buffer = io.BytesIO()

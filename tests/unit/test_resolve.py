@@ -13,7 +13,9 @@ import wheels
 from native_lib.check.read import read_binary
 from native_lib.doctor import resolve
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="ELF's search, by its own loader")
+pytestmark = pytest.mark.skipif(
+    sys.platform != "linux", reason="Linux only: compares with its loader"
+)
 
 OPEN = """
 import ctypes, os, sys

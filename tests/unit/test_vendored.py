@@ -167,7 +167,9 @@ def test_what_is_named_elsewhere_or_otherwise_is_not_ours(
     assert [path.name for path in tmp_path.rglob("*")] == ["project", name]
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="makes links, which there takes a privilege")
+@pytest.mark.skipif(
+    sys.platform == "win32", reason="makes symlinks, which require a privilege on Windows"
+)
 @pytest.mark.parametrize("name", ["CMakeLists.txt", "pyproject.toml", "__init__.py"])
 def test_link_that_leads_nowhere_is_passed_over(tmp_path: Path, name: str) -> None:
     (tmp_path / "package").mkdir()

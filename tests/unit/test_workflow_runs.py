@@ -12,7 +12,7 @@ import workflows
 if TYPE_CHECKING:
     from pathlib import Path
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Linux jobs take bash")
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Linux jobs require bash")
 
 OURS = "{}.{}".format(*sys.version_info[:2])
 WORKFLOW = """
