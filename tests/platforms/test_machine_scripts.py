@@ -13,7 +13,7 @@ import lab
 import pytest
 
 pytestmark = pytest.mark.skipif(
-    sys.platform != "linux" or not shutil.which("apt-get"), reason="takes Debian or Ubuntu"
+    sys.platform != "linux" or not shutil.which("apt-get"), reason="requires Debian or Ubuntu"
 )
 SCRIPTS = {"chroot": "sid", "build-python": "3.15", "manylinux-image": ""}
 IS_ROOT = hasattr(os, "geteuid") and os.geteuid() == 0
@@ -29,7 +29,7 @@ def states(folder: Path) -> dict[str, str]:
 def test_not_root(script: str) -> None:
     nobody = ("setpriv", "--reuid=65534", "--clear-groups") if IS_ROOT else ()
     if nobody and not shutil.which("setpriv"):
-        pytest.skip("takes setpriv (util-linux) to be nobody")
+        pytest.skip("requires setpriv (util-linux) to be nobody")
     # A copy, for nobody may not look into the folder of the tests.
     with tempfile.TemporaryDirectory() as work:
         folder = Path(work)
@@ -41,7 +41,7 @@ def test_not_root(script: str) -> None:
         assert not (folder / "state").exists()
 
 
-@pytest.mark.skipif(not IS_ROOT or not shutil.which("setpriv"), reason="takes root, and setpriv")
+@pytest.mark.skipif(not IS_ROOT or not shutil.which("setpriv"), reason="requires root, and setpriv")
 def test_a_container_without_the_right_to_mount(tmp_path: Path) -> None:
     less = ("setpriv", "--bounding-set=-sys_admin", "--inh-caps=-sys_admin")
     said = lab.run(*less, debian.MACHINES / "chroot", "sid", env=states(tmp_path), fails=True)
@@ -49,7 +49,7 @@ def test_a_container_without_the_right_to_mount(tmp_path: Path) -> None:
     assert not (tmp_path / "state").exists()
 
 
-@pytest.mark.skipif(not IS_ROOT, reason="takes root")
+@pytest.mark.skipif(not IS_ROOT, reason="requires root")
 @pytest.mark.parametrize("script", ["chroot", "build-python"])
 def test_packages_that_are_not_debians(script: str, tmp_path: Path) -> None:
     """As on Ubuntu: no list that apt has is of Debian."""
@@ -64,7 +64,7 @@ def test_packages_that_are_not_debians(script: str, tmp_path: Path) -> None:
     env = {"APT_CONFIG": str(config), "DEBIAN_MIRROR": "", **states(tmp_path)}
     said = lab.run(debian.MACHINES / script, SCRIPTS[script], env=env, fails=True)
     if "requires the right to mount" in said:
-        pytest.skip("takes the right to mount")
+        pytest.skip("requires the right to mount")
     assert said.splitlines()[-1] == (
         f"{script}: set DEBIAN_MIRROR to the address of a Debian mirror: "
         "this machine's own packages are not Debian's"
