@@ -108,6 +108,11 @@ def pair_folder(items: Iterable[tuple[str, str]]) -> str:
     return f"{answers['library_name']}-wheels"
 
 
+def loader_sources() -> str:
+    """Return the folder of the distribution native-lib-loader's sources, which stands beside the template."""
+    return str(Path(__file__).resolve().parents[1] / "loader" / "src")
+
+
 def import_name(distribution: str) -> str:
     """Return the name that a distribution is imported by."""
     return distribution.replace("-", "_")
@@ -256,6 +261,7 @@ class PairExtension(Extension):
         environment.globals.update(
             check=check,
             pair_folder=pair_folder,
+            loader_sources=loader_sources,
             import_name=import_name,
             toml=toml,
             cmake_call=cmake_call,

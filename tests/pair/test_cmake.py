@@ -90,7 +90,7 @@ PROVIDER = LIBRARY + "native_library_provider(foo PROVIDER libfoo COMPATIBILITY 
         (LIBRARY + "native_library_consumer(foo)", "LIBRARIES foo::foo DESTINATION"),
         (
             LIBRARY + "native_library_consumer(foo LIBRARIES foo DESTINATION x)",
-            "LIBRARIES takes <package>::<library>, not 'foo'",
+            "LIBRARIES requires <package>::<library>, not 'foo'",
         ),
         (
             LIBRARY + "native_library_consumer(foo LIBRARIES baz::baz DESTINATION x)",
