@@ -185,7 +185,7 @@ def loader_wheel() -> Path:
 
 def requires_loader(project: Path) -> bool:
     """Tell whether a project has the build support as a requirement, and not vendored."""
-    return "native-lib-loader" in (project / "pyproject.toml").read_text(encoding="utf-8")
+    return '"native-lib-loader>=' in (project / "pyproject.toml").read_text(encoding="utf-8")
 
 
 def _only(wheels: Path, project: Path) -> list[str]:
