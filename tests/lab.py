@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -183,9 +184,27 @@ def loader_wheel() -> Path:
     return wheel
 
 
+def loader_installed() -> Path:
+    """Return a folder for PYTHONPATH in which native-lib-loader is installed."""
+    wheel = loader_wheel()
+    folder = wheel.with_name("installed")
+    with FileLock(f"{folder}.lock"):
+        if not folder.exists():
+            with zipfile.ZipFile(wheel) as archive:
+                archive.extractall(folder)
+    return folder
+
+
 def requires_loader(project: Path) -> bool:
-    """Tell whether a project has the build support as a requirement, and not vendored."""
-    return '"native-lib-loader>=' in (project / "pyproject.toml").read_text(encoding="utf-8")
+    """Tell whether a project, or its sdist, has the build support as a requirement."""
+    if project.is_file():
+        with tarfile.open(project) as archive:
+            (name,) = (n for n in archive.getnames() if re.fullmatch(r"[^/]+/pyproject\.toml", n))
+            file = archive.extractfile(name)
+            text = file.read().decode("utf-8") if file else ""
+    else:
+        text = (project / "pyproject.toml").read_text(encoding="utf-8")
+    return '"native-lib-loader>=' in text
 
 
 def _only(wheels: Path, project: Path) -> list[str]:

@@ -35,6 +35,7 @@ def source(tmp_path: Path) -> Path:
     folder = tmp_path / "source"
     ignore = shutil.ignore_patterns("__pycache__")
     shutil.copytree(lab.ROOT / "template", folder / "template", ignore=ignore)
+    shutil.copytree(lab.ROOT / "loader", folder / "loader", ignore=ignore)
     shutil.copy(lab.ROOT / "cookiecutter.json", folder)
     commit(folder)
     return folder
@@ -73,7 +74,8 @@ def test_every_way_in_gives_the_same(tmp_path: Path, url: str) -> None:
     made = cookiecutter(tmp_path, lab.ROOT, "--no-input")
     assert made.name == "foo-wheels"
     assert {path.name for path in made.iterdir()} == {
-        *("libfoo", "foo-ext", "README.md", "noxfile.py", "LICENSE", ".gitignore", ".github")
+        *("libfoo", "foo-ext", "README.md", "noxfile.py", "LICENSE"),
+        *(".gitattributes", ".gitignore", ".github"),
     }
     expected = tree(made)
     for arguments in (
