@@ -105,12 +105,22 @@ def pair_folder(items: Iterable[tuple[str, str]]) -> str:
             )
         if question in CHECKS:
             check(answers, question)
+    loader_sources()
     return f"{answers['library_name']}-wheels"
 
 
 def loader_sources() -> str:
-    """Return the folder of the distribution native-lib-loader's sources, which stands beside the template."""
-    return str(Path(__file__).resolve().parents[1] / "loader" / "src")
+    """Return the folder of native-lib-loader's sources, from which files are vendored.
+
+    Raises:
+        click.ClickException: the template was taken out of its repository.
+    """
+    folder = Path(__file__).resolve().parents[1] / "loader" / "src"
+    if not folder.is_dir():
+        raise click.ClickException(
+            f"{folder} is missing: use the template in a clone of its repository"
+        )
+    return str(folder)
 
 
 def import_name(distribution: str) -> str:

@@ -60,7 +60,7 @@ def provide(name: str) -> None:
         raise SourcesError(said)
 
 
-def _succeeds(command: list[str], folder: Path) -> tuple[bool, str]:
+def _succeeds(command: list[str], folder: Path | None = None) -> tuple[bool, str]:
     done = subprocess.run(
         command,
         cwd=folder,

@@ -4,7 +4,7 @@ import shutil
 import sys
 from pathlib import Path
 
-sys.path.insert(0, {{ toml(loader_sources()) }})
+sys.path.insert(0, {{toml(loader_sources())}})
 
 from native_lib.vendor import FOLDER, support_files
 
@@ -18,13 +18,14 @@ NOT_NEEDED = {
     "github": (),
     "none": (Path(".github"),),
 }
+SOURCE = "{{ cookiecutter.library_source }}"
 SIDES = {
-    PROVIDER: ["provider"{% if cookiecutter.library_source == "upstream" %}, "source"{% endif %}],
+    PROVIDER: ["provider", "source"] if SOURCE == "upstream" else ["provider"],
     CONSUMER: ["consumer"],
 }
 
 ANSWERS = (
-    "{{ cookiecutter.library_source }}",
+    SOURCE,
     "{{ cookiecutter.loader }}",
     "{{ cookiecutter.ci }}",
 )

@@ -45,11 +45,10 @@ def test_both_ways_give_the_same_bytes(tmp_path: Path, name: str) -> None:
 def test_editable_installs(pair: lab.Pair, tmp_path: Path, way: str) -> None:
     folder = lab.generate(tmp_path, loader=way)
     env = lab.new_environment(tmp_path / "env")
-    loader = ["--find-links", lab.loader_wheel().parent]
-    wheels = ["--find-links", pair.provider.parent]
+    wheels = [f"--find-links={wheel.parent}" for wheel in (lab.loader_wheel(), pair.provider)]
     for project in ("libfoo", "foo-ext"):
         command = ("pip", "install", "--quiet", "--no-deps", "--python", env.python)
-        lab.uv(*command, *loader, *wheels, "-e", folder / project)
+        lab.uv(*command, *wheels, "-e", folder / project)
     assert env.run(CODE).strip() == "1.0.0"
     # The loader is where the build put it, not in the sources.
     said = env.run("import libfoo._shared_lib_manager as m; print(m.__file__)").strip()
@@ -61,8 +60,8 @@ def test_sdists(tmp_path: Path) -> None:
     folder = lab.generate(tmp_path, loader="requirement")
     dist = tmp_path / "dist"
     for project in ("libfoo", "foo-ext"):
-        env = {"NATIVE_LIB_SYSTEM": "all"}
-        sdist = lab.build(folder / project, tmp_path / "sdists", kind="sdist", env=env)
+        nobody = {"NATIVE_LIB_SYSTEM": "all"}
+        sdist = lab.build(folder / project, tmp_path / "sdists", kind="sdist", env=nobody)
         lab.build(sdist, dist)
     env = lab.new_environment(tmp_path / "env", *dist.glob("*.whl"))
     assert env.run(CODE).strip() == "1.0.0"

@@ -242,10 +242,10 @@ class Cross:
             "PATH": f"{self._tools / 'apple'}{os.pathsep}{os.environ['PATH']}",
         }
         # The build back end finds CMake modules by entry points.
-        modules = ";".join(map(str, (lab.SUPPORT, *modules)))
+        module_path = ";".join(map(str, (lab.SUPPORT, *modules)))
         lab.run(
             *(cmake, "-G", "Ninja", "-S", project, "-B", out, "-DCMAKE_BUILD_TYPE=Release"),
-            f"-DCMAKE_MODULE_PATH={modules}",
+            f"-DCMAKE_MODULE_PATH={module_path}",
             f"-DCMAKE_TOOLCHAIN_FILE={self._tools / 'toolchain.cmake'}",
             f"-DCMAKE_MAKE_PROGRAM={lab.tool('ninja')}",
             f"-DPython_EXECUTABLE={sys.executable}",

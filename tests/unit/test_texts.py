@@ -227,7 +227,7 @@ def test_pkg_config_and_cmake_package() -> None:
 
 
 def test_sbom() -> None:
-    facts = {"component": {"name": "z"}, "purl": "pkg:generic/z@1"}
+    facts: dict[str, object] = {"component": {"name": "z"}, "purl": "pkg:generic/z@1"}
     name, text = sbom(facts, "Native_Zlib", "1.3.post1")
     assert name == "native-zlib.cdx.json"
     document = json.loads(text)
