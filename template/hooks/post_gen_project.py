@@ -4,7 +4,7 @@ import shutil
 import sys
 from pathlib import Path
 
-sys.path.insert(0, {{toml(loader_sources())}})
+sys.path.insert(0, {{toml(loader_sources())}})  # noqa: F821
 
 from native_lib.vendor import FOLDER, support_files
 
