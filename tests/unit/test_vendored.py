@@ -41,14 +41,15 @@ def test_no_file_of_the_loader_stands_in_this_repository_twice() -> None:
 
 
 def test_every_file_says_licence_version_and_source() -> None:
-    """Except for those that are about to: shared_lib_*.py and fetch_source.py."""
     pyproject = (lab.ROOT / "loader" / "pyproject.toml").read_text("utf-8")
     (version,) = re.findall(r'^version = "(.*)"', pyproject, re.MULTILINE)
     head = (
         "# SPDX-License-Identifier: BSD-3-Clause\n"
-        f"# native-lib-loader {version}, https://github.com/org/native-lib-template\n"
+        "# Copyright (c) the native-lib-template authors\n"
+        f"# From native-lib-loader {version}, https://github.com/org/native-lib-template\n"
     )
-    for name, content in support_files(["provider", "consumer"]).items():
+    for name, content in support_files(["provider", "consumer", "source"]).items():
+        # The loaders are about to say it.
         if name != "LICENSE" and not name.startswith("shared_lib_"):
             assert content.decode("utf-8").startswith(head), name
     assert PROVIDER["LICENSE"] == (lab.ROOT / "loader" / "LICENSE").read_bytes()

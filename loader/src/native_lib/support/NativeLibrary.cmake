@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
-# native-lib-loader 0.2.0, https://github.com/org/native-lib-template
+# Copyright (c) the native-lib-template authors
+# From native-lib-loader 0.2.0, https://github.com/org/native-lib-template
 #
 # Shared libraries in wheels, for wheels that provide and wheels that use them.
 #
@@ -7,8 +8,6 @@
 #   native_library_consumer(<target> LIBRARIES <package>::<library>... DESTINATION <package folder>)
 #   native_library_source()            for providers that wrap somebody else's library
 #   native_library_find(<package>...)  before an upstream that looks for packages by itself
-#
-# Each side is in a file beside this one, and a project needs its own only.
 
 cmake_minimum_required(VERSION 3.25...4.3)
 include_guard(GLOBAL)

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
-# native-lib-loader 0.2.0, https://github.com/org/native-lib-template
+# Copyright (c) the native-lib-template authors
+# From native-lib-loader 0.2.0, https://github.com/org/native-lib-template
 #
 # The consumer's side of NativeLibrary.cmake, which includes this file. Who provides what comes from
 # native_library_metadata.py, which the build back end asks too.

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
-# native-lib-loader 0.2.0, https://github.com/org/native-lib-template
+# Copyright (c) the native-lib-template authors
+# From native-lib-loader 0.2.0, https://github.com/org/native-lib-template
 #
 # The provider's side of NativeLibrary.cmake, which includes this file. Names, bound and the texts of
 # what is installed come from native_library_texts.py.

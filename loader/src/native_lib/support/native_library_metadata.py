@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
-# native-lib-loader 0.2.0, https://github.com/org/native-lib-template
+# Copyright (c) the native-lib-template authors
+# From native-lib-loader 0.2.0, https://github.com/org/native-lib-template
 """The consumer's build asks its providers, and writes down what it was told.
 
 Two callers ask the same questions here and get the same answers. The build back end, through the

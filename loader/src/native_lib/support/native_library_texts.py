@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
-# native-lib-loader 0.2.0, https://github.com/org/native-lib-template
+# Copyright (c) the native-lib-template authors
+# From native-lib-loader 0.2.0, https://github.com/org/native-lib-template
 """What a provider's build writes down: names, versions, bound, and the texts of its files.
 
 NativeLibraryProvider.cmake runs this file:
