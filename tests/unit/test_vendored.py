@@ -100,6 +100,17 @@ def test_first_time_in_a_project(tmp_path: Path, arguments: list[str], expected:
     assert set(tree(tmp_path)) == expected
 
 
+def test_package_of_a_project_whose_build_brings_the_loader(tmp_path: Path) -> None:
+    """Also before its CMakeLists.txt includes anything."""
+    (tmp_path / "foo").mkdir()
+    imports = "from ._shared_lib_consumer import load_requirements\n"
+    (tmp_path / "foo" / "__init__.py").write_text(imports, encoding="utf-8")
+    for arguments in ([], ["--check"]):
+        assert main(["vendor", str(tmp_path), "--consumer", *arguments]) == 0
+        assert main(["vendor", str(tmp_path), *arguments]) == 0
+    assert [path.name for path in (tmp_path / "foo").iterdir()] == ["__init__.py"]
+
+
 def test_loader_alone_for_another_build_system(tmp_path: Path) -> None:
     (tmp_path / "bar").mkdir()
     assert main(["vendor", str(tmp_path), "--consumer-loader", "bar"]) == 0

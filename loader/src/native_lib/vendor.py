@@ -125,15 +125,16 @@ def changes(
     """
     if not is_folder(project):
         raise VendorError(f"{project} is not a folder")
+    sides = list(sides)
     found: dict[Path, bytes | None] = {}
     for folder, names in _walk(project):
         if not {"CMakeLists.txt", "pyproject.toml"}.isdisjoint(names):
             found.update(_of_project(folder, project))
         for loader in _LOADERS:
-            is_there = loader in names or _imports(folder / "__init__.py", loader)
-            if is_there and not _is_built_by_cmake(folder, project):
+            is_missing = not sides and _imports(folder / "__init__.py", loader)
+            if (loader in names or is_missing) and not _is_built_by_cmake(folder, project):
                 found.update(_loader(folder, loader))
-    if sides := list(sides):
+    if sides:
         found.update(_folder(project / FOLDER, sides))
     for package, loader in zip((provider_package, consumer_package), _LOADERS):
         if package is not None:
@@ -276,6 +277,8 @@ def _moved(folder: Path, root: Path, old: list[Path]) -> dict[Path, bytes | None
 def _is_built_by_cmake(package: Path, root: Path) -> bool:
     """Tell whether a package's project has the loader put into the wheel by its build."""
     for folder in (package, *package.parents):
+        if is_folder(folder / FOLDER):
+            return True
         if is_file(folder / "CMakeLists.txt"):
             return _INCLUDE.search(_text(folder / "CMakeLists.txt")) is not None
         if folder == root or is_file(folder / "pyproject.toml"):
