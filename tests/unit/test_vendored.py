@@ -197,6 +197,7 @@ def test_package_that_imports_a_loader_that_the_build_brings(tmp_path: Path, way
             "# include(native-lib/NativeLibrary.cmake)\ninclude(MyNativeLibrary.cmake)",
         ),
         ("CMakeLists.txt", "include(NativeLibrary)"),
+        ("native-lib/of_mine.py", "x = 1"),
         ("pyproject.toml", 'provider = { path = "native-lib", module = "another" }'),
         ("pyproject.toml", 'provider = { path = ".", module = "fetch_source" }'),
         ("pyproject.toml", 'provider = { path = "..", module = "native_library_metadata" }'),
@@ -207,11 +208,11 @@ def test_what_is_named_elsewhere_or_otherwise_is_not_ours(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, text: str
 ) -> None:
     project = tmp_path / "project"
-    project.mkdir()
+    (project / name).parent.mkdir(parents=True)
     (project / name).write_text(text, encoding="utf-8")
     assert main(["vendor", str(project)]) == 2
     assert "vendors no file yet" in capsys.readouterr().err
-    assert [path.name for path in tmp_path.rglob("*")] == ["project", name]
+    assert set(tree(tmp_path)) == {f"project/{name}"}
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="makes links, which there takes a privilege")

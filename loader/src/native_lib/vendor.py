@@ -128,7 +128,8 @@ def changes(
     sides = list(sides)
     found: dict[Path, bytes | None] = {}
     for folder, names in _walk(project):
-        if not {"CMakeLists.txt", "pyproject.toml"}.isdisjoint(names):
+        is_project = not {"CMakeLists.txt", "pyproject.toml"}.isdisjoint(names)
+        if is_project or is_folder(folder / FOLDER):
             found.update(_of_project(folder, project))
         for loader in _LOADERS:
             is_missing = not sides and _imports(folder / "__init__.py", loader)
@@ -234,7 +235,8 @@ def _of_project(folder: Path, root: Path) -> dict[Path, bytes | None]:
             sides = [side for name, side in _SIGNS.items() if is_file(place / name)]
             sides += calls if f"{FOLDER}/" in included else []
             sides += ["consumer" if "meta" in module else "source" for _, module in hooks]
-            found.update(_folder(place, sides))
+            if sides or f"{FOLDER}/" in included:  # else it is somebody else's
+                found.update(_folder(place, sides))
     return found
 
 
