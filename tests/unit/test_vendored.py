@@ -49,8 +49,7 @@ def test_every_file_says_licence_version_and_source() -> None:
         f"# From native-lib-loader {version}, https://github.com/org/native-lib-template\n"
     )
     for name, content in support_files(["provider", "consumer", "source"]).items():
-        # The loaders are about to say it.
-        if name != "LICENSE" and not name.startswith("shared_lib_"):
+        if name != "LICENSE":
             assert content.decode("utf-8").startswith(head), name
     assert PROVIDER["LICENSE"] == (lab.ROOT / "loader" / "LICENSE").read_bytes()
 
@@ -60,6 +59,26 @@ def test_both_sides_are_at_most_550_lines_of_cmake() -> None:
     assert len(texts) == 3
     assert sum(len(text.splitlines()) for text in texts) <= 550
     assert not re.search(r"^macro\(", "\n".join(texts), re.MULTILINE)
+
+
+@pytest.mark.parametrize(("name", "most"), [("manager", 400), ("consumer", 160)])
+def test_what_a_healthy_import_runs_is_small(name: str, most: int) -> None:
+    """Its reader has ten minutes, and every start of every program pays for it."""
+    lines = (lab.SUPPORT / f"shared_lib_{name}.py").read_text("utf-8").splitlines()
+    assert len(lines) <= most
+
+
+@pytest.mark.parametrize("side", ["manager", "consumer"])
+def test_side_that_was_vendored_alone_gets_what_explains(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], side: str
+) -> None:
+    """It was one file once."""
+    shutil.copy(lab.SUPPORT / f"shared_lib_{side}.py", tmp_path / f"_shared_lib_{side}.py")
+    explain = tmp_path / "_shared_lib_explain.py"
+    assert main(["vendor", "--check", str(tmp_path)]) == 1
+    assert f"missing: {explain}\n" in capsys.readouterr().out
+    assert main(["vendor", str(tmp_path)]) == 0
+    assert explain.read_bytes() == (lab.SUPPORT / "shared_lib_explain.py").read_bytes()
 
 
 def test_a_generated_pair_holds_what_each_side_needs(tmp_path: Path) -> None:
@@ -114,8 +133,8 @@ def test_package_of_a_project_whose_build_brings_the_loader(tmp_path: Path) -> N
 def test_loader_alone_for_another_build_system(tmp_path: Path) -> None:
     (tmp_path / "bar").mkdir()
     assert main(["vendor", str(tmp_path), "--consumer-loader", "bar"]) == 0
-    found = {name for name in tree(tmp_path) if "explain" not in name}
-    assert found == {"bar/_shared_lib_consumer.py"}
+    found = set(tree(tmp_path))
+    assert found == {"bar/_shared_lib_consumer.py", "bar/_shared_lib_explain.py"}
     (tmp_path / "bar" / "_shared_lib_consumer.py").write_text("old = 1\n", encoding="utf-8")
     assert main(["vendor", "--check", str(tmp_path)]) == 1
     assert main(["vendor", str(tmp_path)]) == 0
@@ -173,8 +192,9 @@ def test_check_tells_the_command_that_fixes(
 def test_package_that_imports_a_loader_lacks_it(tmp_path: Path, line: str) -> None:
     (tmp_path / "__init__.py").write_text(f"import os\n{line}\n", encoding="utf-8")
     assert main(["vendor", str(tmp_path)]) == 0
-    found = {path.name for path in tmp_path.iterdir() if "explain" not in path.name}
-    assert found == {"__init__.py", "_shared_lib_consumer.py"}
+    assert {path.name for path in tmp_path.iterdir()} == {
+        *("__init__.py", "_shared_lib_consumer.py", "_shared_lib_explain.py")
+    }
 
 
 @pytest.mark.parametrize("way", ["vendored", "requirement"])

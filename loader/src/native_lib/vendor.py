@@ -98,8 +98,7 @@ def support_files(sides: Iterable[str]) -> dict[str, bytes]:
     paths = {name: _SUPPORT / name for name in dict.fromkeys(names)}
     if not is_file(paths["LICENSE"]):  # run from the sources
         paths["LICENSE"] = _SUPPORT.parents[2] / "LICENSE"
-    # There may be no file that explains.
-    return {name: path.read_bytes() for name, path in paths.items() if is_file(path)}
+    return {name: path.read_bytes() for name, path in paths.items()}
 
 
 def changes(
