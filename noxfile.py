@@ -58,12 +58,6 @@ def install_group(session: nox.Session, group: str) -> None:
     install(session, *nox.project.dependency_groups(PROJECT, group))
 
 
-def native_lib(session: nox.Session, *arguments: str) -> None:
-    """Run the `native-lib` command from the sources."""
-    source = str(ROOT / "loader" / "src")
-    session.run("python", "-m", "native_lib", *arguments, env={"PYTHONPATH": source})
-
-
 @nox.session
 def demo(session: nox.Session) -> None:
     """Generate the default pair in a temporary folder, build and install it, and use it."""
@@ -96,7 +90,7 @@ def tests(session: nox.Session) -> None:
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Check style and types, and that no vendored copy has drifted."""
+    """Check style and types."""
     install_group(session, "lint")
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
@@ -112,7 +106,6 @@ def lint(session: nox.Session) -> None:
         session.run(*mypy, "reference-packages/minipng/python")
         session.run(*mypy, *map(str, (ROOT / "tests" / "platforms").glob("test_only_*.py")))
     session.run("mypy", "tests", "noxfile.py", *map(str, PACKAGES.glob("*.py")))
-    native_lib(session, "vendor", "--check", ".")
 
 
 @nox.session
@@ -120,12 +113,6 @@ def docs(session: nox.Session) -> None:
     """Build the docs into docs/_build/, without a warning."""
     install_group(session, "docs")
     session.run("sphinx-build", "-n", "-W", "--keep-going", "docs", "docs/_build")
-
-
-@nox.session
-def vendor(session: nox.Session) -> None:
-    """Bring the vendored copies in template/ and reference-packages/ up to date with loader/."""
-    native_lib(session, "vendor", ".")
 
 
 @nox.session
@@ -138,12 +125,13 @@ def regenerate(session: nox.Session) -> None:
 @nox.session
 def sdists(session: nox.Session) -> None:
     """Build the sdists of all that is published here, and the loader's wheel, into dist/."""
-    # All have one back end, and no other requirement: an environment for each would take minutes.
-    install(session, "build", "scikit-build-core>=1.1")
+    # All have one back end and our build support: an environment for each would take minutes.
+    install(session, "build", "scikit-build-core>=1.1", "./loader")
     if is_release():
         # Nothing but what source.toml lists.
         for folder in PROVIDERS.values():
-            session.run("python", str(folder / "fetch_source.py"))
+            with session.chdir(folder):
+                session.run("python", "-m", "native_lib.support.fetch_source")
     else:
         session.run("python", "tests/upstream_sources.py")
     shutil.rmtree(DIST, ignore_errors=True)

@@ -2,7 +2,7 @@
 
     python build_wheels.py DIST [manylinux|musllinux]
 
-From the sdists in DIST, into DIST: native-zlib first, native-libpng against that very wheel, minipng
+From the sdists in DIST, with the wheel of native-lib-loader there, into DIST: native-zlib first, native-libpng against that very wheel, minipng
 against both. Whatever an index has under these names is kept out by constraints. Linux has two C
 libraries, and so two wheels of each; the second argument says which to build. What follows goes to
 cibuildwheel.
@@ -46,7 +46,8 @@ def build(
         (other,) = set(LIBCS) - {libc}
         env["CIBW_SKIP"] = f"{env.get('CIBW_SKIP', '')} *-{other}*"
         pattern = f"*{libc}*.whl"
-    built: list[Path] = []
+    # All are built with the build support of here.
+    known = sorted(dist.glob("native_lib_loader-*.whl"))
     for distribution in DISTRIBUTIONS:
         name = distribution.replace("-", "_")
         sdists = list(dist.glob(f"{name}-*.tar.gz"))
@@ -54,9 +55,9 @@ def build(
             raise FileNotFoundError(f"{dist} has {len(sdists)} sdists of {distribution}, not one")
         command = [sys.executable, "-m", "cibuildwheel", "--output-dir", str(dist)]
         subprocess.run(
-            [*command, *arguments, str(sdists[0])], env={**env, **_only(built, dist)}, check=True
+            [*command, *arguments, str(sdists[0])], env={**env, **_only(known, dist)}, check=True
         )
-        built += sorted(dist.glob(f"{name}-{pattern}"))
+        known += sorted(dist.glob(f"{name}-{pattern}"))
 
 
 def _only(wheels: list[Path], dist: Path) -> dict[str, str]:

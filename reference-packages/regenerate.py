@@ -3,7 +3,7 @@
     python regenerate.py            rewrite the files that the template owns
     python regenerate.py --check    change nothing; exit with 1 if something has drifted
 
-The template owns the vendored files, the contract tests and the type stubs: they are byte-equal to
+The template owns the contract tests and the type stubs: they are byte-equal to
 what it generates. It sets keys in pyproject.toml: they are there with its values, and the package may
 add others. Everything else is the package's own.
 """
@@ -25,14 +25,10 @@ PACKAGES = ("zlib", "libpng", "minipng")
 # The template makes pairs; a package is one half of its pair.
 HALVES = ("provider", "extension")
 OWNED = {
-    *("NativeLibrary.cmake", "native_library_metadata.py", "fetch_source.py"),
-    *("_shared_lib_manager.py", "_shared_lib_consumer.py", "_shared_lib_explain.py"),
     *("_native_libs.pyi", "_native_requires.pyi", "py.typed", "LICENSE"),
 }
 # What a provider that requires another one has from the consumer's half of its pair.
-CONSUMERS_PART = {
-    *("native_library_metadata.py", "_shared_lib_consumer.py", "_native_requires.pyi"),
-}
+CONSUMERS_PART = {"_native_requires.pyi"}
 # The template takes a repository of its own for each pair; these three live here.
 OWN_KEYS = {("project", "urls", "Source")}
 

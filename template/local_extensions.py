@@ -105,7 +105,22 @@ def pair_folder(items: Iterable[tuple[str, str]]) -> str:
             )
         if question in CHECKS:
             check(answers, question)
+    loader_sources()
     return f"{answers['library_name']}-wheels"
+
+
+def loader_sources() -> str:
+    """Return the folder of native-lib-loader's sources, from which files are vendored.
+
+    Raises:
+        click.ClickException: the template was taken out of its repository.
+    """
+    folder = Path(__file__).resolve().parents[1] / "loader" / "src"
+    if not folder.is_dir():
+        raise click.ClickException(
+            f"{folder} is missing: use the template in a clone of its repository"
+        )
+    return str(folder)
 
 
 def import_name(distribution: str) -> str:
@@ -256,6 +271,7 @@ class PairExtension(Extension):
         environment.globals.update(
             check=check,
             pair_folder=pair_folder,
+            loader_sources=loader_sources,
             import_name=import_name,
             toml=toml,
             cmake_call=cmake_call,

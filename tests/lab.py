@@ -10,12 +10,15 @@ import shutil
 import subprocess
 import sys
 import tarfile
+import tempfile
+import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import upstream_sources
 from cookiecutter.main import cookiecutter
+from filelock import FileLock
 from native_lib.check.read_wheel import read_wheel
 from native_lib.check.run import check
 
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 ROOT = Path(__file__).parent.parent
+SUPPORT = ROOT / "loader" / "src" / "native_lib" / "support"
 # Uses the pair, and shows what comes of it.
 SQUARE = "import foo_ext; print(foo_ext.square(3))"
 SHOW = """
@@ -147,7 +151,7 @@ def build(
     out.mkdir(parents=True, exist_ok=True)
     before = set(out.iterdir())
     command: list[str | Path] = ["build", f"--{kind}", "--python", python, "--out-dir", out]
-    command += ["--find-links", out, *_only(out)]
+    command += ["--find-links", out, *_only(out, project)]
     command += [part for setting in settings for part in ("-C", setting)]
     uv(*command, project, env=env)
     suffix = ".whl" if kind == "wheel" else ".tar.gz"
@@ -165,9 +169,48 @@ def check_wheels(*wheels: Path) -> None:
         raise CommandError(f"native-lib check: {errors} {report.unusable}")
 
 
-def _only(wheels: Path) -> list[str]:
+def loader_wheel() -> Path:
+    """Return the wheel of native-lib-loader, which is built once for each state of its sources."""
+    folder = ROOT / "loader"
+    files = [*folder.glob("*.*"), *(folder / "src").rglob("*.*")]
+    state = hashlib.sha256()
+    for file in sorted(file for file in files if file.is_file() and file.suffix != ".pyc"):
+        state.update(file.relative_to(folder).as_posix().encode() + b"\0" + file.read_bytes())
+    out = Path(tempfile.gettempdir(), f"native-lib-loader-{state.hexdigest()[:16]}")
+    with FileLock(f"{out}.lock"):
+        if not [*out.glob("*.whl")]:
+            uv("build", "--quiet", "--wheel", "--python", sys.executable, "--out-dir", out, folder)
+    (wheel,) = out.glob("*.whl")
+    return wheel
+
+
+def loader_installed() -> Path:
+    """Return a folder for PYTHONPATH in which native-lib-loader is installed."""
+    wheel = loader_wheel()
+    folder = wheel.with_name("installed")
+    with FileLock(f"{folder}.lock"):
+        if not folder.exists():
+            with zipfile.ZipFile(wheel) as archive:
+                archive.extractall(folder)
+    return folder
+
+
+def requires_loader(project: Path) -> bool:
+    """Tell whether a project, or its sdist, has the build support as a requirement."""
+    if project.is_file():
+        with tarfile.open(project) as archive:
+            (name,) = (n for n in archive.getnames() if re.fullmatch(r"[^/]+/pyproject\.toml", n))
+            file = archive.extractfile(name)
+            text = file.read().decode("utf-8") if file else ""
+    else:
+        text = (project / "pyproject.toml").read_text(encoding="utf-8")
+    return '"native-lib-loader>=' in text
+
+
+def _only(wheels: Path, project: Path) -> list[str]:
     """Constrain a build to exactly these wheels: an index may have others of the same name."""
-    lines = [f"{wheel.name.split('-')[0]} @ {wheel.as_uri()}" for wheel in wheels.glob("*.whl")]
+    found = [*wheels.glob("*.whl"), *([loader_wheel()] if requires_loader(project) else [])]
+    lines = [f"{wheel.name.split('-')[0]} @ {wheel.as_uri()}" for wheel in found]
     constraints = wheels / "constraints.txt"
     constraints.write_text("\n".join([*lines, ""]), encoding="utf-8")
     return ["--build-constraints", str(constraints)]
@@ -207,6 +250,13 @@ def upstream_archive(folder: Path, language: str = "c") -> Path:
     return archive
 
 
+def fetch_source(provider: Path, *arguments: str | Path) -> str:
+    """Run what gets upstream's sources, vendored or not, and return what it prints."""
+    vendored = provider / "native-lib" / "fetch_source.py"
+    script = vendored if vendored.exists() else SUPPORT / "fetch_source.py"
+    return run(sys.executable, script, *arguments, cwd=provider)
+
+
 def fetch_upstream(provider: Path, archive: Path) -> None:
     """List an archive in a provider's source.toml, and unpack it there."""
     source = provider / "source.toml"
@@ -215,7 +265,7 @@ def fetch_upstream(provider: Path, archive: Path) -> None:
         r'^sha256 = ".*"$', f'sha256 = "{digest}"', source.read_text("utf-8"), flags=re.MULTILINE
     )
     source.write_text(text.replace('license = ""', 'license = "0BSD"'), encoding="utf-8")
-    run(sys.executable, provider / "fetch_source.py", "--archive", archive)
+    fetch_source(provider, "--archive", archive)
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 PACKAGES = ROOT / "reference-packages"
+FETCH_SOURCE = ROOT / "loader" / "src" / "native_lib" / "support" / "fetch_source.py"
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "native-lib-template"
 SUITES = ("sid", "trixie", "bookworm")
 DEBIAN_SOURCES = {"zlib": "zlib", "libpng": "libpng1.6"}
@@ -45,23 +46,28 @@ def provide(name: str) -> None:
         SourcesError: it cannot be had.
     """
     package = PACKAGES / name
-    fetch = [sys.executable, str(package / "fetch_source.py")]
-    if _succeeds([*fetch, "--facts"])[0]:
+    fetch = [sys.executable, str(FETCH_SOURCE)]
+    if _succeeds([*fetch, "--facts"], package)[0]:
         return
     said = "its server cannot be reached"
     if _reachable(package / "source.toml"):
-        fetched, said = _succeeds(fetch)
+        fetched, said = _succeeds(fetch, package)
         if fetched:
             return
     archive = _from_debian(name, said)
-    fetched, said = _succeeds([*fetch, "--archive", str(archive), "--unpinned"])
+    fetched, said = _succeeds([*fetch, "--archive", str(archive), "--unpinned"], package)
     if not fetched:
         raise SourcesError(said)
 
 
-def _succeeds(command: list[str]) -> tuple[bool, str]:
+def _succeeds(command: list[str], folder: Path | None = None) -> tuple[bool, str]:
     done = subprocess.run(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+        command,
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
     )
     return done.returncode == 0, done.stdout
 

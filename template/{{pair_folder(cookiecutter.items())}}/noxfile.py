@@ -28,7 +28,7 @@ PLATFORMS = {
     "windows-amd64": ("windows-2025", "win_amd64"),
     "windows-arm64": ("windows-11-arm", "win_arm64"),
 }
-NATIVE_LIB = "native-lib-loader[tools]>=0.1"
+NATIVE_LIB = "native-lib-loader[tools]>=0.2,<0.3"
 # pytest, and what the consumer requires beside the provider.
 TEST_REQUIRES = ["pytest"]
 DIST = Path("dist")
@@ -71,8 +71,7 @@ def version(session: nox.Session, role: str) -> str:
 {%- if cookiecutter.library_source == "upstream" %}
     if role == "provider":
         fetch(session)
-        facts = session.run("python", f"{PROVIDER}/fetch_source.py", "--facts", silent=True)
-        return str(json.loads(str(facts))["wheel_version"])
+        return str(json.loads(fetch_source(session, "--facts"))["wheel_version"])
 {%- endif %}
     project = nox.project.load_toml(Path(ROLES[role], "pyproject.toml"))["project"]
     if "version" not in project:
@@ -85,7 +84,20 @@ def version(session: nox.Session, role: str) -> str:
 def fetch(session: nox.Session) -> None:
     """Get upstream's sources, if they are not there."""
     if not Path(PROVIDER, "upstream").exists():
-        session.run("python", f"{PROVIDER}/fetch_source.py")
+        print(fetch_source(session))
+
+
+def fetch_source(session: nox.Session, *arguments: str) -> str:
+    """Run what gets upstream's sources, and return what it prints."""
+{%- if cookiecutter.loader == "vendored" %}
+    command = ["python", f"{PROVIDER}/native-lib/fetch_source.py", *arguments]
+    return str(session.run(*command, silent=True))
+{%- else %}
+    session.install(NATIVE_LIB)
+    with session.chdir(PROVIDER):
+        command = ["python", "-m", "native_lib.support.fetch_source", *arguments]
+        return str(session.run(*command, silent=True))
+{%- endif %}
 {%- endif %}
 
 

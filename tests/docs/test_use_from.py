@@ -11,6 +11,7 @@ import elf
 import lab
 import pages
 import pytest
+from native_lib.cli import main
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -52,9 +53,7 @@ def project(folder: Path, way: str) -> Path:
     elif way == "Cython with setuptools":
         pages.save(told, folder)
         pages.write(squares / "src" / "_ext.pyx", pages.block(PAGE, "cython", "foo_square"))
-        for name in ("shared_lib_consumer.py", "shared_lib_explain.py"):
-            loader = lab.ROOT / "loader" / "src" / "native_lib" / "support" / name
-            shutil.copy(loader, squares / "squares" / f"_{name}")
+        assert main(["vendor", str(squares), "--consumer-loader", "squares"]) == 0
     elif way == "cffi, ABI mode":
         pages.save(pages.section(PAGE, "ctypes"), folder)
         pages.save(told, folder)

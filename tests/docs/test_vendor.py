@@ -48,6 +48,7 @@ def template(tmp_path: Path, git: dict[str, str]) -> Path:
     source = tmp_path / "source"
     ignore = shutil.ignore_patterns("__pycache__")
     shutil.copytree(lab.ROOT / "template", source / "template", ignore=ignore)
+    shutil.copytree(lab.ROOT / "loader", source / "loader", ignore=ignore)
     shutil.copy(lab.ROOT / "cookiecutter.json", source)
     for command in ("init -q", "add --all", "commit -qm x"):
         lab.run("git", *command.split(), cwd=source, env=git)

@@ -90,7 +90,7 @@ PROVIDER = LIBRARY + "native_library_provider(foo PROVIDER libfoo COMPATIBILITY 
         (LIBRARY + "native_library_consumer(foo)", "LIBRARIES foo::foo DESTINATION"),
         (
             LIBRARY + "native_library_consumer(foo LIBRARIES foo DESTINATION x)",
-            "LIBRARIES takes <package>::<library>, not 'foo'",
+            "LIBRARIES requires <package>::<library>, not 'foo'",
         ),
         (
             LIBRARY + "native_library_consumer(foo LIBRARIES baz::baz DESTINATION x)",
@@ -344,6 +344,30 @@ def test_a_package_has_one_record_however_its_folder_is_written(
     configure(consumer, lists, "-DSKBUILD_PLATLIB_DIR=/w/platlib", env=env)
     (record,) = (consumer / "build" / "native_library").rglob("_native_requires.py")
     assert "('foo', 'bar')" in record.read_text(encoding="utf-8")
+
+
+def test_provider_of_a_newer_format_is_one_line(tmp_path: Path) -> None:
+    """Its manifest may say anything, so nothing else of it is read."""
+    package = tmp_path / "site" / "libfoo"
+    package.mkdir(parents=True)
+    (package / "__init__.py").touch()
+    (package / "_native_libs.py").write_text("FORMAT = 2\n", encoding="utf-8")
+    lists = LIBRARY + "native_library_consumer(foo LIBRARIES foo::foo DESTINATION x)"
+    env = {"PYTHONPATH": str(tmp_path / "site")}
+    said = configure(tmp_path / "project", lists, fails=True, env=env)
+    assert (
+        f"{package / '_native_libs.py'} has format 2, and this build reads formats up to 1" in said
+    )
+    assert said.count("CMake Error") == 1
+    assert "Traceback" not in said
+
+
+def test_description_may_hold_what_cmake_splits_at(tmp_path: Path) -> None:
+    folder = tmp_path / "project"
+    lists = f'{PROVIDER}ExactVersion DESCRIPTION "A; \\"B\\", ${{C}} é")'.replace("${C}", "C")
+    configure(folder, lists, "-DCMAKE_BUILD_TYPE=Release")
+    pc = (folder / "build" / "native_library" / "Release" / "foo.pc").read_text(encoding="utf-8")
+    assert '\nDescription: A; "B", C é\n' in pc
 
 
 def test_project_without_c_whose_toolchain_file_names_a_c_compiler(tmp_path: Path) -> None:

@@ -35,6 +35,7 @@ def source(tmp_path: Path) -> Path:
     folder = tmp_path / "source"
     ignore = shutil.ignore_patterns("__pycache__")
     shutil.copytree(lab.ROOT / "template", folder / "template", ignore=ignore)
+    shutil.copytree(lab.ROOT / "loader", folder / "loader", ignore=ignore)
     shutil.copy(lab.ROOT / "cookiecutter.json", folder)
     commit(folder)
     return folder
@@ -73,7 +74,8 @@ def test_every_way_in_gives_the_same(tmp_path: Path, url: str) -> None:
     made = cookiecutter(tmp_path, lab.ROOT, "--no-input")
     assert made.name == "foo-wheels"
     assert {path.name for path in made.iterdir()} == {
-        *("libfoo", "foo-ext", "README.md", "noxfile.py", "LICENSE", ".gitignore", ".github")
+        *("libfoo", "foo-ext", "README.md", "noxfile.py", "LICENSE"),
+        *(".gitattributes", ".gitignore", ".github"),
     }
     expected = tree(made)
     for arguments in (
@@ -135,6 +137,41 @@ def test_cruft_creates_checks_and_updates(tmp_path: Path, source: Path, url: str
     assert b"can be newer" in after["libfoo/include/foo/foo.h"]
     assert after["libfoo/src/mine.c"] == b"int mine;\n"
     lab.run(cruft, "check", cwd=pair, env=GIT)
+
+
+# The last commit that vendored into cmake/ and into the packages.
+OLD_LAYOUT = "e95f5d9e45"
+
+
+def test_cruft_updates_a_pair_of_the_old_layout(tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    known = ("git", "cat-file", "-e", f"{OLD_LAYOUT}^{{commit}}")
+    try:
+        lab.run(*known, cwd=lab.ROOT, env=GIT)
+    except (lab.CommandError, FileNotFoundError):
+        pytest.skip("this is no clone with its history")
+    lab.run("git", "clone", "-q", "--no-checkout", lab.ROOT, source, env=GIT)
+    lab.run("git", "checkout", "-q", "-B", "main", OLD_LAYOUT, cwd=source, env=GIT)
+    bare = (tmp_path / "template.git").as_uri()
+    lab.run("git", "clone", "-q", "--bare", source, tmp_path / "template.git", env=GIT)
+    cruft = lab.tool("cruft")
+    options = ("--directory", "template", "--no-input", "--default-config")
+    lab.run(cruft, "create", bare, *options, cwd=tmp_path, env=GIT)
+    pair = tmp_path / "foo-wheels"
+    assert (pair / "libfoo" / "cmake" / "NativeLibrary.cmake").is_file()
+    (pair / "libfoo" / "src" / "mine.c").write_text("int mine;\n", encoding="utf-8")
+    commit(pair)
+
+    for folder in ("template", "loader"):
+        shutil.rmtree(source / folder)
+        ignore = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(lab.ROOT / folder, source / folder, ignore=ignore)
+    commit(source)
+    lab.run("git", "push", "-q", bare, "HEAD:main", cwd=source, env=GIT)
+    lab.run(cruft, "update", "--skip-apply-ask", cwd=pair, env=GIT)
+    made = {name: text for name, text in tree(pair).items() if not name.startswith(".git/")}
+    assert made.pop("libfoo/src/mine.c") == b"int mine;\n"
+    assert made == tree(cookiecutter(tmp_path, lab.ROOT, "--no-input"))
 
 
 def test_bad_answer_to_cruft_writes_nothing(tmp_path: Path, url: str) -> None:

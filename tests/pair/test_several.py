@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Callable
 
 import lab
 import pytest
+from native_lib.cli import main
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -128,17 +129,15 @@ def chain(once: Callable[[str, Callable[[Path], list[Path]]], list[Path]]) -> li
             folder / "above", library_name="top", provider_name="libtop", extension_name="top-ext"
         )
         top = above / "libtop"
-        consumer = base / "foo-ext"
         # What a consumer has, put into a provider: this is what the documentation says to do.
-        for name in ("cmake/native_library_metadata.py", "python/{}/_shared_lib_consumer.py"):
-            shutil.copy(consumer / name.format("foo_ext"), (top / name.format("libtop")).parent)
+        assert main(["vendor", str(top), "--consumer"]) == 0
         edit(
             top / "pyproject.toml", "requires-python", 'dynamic = ["dependencies"]\nrequires-python'
         )
         with (top / "pyproject.toml").open("a", encoding="utf-8") as file:
             file.write(
                 '\n[[tool.dynamic-metadata]]\nlibraries = { foo = "libfoo" }\n'
-                'provider = { path = "cmake", module = "native_library_metadata" }\n'
+                'provider = { path = "native-lib", module = "native_library_metadata" }\n'
             )
         with (top / "CMakeLists.txt").open("a", encoding="utf-8") as file:
             file.write("native_library_consumer(top LIBRARIES foo::foo DESTINATION libtop)\n")

@@ -67,7 +67,7 @@ def test_build_without_the_right_sources(provider: Path, kind: str, state: str, 
     lines = [line for line in str(failed.value).splitlines() if line.startswith("libfoo: ")]
     (line,) = lines
     assert line.startswith(said.format(upstream=upstream))
-    assert line.endswith(": python fetch_source.py")
+    assert line.endswith(": python native-lib/fetch_source.py")
     assert "Traceback" not in str(failed.value)
 
 
@@ -136,7 +136,7 @@ def test_folders_with_spaces_and_letters(upstream_pair: lab.Pair, tmp_path: Path
     shutil.copytree(upstream_pair.folder / "libfoo", project)
     shutil.rmtree(project / "upstream")
     archive = lab.upstream_archive(project.parent)
-    lab.run(sys.executable, project / "fetch_source.py", "--archive", archive, "--unpinned")
+    lab.fetch_source(project, "--archive", archive, "--unpinned")
     wheel = lab.build(project, tmp_path / "dist")
     env = lab.new_environment(tmp_path / "env", wheel, upstream_pair.consumer)
     assert env.run("import foo_ext; print(foo_ext.version())").strip() == "1.0.0"

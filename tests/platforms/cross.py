@@ -20,9 +20,13 @@ import tempfile
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import lab
 import upstream_sources
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 @dataclass(frozen=True)
@@ -225,7 +229,9 @@ class Cross:
         )
         return made
 
-    def build(self, project: Path, version: str, *options: str) -> None:
+    def build(
+        self, project: Path, version: str, *options: str, modules: Sequence[Path] = ()
+    ) -> None:
         """Configure, build and install a project, as the build back end would into a wheel."""
         cmake = lab.tool("cmake")
         out = self.folder / "build" / project.name
@@ -235,8 +241,11 @@ class Cross:
             "PYTHONDONTWRITEBYTECODE": "1",
             "PATH": f"{self._tools / 'apple'}{os.pathsep}{os.environ['PATH']}",
         }
+        # The build back end finds CMake modules by entry points.
+        module_path = ";".join(map(str, (lab.SUPPORT, *modules)))
         lab.run(
             *(cmake, "-G", "Ninja", "-S", project, "-B", out, "-DCMAKE_BUILD_TYPE=Release"),
+            f"-DCMAKE_MODULE_PATH={module_path}",
             f"-DCMAKE_TOOLCHAIN_FILE={self._tools / 'toolchain.cmake'}",
             f"-DCMAKE_MAKE_PROGRAM={lab.tool('ninja')}",
             f"-DPython_EXECUTABLE={sys.executable}",
@@ -264,11 +273,10 @@ class Cross:
         find_python = importlib.util.find_spec("scikit_build_core.resources.find_python")
         assert find_python is not None
         assert find_python.origin is not None
-        options.append(f"-DCMAKE_MODULE_PATH={Path(find_python.origin).parent}")
         if self.target.system == "Windows":
             library = self._python_import_library()
             options += [f"-DPython_LIBRARY={library}", f"-DPython_SABI_LIBRARY={library}"]
-        self.build(project, version, *options)
+        self.build(project, version, *options, modules=[Path(find_python.origin).parent])
 
     def _python_headers(self) -> Path:
         headers = self.folder / "python-headers"
@@ -314,7 +322,7 @@ def build_reference(target: Target, folder: Path) -> Path:
     for name in ("zlib", "libpng"):
         upstream_sources.provide(name)
         project = lab.ROOT / "reference-packages" / name
-        facts = json.loads(lab.run(sys.executable, project / "fetch_source.py", "--facts"))
+        facts = json.loads(lab.fetch_source(project, "--facts"))
         cross.build(project, facts["wheel_version"])
     return cross.site
 

@@ -46,9 +46,7 @@ def metadata(wheel: Path) -> Message:
 
 
 def upstream_facts(name: str) -> dict[str, str]:
-    found: dict[str, str] = json.loads(
-        lab.run(sys.executable, PACKAGES / name / "fetch_source.py", "--facts")
-    )
+    found: dict[str, str] = json.loads(lab.fetch_source(PACKAGES / name, "--facts"))
     return found
 
 
@@ -176,6 +174,7 @@ def test_sdist_is_complete_and_builds_offline(tmp_path: Path, reference: lab.Ref
     # No network: build requirements come from what is installed here.
     command = [lab.tool("uv"), "build", "--wheel", "--offline", "--no-build-isolation"]
     env = {"UV_PYTHON": sys.executable, "http_proxy": "http://127.0.0.1:9"}
+    env["PYTHONPATH"] = str(lab.loader_installed())
     env["https_proxy"] = env["http_proxy"]
     lab.run(*command, "--out-dir", tmp_path / "out", project, env=env)
     (wheel,) = (tmp_path / "out").glob("*.whl")
@@ -195,20 +194,20 @@ def test_drift_is_found_and_fixed(tmp_path: Path) -> None:
     ignore = shutil.ignore_patterns("upstream")
     shutil.copytree(PACKAGES / "libpng", package, ignore=ignore)
     changed = [
-        package / "cmake" / "NativeLibrary.cmake",
-        package / "python" / "native_libpng" / "_shared_lib_consumer.py",
+        package / "python" / "native_libpng" / "_native_requires.pyi",
         package / "tests" / "test_native_libpng_contract.py",
     ]
     for file in changed:
         file.write_text("# changed\n", encoding="utf-8")
-    (package / "fetch_source.py").unlink()
+    missing = package / "python" / "native_libpng" / "_native_libs.pyi"
+    missing.unlink()
     project = package / "pyproject.toml"
     text = project.read_text("utf-8")
     project.write_text(
         text.replace('requires-python = ">=3.9"', 'requires-python = ">=3.8"'), "utf-8"
     )
     found = regenerate.drift(package, fix=True)
-    assert set(found[:-1]) == {str(file) for file in (*changed, package / "fetch_source.py")}
+    assert set(found[:-1]) == {str(file) for file in (*changed, missing)}
     assert found[-1].endswith(
         "pyproject.toml: project.requires-python is '>=3.8', the template sets '>=3.9'"
     )

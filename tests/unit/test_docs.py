@@ -26,13 +26,17 @@ REFERENCE = DOCS / "reference"
 READMES = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "loader/README.md")
 PAGES = (*(lab.ROOT / name for name in READMES), *sorted(DOCS.rglob("*.md")))
 LOADERS = ("shared_lib_manager", "shared_lib_consumer")
-METADATA = lab.ROOT / "loader" / "src" / "native_lib" / "support" / "native_library_metadata.py"
-SOURCE = lab.ROOT / "loader" / "src" / "native_lib" / "support" / "fetch_source.py"
-CMAKE = lab.ROOT / "loader" / "src" / "native_lib" / "support" / "NativeLibrary.cmake"
+METADATA = lab.SUPPORT / "native_library_metadata.py"
+TEXTS = lab.SUPPORT / "native_library_texts.py"
+SOURCE = lab.SUPPORT / "fetch_source.py"
 
 
 def text(path: Path) -> str:
     return path.read_text(encoding="utf-8")
+
+
+def cmake_functions() -> str:
+    return "\n".join(text(path) for path in sorted(lab.SUPPORT.glob("*.cmake")))
 
 
 def loader(name: str) -> str:
@@ -195,7 +199,7 @@ def variables_read_by_cmake(cmake: str) -> set[str]:
 
 
 def test_environment_variables() -> None:
-    read = variables_read_by_cmake(text(CMAKE)) | variables_read(text(METADATA))
+    read = variables_read_by_cmake(cmake_functions()) | variables_read(text(METADATA))
     for name in (*LOADERS, "shared_lib_explain"):
         read |= variables_read(loader(name))
     told = page("environment")
@@ -282,7 +286,9 @@ def arguments(cmake: str) -> dict[str, set[str]]:
         r"^function\((native_library_\w+).*?\n(.*?)^endfunction", cmake, re.MULTILINE | re.DOTALL
     ):
         parsed = re.search(r"cmake_parse_arguments\((.*?)\)", body, re.DOTALL)
-        lists = re.findall(r'"([A-Z_;]*)"', parsed[1]) if parsed else []
+        lists = re.findall(r'"([^"]*)"', parsed[1]) if parsed else []
+        for variable, value in re.findall(r'set\((\w+) "([A-Z_;]*)"\)', body):
+            lists = [words.replace(f"${{{variable}}}", value) for words in lists]
         found[name] = {word for words in lists for word in words.split(";") if word}
     return found
 
@@ -301,11 +307,11 @@ def misdescribed(cmake: str, markdown: str) -> list[str]:
 
 
 def test_arguments_of_the_cmake_functions() -> None:
-    known = arguments(text(CMAKE))
+    known = arguments(cmake_functions())
     assert {name for name, words in known.items() if words} == {
         *("native_library_provider", "native_library_consumer")
     }
-    assert misdescribed(text(CMAKE), page("cmake")) == []
+    assert misdescribed(cmake_functions(), page("cmake")) == []
 
 
 def test_misdescribed_arguments_are_found() -> None:
@@ -461,8 +467,9 @@ def unexplained(messages: list[str], markdown: str) -> list[str]:
 
 def test_messages_are_explained() -> None:
     sources = {
-        "cmake": [m for m in messages_of_cmake(text(CMAKE)) if m != "${complaint}"],
+        "cmake": [m for m in messages_of_cmake(cmake_functions()) if m != "${complaint}"],
         "metadata": messages_of_python(text(METADATA)),
+        "texts": messages_of_python(text(TEXTS)),
         "source": messages_of_python(text(SOURCE)) + messages_of_template(text(SOURCE)),
         "template": messages_of_template(text(lab.ROOT / "template" / "local_extensions.py")),
         "loader": messages_of_python(loader("shared_lib_explain")),

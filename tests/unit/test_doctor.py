@@ -23,7 +23,7 @@ from native_lib.doctor.diagnose import explain
 from native_lib.doctor.findings import problems_of
 from native_lib.doctor.installed import Environment, Installed, read_environment
 from native_lib.doctor.picture import picture
-from native_lib.vendor import VendorError, vendored_files
+from native_lib.vendor import VendorError, changes
 
 SOURCES = lab.ROOT / "loader" / "src"
 TOOLS = sysconfig.get_path("purelib")  # rich, packaging and lief
@@ -711,7 +711,7 @@ def test_folders_that_may_not_be_entered(monkeypatch: pytest.MonkeyPatch) -> Non
     each = Installed("libfoo", "1.0.0", Path("/"), Path("/"), (), url, is_editable=False)
     assert '"libfoo==1.0.0"' in each.again
     with pytest.raises(VendorError, match="closed is not a folder"):
-        vendored_files(Path("/closed"))
+        changes(Path("/closed"))
 
 
 def test_helper_for_another_system_is_there_on_purpose(pair: Site) -> None:

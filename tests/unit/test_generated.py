@@ -13,6 +13,7 @@ import lab
 import local_extensions
 import nox
 import pytest
+from native_lib import vendor
 
 Answers = dict[str, str]
 
@@ -59,15 +60,12 @@ SAMPLES: dict[str, Answers] = {
     },
     "upstream nanobind": {"library_source": "upstream", "binding": "nanobind", "language": "cxx"},
     "package": {"cmake_package": "Foo", "library_name": "foo_bar"},
+    "requirement": {"loader": "requirement", "binding": "cython"},
+    "requirement upstream": {"loader": "requirement", "library_source": "upstream", "ci": "none"},
 }
-VENDORED = {
-    "_shared_lib_manager.py",
-    "_shared_lib_consumer.py",
-    "_shared_lib_explain.py",
-    "NativeLibrary.cmake",
-    "native_library_metadata.py",
-    "fetch_source.py",
-}
+# What native-lib/ holds. The files of each side that some have are those of vendor.py.
+PROVIDERS = vendor.support_files(["provider"])
+CONSUMERS = vendor.support_files(["consumer"])
 
 
 @pytest.fixture(scope="module")
@@ -99,6 +97,7 @@ def all_answers(given: Answers) -> Answers:
         "stable_abi": "yes",
         "python_min": "3.11",
         "license": "BSD-3-Clause",
+        "loader": "vendored",
         "ci": "github",
         **given,
     }
@@ -107,7 +106,7 @@ def all_answers(given: Answers) -> Answers:
 def files(*folders: Path, name: str = "*") -> list[Path]:
     """Return the files whose text is the template's, not a vendored copy."""
     found = [path for folder in folders for path in folder.rglob(name)]
-    return sorted(path for path in found if path.is_file() and path.name not in VENDORED)
+    return sorted(path for path in found if path.is_file() and path.parent.name != vendor.FOLDER)
 
 
 def test_tree(sample: tuple[Answers, Path]) -> None:
@@ -121,29 +120,32 @@ def test_tree(sample: tuple[Answers, Path]) -> None:
     if answers["library_source"] == "here":
         sources = {f"include/{library}/{library}{header}", f"src/{library}{source}"}
     else:
-        sources = {"source.toml", "fetch_source.py"}
+        sources = {"source.toml"}
+        if answers["loader"] == "vendored":
+            sources.add("native-lib/fetch_source.py")
     workflows = {"dependabot.yml", "workflows/ci.yml", "workflows/wheels.yml"}
-    each = ("CMakeLists.txt", "LICENSE", "README.md", "cmake/NativeLibrary.cmake", "pyproject.toml")
+    each = ("CMakeLists.txt", "LICENSE", "README.md", "pyproject.toml")
+    vendored = {
+        *(".gitattributes",),
+        *(f"{provider}/native-lib/{file}" for file in PROVIDERS),
+        *(f"{extension}/native-lib/{file}" for file in CONSUMERS),
+    }
     assert {
         path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()
     } == {
         *(".gitignore", "LICENSE", "README.md", "noxfile.py"),
+        *(vendored if answers["loader"] == "vendored" else ()),
         *(f".github/{file}" for file in workflows if answers["ci"] == "github"),
         *(f"{provider}/{file}" for file in each),
         f"{provider}/python/{libfoo}/__init__.py",
         f"{provider}/python/{libfoo}/_native_libs.pyi",
-        f"{provider}/python/{libfoo}/_shared_lib_explain.py",
-        f"{provider}/python/{libfoo}/_shared_lib_manager.py",
         f"{provider}/python/{libfoo}/py.typed",
         *(f"{provider}/{file}" for file in sources),
         f"{provider}/tests/test_{libfoo}_contract.py",
         *(f"{extension}/{file}" for file in each),
-        f"{extension}/cmake/native_library_metadata.py",
         f"{extension}/python/{foo_ext}/__init__.py",
         f"{extension}/python/{foo_ext}/_ext.pyi",
         f"{extension}/python/{foo_ext}/_native_requires.pyi",
-        f"{extension}/python/{foo_ext}/_shared_lib_consumer.py",
-        f"{extension}/python/{foo_ext}/_shared_lib_explain.py",
         f"{extension}/python/{foo_ext}/py.typed",
         f"{extension}/src/_ext{ext}",
         f"{extension}/tests/test_{foo_ext}.py",
@@ -196,7 +198,15 @@ def test_projects(sample: tuple[Answers, Path]) -> None:
     assert py_api == (stable if answers["stable_abi"] == "yes" else None)
     binding = {"c-api": []}.get(answers["binding"], [answers["binding"]])
     requires = consumer["build-system"]["requires"]
-    assert [re.split("[>=]", name)[0] for name in requires] == ["scikit-build-core", *binding]
+    loader = ["native-lib-loader>=0.2,<0.3"] if answers["loader"] == "requirement" else []
+    assert requires[1 : 1 + len(loader)] == loader
+    assert [re.split("[>=]", name)[0] for name in requires if name not in loader] == [
+        *("scikit-build-core", *binding)
+    ]
+    assert provider["build-system"]["requires"][1:] == loader
+    hook = metadata["provider"]
+    expected = {"path": "native-lib", "module": "native_library_metadata"}
+    assert hook == ("native_library" if loader else expected)
 
 
 def test_nanobinds_stable_abi_is_explained(samples: dict[str, Path]) -> None:
@@ -225,11 +235,12 @@ def test_types(samples: dict[str, Path], name: str, tmp_path: Path) -> None:
     projects = [folder / answers["provider_name"], folder / answers["extension_name"]]
     sources = [next((project / "python").iterdir()) for project in projects]
     sources += [project / "tests" for project in projects]
-    sources += [folder / "noxfile.py", projects[1] / "cmake" / "native_library_metadata.py"]
+    sources += [folder / "noxfile.py", projects[1] / "native-lib" / "native_library_metadata.py"]
     path = os.pathsep.join(str(project / "python") for project in projects)
     lab.run(
         lab.tool("mypy"),
-        *("--strict", "--config-file", ""),
+        # The build puts the loaders into the packages.
+        *("--strict", "--config-file", "", "--disable-error-code", "import-not-found"),
         *sources,
         env={"MYPYPATH": path},
         cwd=tmp_path,
@@ -241,10 +252,7 @@ def test_cmake_style(samples: dict[str, Path], tmp_path: Path, with_definitions:
     # Without the definitions, gersemi leaves the calls of the vendored functions as they are.
     options: list[str | Path] = ["--no-warn-about-unknown-commands"]
     if with_definitions:
-        options += [
-            "--definitions",
-            lab.ROOT / "loader" / "src" / "native_lib" / "support" / "NativeLibrary.cmake",
-        ]
+        options += ["--definitions", lab.SUPPORT]
     found = files(*samples.values(), name="CMakeLists.txt")
     assert len(found) == 2 * len(samples)
     lab.run(lab.tool("gersemi"), "--check", "--diff", *options, "--", *found, cwd=tmp_path)
@@ -262,8 +270,7 @@ def test_cmake_style_at_every_length(tmp_path: Path) -> None:
         ]
     file = tmp_path / "CMakeLists.txt"
     file.write_text("\n".join([*calls, ""]), encoding="utf-8")
-    definitions = lab.ROOT / "loader" / "src" / "native_lib" / "support" / "NativeLibrary.cmake"
-    lab.run(lab.tool("gersemi"), "--check", "--diff", "--definitions", definitions, "--", file)
+    lab.run(lab.tool("gersemi"), "--check", "--diff", "--definitions", lab.SUPPORT, "--", file)
 
 
 def test_sources_compile_without_a_warning(sample: tuple[Answers, Path], tmp_path: Path) -> None:
@@ -315,7 +322,7 @@ def test_readme_names_files_and_variables_that_exist(sample: tuple[Answers, Path
     answers, folder = sample
     text = (folder / "README.md").read_text("utf-8")
     for path in re.findall(r"`([\w.-]+/[\w./-]*)`", text):
-        if not path.startswith(("dist/", "cmake/")) and not path.endswith("/upstream/"):
+        if not path.startswith(("dist/", "native-lib/")) and not path.endswith("/upstream/"):
             assert (folder / path).exists(), path
     assert f"NATIVE_LIB_{answers['library_name'].upper()}_PATH" in text
     plain = answers.get("mangle") == "no"

@@ -130,6 +130,56 @@ def test_provider_that_is_broken_is_not_taken_for_absent(providers: Path) -> Non
         metadata.dynamic_metadata(SETTINGS, {})
 
 
+def test_manifest_of_a_newer_format_is_one_line(providers: Path, tmp_path: Path) -> None:
+    """It may lack what today's have, so nothing else of it is read."""
+    file = providers / "libtwo" / "_native_libs.py"
+    file.write_text("FORMAT = 2\n", encoding="utf-8")
+    (tmp_path / "pyproject.toml").write_text(
+        '[[tool.dynamic-metadata]]\nlibraries = { bar = "libtwo" }\nprovider = "native_library"\n',
+        encoding="utf-8",
+    )
+    for ask in (
+        lambda: metadata.dynamic_metadata(SETTINGS, {}),
+        lambda: metadata.locate(tmp_path, "bar"),
+        lambda: metadata.requirements(tmp_path, ["bar::bar"]),
+    ):
+        with pytest.raises(SystemExit) as refused:
+            ask()
+        assert refused.value.code == (
+            f"{file} has format 2, and this build reads formats up to 1: update "
+            "native_library_metadata.py with `native-lib vendor`, or native-lib-loader in "
+            "build-system.requires."
+        )
+
+
+def test_hook_by_its_entry_point(providers: Path, tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text(
+        '[[tool.dynamic-metadata]]\nlibraries = { bar = "libtwo" }\nprovider = "native_library"\n',
+        encoding="utf-8",
+    )
+    assert metadata.locate(tmp_path, "bar")["folder"] == (providers / "libtwo").as_posix()
+    with pytest.raises(SystemExit, match=r'table whose provider is "native_library"\.$'):
+        metadata.locate(tmp_path, "baz")
+
+
+@pytest.mark.parametrize(
+    ("destination", "folder"),
+    [
+        *((written, "foo_ext") for written in ("foo_ext", "foo_ext/", ".//foo_ext//")),
+        *((f"/w/platlib/{written}", "foo_ext") for written in ("foo_ext", "./foo_ext/")),
+        ("/w/platlib//foo_ext/x", "foo_ext/x"),
+        *((written, None) for written in ("/abs", "C:/abs", "../x", "x/../../y", "x/..", "x\\..")),
+        *((written, None) for written in ("/w/platlib/../x", "/w/platlib2/x", "/w", "\\x")),
+    ],
+)
+def test_package_folder(destination: str, folder: str | None) -> None:
+    if folder is None:
+        with pytest.raises(SystemExit, match="leads out of the wheel"):
+            metadata.package_folder(destination, "/w/platlib")
+    else:
+        assert metadata.package_folder(destination, "/w/platlib") == folder
+
+
 def test_locate_looks_for_pyproject_above_the_cmake_folder(providers: Path, tmp_path: Path) -> None:
     native = tmp_path / "project" / "native"
     native.mkdir(parents=True)

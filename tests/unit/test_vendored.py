@@ -1,7 +1,8 @@
-"""The template's vendored files are byte-equal copies of the loader's."""
+"""`native-lib vendor`: what a project holds of the build support, kept up to date and moved."""
 
 from __future__ import annotations
 
+import re
 import shlex
 import shutil
 import sys
@@ -10,35 +11,60 @@ from typing import TYPE_CHECKING
 import lab
 import pytest
 from native_lib.cli import main
-from nox.project import load_toml
+from native_lib.vendor import support_files
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-SUPPORT = lab.ROOT / "loader" / "src" / "native_lib" / "support"
-HEADS = ("shared_lib_manager.py", "shared_lib_consumer.py", "shared_lib_explain.py")
+PROVIDER, CONSUMER = support_files(["provider"]), support_files(["consumer"])
 
 
-def test_no_copy_in_this_repository_has_drifted() -> None:
-    assert main(["vendor", "--check", str(lab.ROOT / "template")]) == 0
+def vendored_by_a_pair(pair: Path) -> list[Path]:
+    return sorted(path for path in pair.rglob("native-lib/*") if path.is_file())
 
 
-@pytest.mark.parametrize("name", HEADS)
-def test_head_tells_licence_version_and_source(name: str) -> None:
-    """The BSD licence asks for its notice wherever a copy goes."""
-    project = load_toml(lab.ROOT / "loader" / "pyproject.toml")["project"]
-    notice = (lab.ROOT / "loader" / "LICENSE").read_text("utf-8").splitlines()[2]
-    assert (SUPPORT / name).read_text("utf-8").splitlines()[:3] == [
-        f"# SPDX-License-Identifier: {project['license']}",
-        f"# {notice}",
-        f"# {project['name']} {project['version']}, {project['urls']['Source']}",
+def tree(folder: Path) -> dict[str, bytes]:
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
+
+
+def test_no_file_of_the_loader_stands_in_this_repository_twice() -> None:
+    texts = {file.read_bytes(): file for file in lab.SUPPORT.iterdir() if file.is_file()}
+    names = {file.name for file in texts.values()} - {"__init__.py"}
+    found = [
+        path
+        for part in ("template", "reference-packages")
+        for path in (lab.ROOT / part).rglob("*")
+        if path.name.lstrip("_") in names and not {"upstream", "build"} & set(path.parts)
     ]
+    assert found == []
+
+
+def test_every_file_says_licence_version_and_source() -> None:
+    pyproject = (lab.ROOT / "loader" / "pyproject.toml").read_text("utf-8")
+    (version,) = re.findall(r'^version = "(.*)"', pyproject, re.MULTILINE)
+    head = (
+        "# SPDX-License-Identifier: BSD-3-Clause\n"
+        "# Copyright (c) the native-lib-template authors\n"
+        f"# From native-lib-loader {version}, https://github.com/org/native-lib-template\n"
+    )
+    for name, content in support_files(["provider", "consumer", "source"]).items():
+        if name != "LICENSE":
+            assert content.decode("utf-8").startswith(head), name
+    assert PROVIDER["LICENSE"] == (lab.ROOT / "loader" / "LICENSE").read_bytes()
+
+
+def test_both_sides_are_at_most_550_lines_of_cmake() -> None:
+    texts = [file.read_text("utf-8") for file in lab.SUPPORT.glob("*.cmake")]
+    assert len(texts) == 3
+    assert sum(len(text.splitlines()) for text in texts) <= 550
+    assert not re.search(r"^macro\(", "\n".join(texts), re.MULTILINE)
 
 
 @pytest.mark.parametrize(("name", "most"), [("manager", 400), ("consumer", 160)])
 def test_what_a_healthy_import_runs_is_small(name: str, most: int) -> None:
     """Its reader has ten minutes, and every start of every program pays for it."""
-    lines = (SUPPORT / f"shared_lib_{name}.py").read_text("utf-8").splitlines()
+    lines = (lab.SUPPORT / f"shared_lib_{name}.py").read_text("utf-8").splitlines()
     assert len(lines) <= most
 
 
@@ -47,42 +73,72 @@ def test_side_that_was_vendored_alone_gets_what_explains(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], side: str
 ) -> None:
     """It was one file once."""
-    shutil.copy(SUPPORT / f"shared_lib_{side}.py", tmp_path / f"_shared_lib_{side}.py")
+    shutil.copy(lab.SUPPORT / f"shared_lib_{side}.py", tmp_path / f"_shared_lib_{side}.py")
     explain = tmp_path / "_shared_lib_explain.py"
     assert main(["vendor", "--check", str(tmp_path)]) == 1
     assert f"missing: {explain}\n" in capsys.readouterr().out
     assert main(["vendor", str(tmp_path)]) == 0
-    assert explain.read_bytes() == (SUPPORT / "shared_lib_explain.py").read_bytes()
+    assert explain.read_bytes() == (lab.SUPPORT / "shared_lib_explain.py").read_bytes()
+
+
+def test_a_generated_pair_holds_what_each_side_needs(tmp_path: Path) -> None:
+    folder = lab.generate(tmp_path)
+    assert main(["vendor", "--check", str(folder)]) == 0
+    assert {path.name for path in (folder / "libfoo" / "native-lib").iterdir()} == set(PROVIDER)
+    assert {path.name for path in (folder / "foo-ext" / "native-lib").iterdir()} == set(CONSUMER)
 
 
 def test_check_names_a_drifted_copy_and_vendor_fixes_it(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = lab.generate(tmp_path)
-    copy = folder / "libfoo" / "python" / "libfoo" / "_shared_lib_manager.py"
+    copy = folder / "libfoo" / "native-lib" / "shared_lib_manager.py"
     copy.write_text("# changed\n", encoding="utf-8")
     assert main(["vendor", "--check", str(folder)]) == 1
-    assert str(copy) in capsys.readouterr().out
+    assert f"drifted: {copy}\n" in capsys.readouterr().out
     assert copy.read_text(encoding="utf-8") == "# changed\n"
     assert main(["vendor", str(folder)]) == 0
+    assert f"updated: {copy}\n" in capsys.readouterr().out
     assert main(["vendor", "--check", str(folder)]) == 0
 
 
-def test_first_time_in_a_project(tmp_path: Path) -> None:
-    (tmp_path / "python" / "bar").mkdir(parents=True)
-    assert main(["vendor", str(tmp_path), "--consumer", "python/bar"]) == 0
-    found = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()}
-    assert found == {
-        "python/bar/_shared_lib_consumer.py",
-        "python/bar/_shared_lib_explain.py",
-        "cmake/NativeLibrary.cmake",
-        "cmake/native_library_metadata.py",
-    }
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["--provider"], {f"native-lib/{name}" for name in PROVIDER}),
+        (["--consumer"], {f"native-lib/{name}" for name in CONSUMER}),
+        (["--provider", "--consumer"], {f"native-lib/{name}" for name in {**PROVIDER, **CONSUMER}}),
+        (
+            ["--provider", "--upstream"],
+            {f"native-lib/{name}" for name in (*PROVIDER, "fetch_source.py")},
+        ),
+    ],
+)
+def test_first_time_in_a_project(tmp_path: Path, arguments: list[str], expected: set[str]) -> None:
+    assert main(["vendor", str(tmp_path), *arguments]) == 0
+    assert set(tree(tmp_path)) == expected
 
 
-def vendored_by_a_pair(pair: Path) -> list[Path]:
-    names = ("_shared_lib_*.py", "NativeLibrary.cmake", "native_library_metadata.py")
-    return sorted(path for name in (*names, "fetch_source.py") for path in pair.rglob(name))
+def test_package_of_a_project_whose_build_brings_the_loader(tmp_path: Path) -> None:
+    """Also before its CMakeLists.txt includes anything."""
+    (tmp_path / "foo").mkdir()
+    imports = "from ._shared_lib_consumer import load_requirements\n"
+    (tmp_path / "foo" / "__init__.py").write_text(imports, encoding="utf-8")
+    for arguments in ([], ["--check"]):
+        assert main(["vendor", str(tmp_path), "--consumer", *arguments]) == 0
+        assert main(["vendor", str(tmp_path), *arguments]) == 0
+    assert [path.name for path in (tmp_path / "foo").iterdir()] == ["__init__.py"]
+
+
+def test_loader_alone_for_another_build_system(tmp_path: Path) -> None:
+    (tmp_path / "bar").mkdir()
+    assert main(["vendor", str(tmp_path), "--consumer-loader", "bar"]) == 0
+    found = set(tree(tmp_path))
+    assert found == {"bar/_shared_lib_consumer.py", "bar/_shared_lib_explain.py"}
+    (tmp_path / "bar" / "_shared_lib_consumer.py").write_text("old = 1\n", encoding="utf-8")
+    assert main(["vendor", "--check", str(tmp_path)]) == 1
+    assert main(["vendor", str(tmp_path)]) == 0
+    assert main(["vendor", "--check", str(tmp_path)]) == 0
 
 
 @pytest.mark.parametrize("source", ["here", "upstream"])
@@ -91,10 +147,10 @@ def test_what_a_project_names_and_lacks_is_missing(
 ) -> None:
     folder = lab.generate(tmp_path, library_source=source)
     files = vendored_by_a_pair(folder)
-    assert len(files) == (8 if source == "upstream" else 7)
+    assert len(files) == len(PROVIDER) + len(CONSUMER) + (source == "upstream")
     contents = [file.read_bytes() for file in files]
-    for file in files:
-        file.unlink()
+    for project in ("libfoo", "foo-ext"):
+        shutil.rmtree(folder / project / "native-lib")
     assert main(["vendor", "--check", str(folder)]) == 1
     assert capsys.readouterr().out.splitlines()[:-1] == [f"missing: {file}" for file in files]
     assert vendored_by_a_pair(folder) == []
@@ -104,7 +160,7 @@ def test_what_a_project_names_and_lacks_is_missing(
 
 @pytest.mark.parametrize(
     "arguments",
-    [[], ["--provider", "one", "--consumer", "the other"], ["--upstream"]],
+    [[], ["--provider-loader", "one", "--consumer-loader", "the other"], ["--upstream"]],
     ids=["drifted", "packages", "upstream"],
 )
 def test_check_tells_the_command_that_fixes(
@@ -113,7 +169,6 @@ def test_check_tells_the_command_that_fixes(
     project = tmp_path / "my project"
     for package in ("one", "the other"):
         (project / package).mkdir(parents=True)
-    (project / "source.toml").touch()
     if not arguments:
         (project / "one" / "_shared_lib_manager.py").write_text("old = 1\n", encoding="utf-8")
     check = ["vendor", "--check", *arguments, str(project)]
@@ -137,9 +192,16 @@ def test_check_tells_the_command_that_fixes(
 def test_package_that_imports_a_loader_lacks_it(tmp_path: Path, line: str) -> None:
     (tmp_path / "__init__.py").write_text(f"import os\n{line}\n", encoding="utf-8")
     assert main(["vendor", str(tmp_path)]) == 0
-    assert [path.name for path in sorted(tmp_path.iterdir())] == [
+    assert {path.name for path in tmp_path.iterdir()} == {
         *("__init__.py", "_shared_lib_consumer.py", "_shared_lib_explain.py")
-    ]
+    }
+
+
+@pytest.mark.parametrize("way", ["vendored", "requirement"])
+def test_package_that_imports_a_loader_that_the_build_brings(tmp_path: Path, way: str) -> None:
+    folder = lab.generate(tmp_path, loader=way)
+    assert main(["vendor", str(folder)]) == (0 if way == "vendored" else 2)
+    assert not [*folder.rglob("_shared_lib_*.py")]
 
 
 @pytest.mark.parametrize(
@@ -150,21 +212,27 @@ def test_package_that_imports_a_loader_lacks_it(tmp_path: Path, line: str) -> No
             "# from ._shared_lib_consumer import\nfrom other import _shared_lib_manager",
         ),
         ("__init__.py", "from ._shared_lib_consumer_of_mine import x"),
-        ("CMakeLists.txt", "# include(cmake/NativeLibrary.cmake)\ninclude(MyNativeLibrary.cmake)"),
-        ("pyproject.toml", 'provider = { path = "cmake", module = "another" }'),
+        (
+            "CMakeLists.txt",
+            "# include(native-lib/NativeLibrary.cmake)\ninclude(MyNativeLibrary.cmake)",
+        ),
+        ("CMakeLists.txt", "include(NativeLibrary)"),
+        ("native-lib/of_mine.py", "x = 1"),
+        ("pyproject.toml", 'provider = { path = "native-lib", module = "another" }'),
         ("pyproject.toml", 'provider = { path = ".", module = "fetch_source" }'),
         ("pyproject.toml", 'provider = { path = "..", module = "native_library_metadata" }'),
+        ("pyproject.toml", 'provider = "native_library"'),
     ],
 )
 def test_what_is_named_elsewhere_or_otherwise_is_not_ours(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, text: str
 ) -> None:
     project = tmp_path / "project"
-    project.mkdir()
+    (project / name).parent.mkdir(parents=True)
     (project / name).write_text(text, encoding="utf-8")
     assert main(["vendor", str(project)]) == 2
     assert "vendors no file yet" in capsys.readouterr().err
-    assert [path.name for path in tmp_path.rglob("*")] == ["project", name]
+    assert set(tree(tmp_path)) == {f"project/{name}"}
 
 
 @pytest.mark.skipif(
@@ -174,7 +242,7 @@ def test_what_is_named_elsewhere_or_otherwise_is_not_ours(
 def test_link_that_leads_nowhere_is_passed_over(tmp_path: Path, name: str) -> None:
     (tmp_path / "package").mkdir()
     (tmp_path / "package" / name).symlink_to("absent")
-    assert main(["vendor", str(tmp_path), "--provider", "package"]) == 0
+    assert main(["vendor", str(tmp_path), "--provider-loader", "package"]) == 0
     assert main(["vendor", "--check", str(tmp_path)]) == 0
 
 
@@ -188,17 +256,17 @@ def test_line_endings_are_no_drift(tmp_path: Path) -> None:
 def test_what_cannot_be_written_is_one_line_and_nothing_is_changed(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (tmp_path / "cmake").mkdir()
-    old = tmp_path / "cmake" / "NativeLibrary.cmake"
+    old = tmp_path / "native-lib" / "NativeLibrary.cmake"
+    old.parent.mkdir()
     old.write_text("# old\n", encoding="utf-8")
     # No permission would hold back who runs tests as root.
-    (tmp_path / "foo" / "_shared_lib_manager.py").mkdir(parents=True)
+    (tmp_path / "native-lib" / "shared_lib_manager.py").mkdir(parents=True)
     before = sorted(tmp_path.rglob("*"))
-    assert main(["vendor", str(tmp_path), "--provider", "foo", "--consumer", "."]) == 2
+    assert main(["vendor", str(tmp_path), "--provider"]) == 2
     told = capsys.readouterr()
     assert told.out == ""
     (line,) = told.err.splitlines()
-    assert line.startswith(f"native-lib: {tmp_path / 'foo' / '_shared_lib_manager.py'}: ")
+    assert line.startswith(f"native-lib: {tmp_path / 'native-lib' / 'shared_lib_manager.py'}: ")
     assert sorted(tmp_path.rglob("*")) == before
     assert old.read_text(encoding="utf-8") == "# old\n"
 
@@ -208,9 +276,9 @@ def test_what_cannot_be_written_is_one_line_and_nothing_is_changed(
     [
         (["{folder}/absent"], "is not a folder"),
         (["{folder}"], "vendors no file yet"),
-        (["{folder}", "--provider", "absent"], "is not a folder"),
-        (["{folder}", "--consumer", "../"], ".. does not lie below"),
-        (["{folder}", "--provider", "{folder}-other"], "-other does not lie below"),
+        (["{folder}", "--provider-loader", "absent"], "is not a folder"),
+        (["{folder}", "--consumer-loader", "../"], ".. does not lie below"),
+        (["{folder}", "--provider-loader", "{folder}-other"], "-other does not lie below"),
     ],
 )
 def test_bad_input_is_one_line_and_writes_nothing(
@@ -221,3 +289,89 @@ def test_bad_input_is_one_line_and_writes_nothing(
     assert line.startswith("native-lib: ")
     assert message in line
     assert list(tmp_path.iterdir()) == []
+
+
+# The old layout ------------------------------------------------------------------------------------
+
+
+def old_pair(folder: Path, **answers: str) -> Path:
+    """Return a pair as it was generated before there was a folder native-lib/."""
+    pair = lab.generate(folder, **answers)
+    for project, package, loader in (
+        (pair / "libfoo", "libfoo", "manager"),
+        (pair / "foo-ext", "foo_ext", "consumer"),
+    ):
+        new = project / "native-lib"
+        (project / "cmake").mkdir()
+        (project / "cmake" / "NativeLibrary.cmake").write_text("# old\n", encoding="utf-8")
+        copy = project / "python" / package / f"_shared_lib_{loader}.py"
+        copy.write_text("# old\n", encoding="utf-8")
+        if loader == "consumer":
+            shutil.copy(new / "native_library_metadata.py", project / "cmake")
+        if (new / "fetch_source.py").exists():
+            shutil.copy(new / "fetch_source.py", project)
+        shutil.rmtree(new)
+        for name in ("CMakeLists.txt", "pyproject.toml"):
+            text = (project / name).read_text(encoding="utf-8")
+            text = text.replace("native-lib/NativeLibrary.cmake", "cmake/NativeLibrary.cmake")
+            text = text.replace('path = "native-lib", module = "f', 'path = ".", module = "f')
+            text = text.replace('path = "native-lib", module = "n', 'path = "cmake", module = "n')
+            (project / name).write_text(text, encoding="utf-8")
+    noxfile = pair / "noxfile.py"
+    text = noxfile.read_text(encoding="utf-8").replace("/native-lib/fetch", "/fetch")
+    noxfile.write_text(text, encoding="utf-8")
+    return pair
+
+
+@pytest.mark.parametrize("source", ["here", "upstream"])
+def test_pair_of_the_old_layout_becomes_one_of_the_new(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], source: str
+) -> None:
+    new = lab.generate(tmp_path / "new", library_source=source)
+    old = old_pair(tmp_path / "old", library_source=source)
+    own = old / "libfoo" / "cmake" / "FindMine.cmake"
+    own.write_text("# hers\n", encoding="utf-8")
+    before = tree(old)
+    assert main(["vendor", "--check", str(old)]) == 1
+    assert f"old: {old / 'libfoo' / 'cmake' / 'NativeLibrary.cmake'}\n" in capsys.readouterr().out
+    assert tree(old) == before
+    assert main(["vendor", str(old)]) == 0
+    said = capsys.readouterr().out
+    assert (
+        f"removed: {old / 'foo-ext' / 'python' / 'foo_ext' / '_shared_lib_consumer.py'}\n" in said
+    )
+    # What a person wrote is for a person to change.
+    assert ("names a file that is now in native-lib/: " in said) == (source == "upstream")
+    assert ("noxfile.py:" in said) == (source == "upstream")
+    assert main(["vendor", "--check", str(old)]) == 0
+    found = tree(old)
+    assert found.pop("libfoo/cmake/FindMine.cmake") == b"# hers\n"
+    expected = tree(new)
+    if source == "upstream":
+        del found["noxfile.py"], expected["noxfile.py"]
+    assert found == expected
+    assert not (old / "foo-ext" / "cmake").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("CMakeLists.txt", "include(${mine}/NativeLibrary.cmake)\n", "does not say include(cmake/"),
+        (
+            "pyproject.toml",
+            'provider.module = "native_library_metadata"\n',
+            "names native_library_metadata in a way that this does not understand",
+        ),
+    ],
+)
+def test_what_cannot_be_moved_is_one_line_and_nothing_is_changed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, text: str, message: str
+) -> None:
+    old = old_pair(tmp_path)
+    (old / "foo-ext" / name).write_text(text, encoding="utf-8")
+    before = tree(old)
+    assert main(["vendor", str(old)]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"native-lib: {old / 'foo-ext' / name} ")
+    assert message in line
+    assert tree(old) == before

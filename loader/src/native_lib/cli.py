@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from native_lib.excludes import TOOLS, ExcludesError, excludes
-from native_lib.vendor import VendorError, drifted, vendor, vendored_files
+from native_lib.vendor import VendorError, apply, changes, still_named
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -50,29 +50,28 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     command = commands.add_parser(
         "vendor",
-        help="copy the loader and the CMake module into a project, or bring them up to date",
-        description="Bring every vendored file below PROJECT up to date, and restore those that "
-        "it names and lacks. With --provider or --consumer or --upstream, put the files there in "
-        "the first place.",
+        help="put the build support into a project, or bring it up to date",
+        description="Bring native-lib/ of every project below PROJECT up to date, restore what is "
+        "missing there, and move projects of the old layout (cmake/, _shared_lib_*.py in packages). "
+        "The options put files there in the first place.",
     )
     command.add_argument("project", type=Path, metavar="PROJECT", help="a folder of sources")
-    command.add_argument(
-        "--provider",
-        type=Path,
-        metavar="PACKAGE",
-        help="the Python package, below PROJECT, that ships libraries",
-    )
-    command.add_argument(
-        "--consumer",
-        type=Path,
-        metavar="PACKAGE",
-        help="the Python package, below PROJECT, whose extension modules use libraries",
-    )
-    command.add_argument(
-        "--upstream",
-        action="store_true",
-        help="put fetch_source.py into PROJECT, which gets the sources that source.toml lists",
-    )
+    for side, what in (
+        ("provider", "its wheel ships libraries"),
+        ("consumer", "its extension modules use libraries"),
+        ("upstream", "it fetches the sources that its source.toml lists"),
+    ):
+        command.add_argument(
+            f"--{side}", action="store_true", help=f"PROJECT gets native-lib/: {what}"
+        )
+    for side in ("provider", "consumer"):
+        command.add_argument(
+            f"--{side}-loader",
+            type=Path,
+            metavar="PACKAGE",
+            help=f"this Python package below PROJECT gets the {side}'s loader only, for a build "
+            "without NativeLibrary.cmake",
+        )
     command.add_argument(
         "--check",
         action="store_true",
@@ -177,10 +176,10 @@ def _has_tools(command: str) -> bool:
 
 def _vendor_command(options: argparse.Namespace) -> str:
     """Return the command line once more, without --check."""
-    packages = {"--provider": options.provider, "--consumer": options.consumer}
-    given = [f"{name}={package}" for name, package in packages.items() if package]
-    upstream = ["--upstream"] if options.upstream else []
-    return _quoted(["native-lib", "vendor", *given, *upstream, str(options.project)])
+    sides = [f"--{side}" for side in ("provider", "consumer", "upstream") if getattr(options, side)]
+    loaders = {"provider": options.provider_loader, "consumer": options.consumer_loader}
+    given = [f"--{side}-loader={package}" for side, package in loaders.items() if package]
+    return _quoted(["native-lib", "vendor", *sides, *given, str(options.project)])
 
 
 def _quoted(command: list[str]) -> str:
@@ -212,21 +211,29 @@ def _excludes(options: argparse.Namespace) -> int:
 
 
 def _vendor(options: argparse.Namespace) -> int:
+    sides = {"provider": "provider", "consumer": "consumer", "upstream": "source"}
     try:
-        files = vendored_files(
-            options.project, options.provider, options.consumer, upstream=options.upstream
+        found = changes(
+            options.project,
+            [side for option, side in sides.items() if getattr(options, option)],
+            options.provider_loader,
+            options.consumer_loader,
         )
-        stale = drifted(files)
-        told = [(file, "missing" if file.is_missing else "drifted") for file in stale]
+        told = [(change, change.word) for change in found if change.word]
         if not options.check:
-            vendor(stale)
+            apply([change for change, _ in told])
     except OSError as error:
         raise VendorError(f"{error.filename}: {error.strerror}") from None
-    for file, what in told:
-        print(f"{what if options.check else 'updated'}: {file.destination}")
+    for change, what in told:
+        done = "removed" if what == "old" else "updated"
+        print(f"{what if options.check else done}: {change.path}")
     if options.check:
-        if stale:
+        if told:
             print(f"to bring them up to date: {_vendor_command(options)}")
-        return 1 if stale else 0
-    print(f"{len(files)} vendored files are up to date")
+        return 1 if told else 0
+    for line in still_named(
+        options.project, [change.path for change, what in told if what == "old"]
+    ):
+        print(f"names a file that is now in native-lib/: {line}")
+    print(f"{sum(change.content is not None for change in found)} vendored files are up to date")
     return 0

@@ -1,4 +1,8 @@
-"""Copy the vendored files into projects, and tell whether they are still the same."""
+"""Put the build support into projects, keep it up to date, and move projects of the old layout.
+
+A project of ours holds it in one folder, native-lib/: what its side needs, and a licence file. A
+package that another build system builds holds its loader's files only, as ``_shared_lib_*.py``.
+"""
 
 from __future__ import annotations
 
@@ -12,37 +16,47 @@ from typing import TYPE_CHECKING
 from native_lib.paths import is_file, is_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable
 
+FOLDER = "native-lib"
 _SUPPORT = Path(__file__).parent / "support"
-_SOURCES = {
-    "_shared_lib_manager.py": _SUPPORT / "shared_lib_manager.py",
-    "_shared_lib_consumer.py": _SUPPORT / "shared_lib_consumer.py",
-    "_shared_lib_explain.py": _SUPPORT / "shared_lib_explain.py",
-    "NativeLibrary.cmake": _SUPPORT / "NativeLibrary.cmake",
-    "native_library_metadata.py": _SUPPORT / "native_library_metadata.py",
-    "fetch_source.py": _SUPPORT / "fetch_source.py",
+_EVERYBODY = ("LICENSE", "NativeLibrary.cmake")
+# By what a project's CMakeLists.txt calls.
+_SIDES = {
+    "provider": (
+        *("NativeLibraryProvider.cmake", "native_library_texts.py"),
+        *("shared_lib_manager.py", "shared_lib_explain.py"),
+    ),
+    "consumer": (
+        *("NativeLibraryConsumer.cmake", "native_library_metadata.py"),
+        *("shared_lib_consumer.py", "shared_lib_explain.py"),
+    ),
+    "source": ("fetch_source.py",),
 }
-# What both loaders import when something is wrong, from beside themselves.
+# What tells that a folder is one side's, or has been.
+_SIGNS = {name: side for side, names in _SIDES.items() for name in names if "explain" not in name}
+_LOADERS = ("_shared_lib_manager.py", "_shared_lib_consumer.py")
 _EXPLAIN = "_shared_lib_explain.py"
+# Where the old layout had what native-lib/ has now.
+_OLD_FOLDER = "cmake"
 # Folders of other people's files, or of copies.
 _PASSED_OVER = {
     *(".git", ".nox", ".tox", ".venv", "venv", "node_modules", "site-packages", "build", "upstream")
 }
 
-# How a project's own files name those that it vendors: if one is not there, it is missing. The
-# template's are no Python and no TOML, so nothing parses them.
+# How a project's own files name the support.
 _IMPORT = re.compile(
     r"^[ \t]*from \.(?: import (?:.*\W)?)?(_shared_lib_(?:manager|consumer))\b", re.MULTILINE
 )
 _INCLUDE = re.compile(
-    r"^[ \t]*include\(\"?(?:\$\{CMAKE_CURRENT_(?:SOURCE|LIST)_DIR\}/)?"
-    r"((?:[^\"$)]*/)?NativeLibrary\.cmake)",
+    r"(?P<before>^[ \t]*include\(\"?(?:\$\{CMAKE_CURRENT_(?:SOURCE|LIST)_DIR\}/)?)"
+    r"(?P<folder>[^\"$)]*/)?NativeLibrary(?:\.cmake)?(?P<after>\"?\))",
     re.MULTILINE,
 )
+_CALL = re.compile(r"^[ \t]*native_library_(provider|consumer|source)\(", re.MULTILINE)
 _HOOK = re.compile(
-    r"^provider *= *\{(?=[^}]*\bpath *= *[\"']([^\"']*))"
-    r"(?=[^}]*\bmodule *= *[\"'](native_library_metadata|fetch_source)[\"'])",
+    r"^provider *= *\{(?=[^}]*\bpath *= *[\"'](?P<path>[^\"']*))"
+    r"(?=[^}]*\bmodule *= *[\"'](?P<module>native_library_metadata|fetch_source)[\"'])[^}\n]*\}",
     re.MULTILINE,
 )
 
@@ -52,136 +66,241 @@ class VendorError(Exception):
 
 
 @dataclass(frozen=True)
-class VendoredFile:
-    """A file of this distribution, and where a project has or gets its copy."""
+class Change:
+    """A file of a project, and what must be in it."""
 
-    source: Path
-    destination: Path
+    path: Path
+    # None: the file goes.
+    content: bytes | None
 
     @property
-    def is_missing(self) -> bool:
-        """Whether the project has no copy."""
-        return not is_file(self.destination)
+    def word(self) -> str:
+        """What is to be done about it: missing, drifted, old, or nothing."""
+        if self.content is None:
+            return "old" if is_file(self.path) else ""
+        if not is_file(self.path):
+            return "missing"
+        # Line endings are the version control's affair.
+        is_same = self.path.read_bytes().splitlines() == self.content.splitlines()
+        return "" if is_same else "drifted"
 
 
-def vendored_files(
+def support_files(sides: Iterable[str]) -> dict[str, bytes]:
+    """Return what the folder native-lib/ holds.
+
+    Args:
+        sides: of ``provider``, ``consumer`` and ``source`` (upstream's is fetched).
+
+    Returns:
+        The content of each file by its name.
+    """
+    names = [*_EVERYBODY, *(name for side in sides for name in _SIDES[side])]
+    paths = {name: _SUPPORT / name for name in dict.fromkeys(names)}
+    if not is_file(paths["LICENSE"]):  # run from the sources
+        paths["LICENSE"] = _SUPPORT.parents[2] / "LICENSE"
+    return {name: path.read_bytes() for name, path in paths.items()}
+
+
+def changes(
     project: Path,
-    provider: Path | None = None,
-    consumer: Path | None = None,
-    *,
-    upstream: bool = False,
-) -> list[VendoredFile]:
-    """Find the files that a project vendors, by their names, and by what names them.
+    sides: Iterable[str] = (),
+    provider_package: Path | None = None,
+    consumer_package: Path | None = None,
+) -> list[Change]:
+    """Find all that must be in a folder of sources, by what is there and what names it.
 
     Args:
         project: the folder to look through; one project or several.
-        provider: a Python package below it that is to get the provider's loader.
-        consumer: a Python package below it that is to get the consumer's loader.
-        upstream: whether the project is to get what fetches upstream's sources.
+        sides: which sides' files its folder native-lib/ is to get in the first place.
+        provider_package: a Python package below it that is to get the provider's loader only.
+        consumer_package: a Python package below it that is to get the consumer's loader only.
 
     Returns:
-        The files that are there, those that the project's own files name (an import, an include,
-        a hook), and those that the other arguments ask for.
+        The files, also those that are as they must be.
 
     Raises:
-        VendorError: a folder is missing or lies elsewhere, or nothing is vendored and nothing was
-            asked for.
+        VendorError: a folder is missing or lies elsewhere, nothing is vendored and nothing was asked
+            for, or a project of the old layout cannot be moved.
     """
     if not is_folder(project):
         raise VendorError(f"{project} is not a folder")
-    destinations = set(_vendored_below(project))
-    for package, names in (
-        (provider, ("_shared_lib_manager.py",)),
-        (consumer, ("_shared_lib_consumer.py",)),
-    ):
-        if package is None:
-            continue
-        if not _is_below(project / package, project):
-            raise VendorError(f"{project / package} does not lie below {project}")
-        if not (project / package).is_dir():
-            raise VendorError(f"{project / package} is not a folder")
-        destinations |= {project / package / name for name in names}
-        destinations.add(project / "cmake" / "NativeLibrary.cmake")
-    if consumer is not None:
-        destinations.add(project / "cmake" / "native_library_metadata.py")
-    if upstream:
-        destinations.add(project / "fetch_source.py")
-    destinations |= {
-        file.with_name(_EXPLAIN)
-        for file in destinations
-        if file.name in ("_shared_lib_manager.py", "_shared_lib_consumer.py")
-    }
-    if not destinations:
+    sides = list(sides)
+    found: dict[Path, bytes | None] = {}
+    for folder, names in _walk(project):
+        is_project = not {"CMakeLists.txt", "pyproject.toml"}.isdisjoint(names)
+        if is_project or is_folder(folder / FOLDER):
+            found.update(_of_project(folder, project))
+        for loader in _LOADERS:
+            is_missing = not sides and _imports(folder / "__init__.py", loader)
+            if (loader in names or is_missing) and not _is_built_by_cmake(folder, project):
+                found.update(_loader(folder, loader))
+    if sides:
+        found.update(_folder(project / FOLDER, sides))
+    for package, loader in zip((provider_package, consumer_package), _LOADERS):
+        if package is not None:
+            if not _is_below(project / package, project):
+                raise VendorError(f"{project / package} does not lie below {project}")
+            if not is_folder(project / package):
+                raise VendorError(f"{project / package} is not a folder")
+            found.update(_loader(project / package, loader))
+    if not found:
         raise VendorError(
-            f"{project} vendors no file yet; say which package gets a loader: --provider PACKAGE, "
-            "--consumer PACKAGE, or both; --upstream gets what fetches upstream's sources"
+            f"{project} vendors no file yet; say what it is: --provider, --consumer, or both, and "
+            "--upstream if it fetches upstream's sources"
         )
-    return [VendoredFile(_SOURCES[file.name], file) for file in sorted(destinations)]
+    return [Change(path, found[path]) for path in sorted(found)]
 
 
-def drifted(files: list[VendoredFile]) -> list[VendoredFile]:
-    """Return the files whose copy is missing or differs."""
-    return [
-        file for file in files if file.is_missing or _lines(file.source) != _lines(file.destination)
-    ]
-
-
-def vendor(files: list[VendoredFile]) -> None:
-    """Copy the files; if one of them cannot be written, none is.
+def apply(changes: list[Change]) -> None:
+    """Write and remove; if one file cannot be written, nothing is changed.
 
     Raises:
-        OSError: one cannot be written.
+        OSError: one cannot be.
     """
-    new = [file.destination for file in files if not file.destination.exists()]
+    new = [change.path for change in changes if not change.path.exists()]
+    new_folders = {folder for path in new for folder in path.parents if not folder.exists()}
     try:
-        for file in files:
-            file.destination.parent.mkdir(parents=True, exist_ok=True)
+        for change in changes:
+            if change.content is None and not os.access(change.path.parent, os.W_OK):
+                raise PermissionError(13, "Permission denied", str(change.path))
+            if change.content is not None:
+                change.path.parent.mkdir(parents=True, exist_ok=True)
             # Changes nothing, and fails where writing would.
-            file.destination.open("ab").close()
+            change.path.open("ab").close()
     except OSError:
         for path in new:
             with suppress(OSError):
                 path.unlink()
+        for folder in sorted(new_folders, reverse=True):
+            with suppress(OSError):
+                folder.rmdir()
         raise
-    for file in files:
-        file.destination.write_bytes(file.source.read_bytes())
+    for change in changes:
+        if change.content is not None:
+            change.path.write_bytes(change.content)
+    for change in changes:
+        if change.content is None:
+            change.path.unlink()
+            with suppress(OSError):  # it has other files
+                change.path.parent.rmdir()
 
 
-def _lines(file: Path) -> list[bytes]:
-    # Line endings are the version control's affair.
-    return file.read_bytes().splitlines()
+def still_named(project: Path, removed: Iterable[Path]) -> list[str]:
+    """Return the lines of a project's tasks, workflows and texts that name files that are gone."""
+    names = {path.name for path in removed if path.name == "fetch_source.py"}
+    lines = []
+    for folder, files in _walk(project, hidden=True):
+        for file in (folder / name for name in sorted(files)):
+            if names and file.suffix in {".py", ".yml", ".yaml", ".md", ".ini"} and is_file(file):
+                text = file.read_text(encoding="utf-8", errors="replace").splitlines()
+                lines += [
+                    f"{file}:{number}: {line.strip()}"
+                    for number, line in enumerate(text, 1)
+                    if re.search(rf"(?<!{FOLDER}/)\bfetch_source\.py", line)
+                    and file.parent.name != FOLDER
+                ]
+    return lines
 
 
-def _vendored_below(folder: Path) -> Iterator[Path]:
+def _folder(folder: Path, sides: Iterable[str]) -> dict[Path, bytes | None]:
+    return {folder / name: content for name, content in support_files(sides).items()}
+
+
+def _loader(package: Path, loader: str) -> dict[Path, bytes | None]:
+    copies = (_SUPPORT / name.removeprefix("_") for name in (loader, _EXPLAIN))
+    return {package / f"_{file.name}": file.read_bytes() for file in copies if is_file(file)}
+
+
+def _of_project(folder: Path, root: Path) -> dict[Path, bytes | None]:
+    """Return what a folder with a CMakeLists.txt or pyproject.toml must have, and must not."""
+    lists, settings = folder / "CMakeLists.txt", folder / "pyproject.toml"
+    cmake, toml = _text(lists), _text(settings)
+    included = [each["folder"] for each in _INCLUDE.finditer(cmake) if each["folder"]]
+    hooks = [(each["path"], each["module"]) for each in _HOOK.finditer(toml)]
+    calls = _CALL.findall(cmake)
+    # Others may have a fetch_source.py of their own; ours reads source.toml.
+    old = [folder / _OLD_FOLDER / "NativeLibrary.cmake"]
+    old.append(folder / _OLD_FOLDER / "native_library_metadata.py")
+    if is_file(folder / "source.toml"):
+        old.append(folder / "fetch_source.py")
+    old = [path for path in old if is_file(path)]
+    if f"{_OLD_FOLDER}/" in included or (_OLD_FOLDER, "native_library_metadata") in hooks or old:
+        return _moved(folder, root, old)
+    found: dict[Path, bytes | None] = {}
+    places = [folder / place for place in included] + [folder / path for path, _ in hooks]
+    places += [folder / FOLDER] if is_folder(folder / FOLDER) else []
+    for place in {Path(os.path.normpath(place)) for place in places}:
+        if place.name == FOLDER and _is_below(place, root):
+            sides = [side for name, side in _SIGNS.items() if is_file(place / name)]
+            sides += calls if f"{FOLDER}/" in included else []
+            sides += ["consumer" if "meta" in module else "source" for _, module in hooks]
+            if sides or f"{FOLDER}/" in included:  # else it is somebody else's
+                found.update(_folder(place, sides))
+    return found
+
+
+def _moved(folder: Path, root: Path, old: list[Path]) -> dict[Path, bytes | None]:
+    """Return what makes a project of the old layout one of the new."""
+    lists, settings = folder / "CMakeLists.txt", folder / "pyproject.toml"
+    cmake = _INCLUDE.sub(rf"\g<before>{FOLDER}/NativeLibrary.cmake\g<after>", _text(lists))
+    if f"{FOLDER}/NativeLibrary.cmake" not in cmake:
+        raise VendorError(
+            f"{lists} does not say include({_OLD_FOLDER}/NativeLibrary.cmake), so this cannot move it "
+            f"to {FOLDER}/: write include({FOLDER}/NativeLibrary.cmake) there, and run this again"
+        )
+    toml = _HOOK.sub(
+        lambda hook: re.sub(r"(path *= *[\"'])[^\"']*", rf"\g<1>{FOLDER}", hook[0]), _text(settings)
+    )
+    for module in ("native_library_metadata", "fetch_source"):
+        if re.search(rf"^[^#\n]*\b{module}\b", _HOOK.sub("", toml), re.MULTILINE):
+            raise VendorError(
+                f"{settings} names {module} in a way that this does not understand: write provider = "
+                f'{{ path = "{FOLDER}", module = "{module}" }} on one line, and run this again'
+            )
+    sides = {*_CALL.findall(cmake), *(_SIGNS[path.name] for path in old if path.name in _SIGNS)}
+    sides |= {"consumer" for hook in _HOOK.finditer(toml) if "metadata" in hook["module"]}
+    sides |= {"source" for hook in _HOOK.finditer(toml) if "fetch" in hook["module"]}
+    copies = [
+        place / name
+        for place, names in _walk(folder)
+        for name in (*_LOADERS, _EXPLAIN)
+        if name in names and _is_built_by_cmake(place, root)
+    ]
+    sides |= {_SIGNS[path.name[1:]] for path in copies if path.name[1:] in _SIGNS}
+    found: dict[Path, bytes | None] = dict.fromkeys([*old, *copies])
+    found.update(_folder(folder / FOLDER, [side for side in _SIDES if side in sides]))
+    found[lists] = cmake.encode("utf-8")
+    if toml:
+        found[settings] = toml.encode("utf-8")
+    return found
+
+
+def _is_built_by_cmake(package: Path, root: Path) -> bool:
+    """Tell whether a package's project has the loader put into the wheel by its build."""
+    for folder in (package, *package.parents):
+        if is_folder(folder / FOLDER):
+            return True
+        if is_file(folder / "CMakeLists.txt"):
+            return _INCLUDE.search(_text(folder / "CMakeLists.txt")) is not None
+        if folder == root or is_file(folder / "pyproject.toml"):
+            break
+    return False
+
+
+def _imports(file: Path, loader: str) -> bool:
+    return loader.removesuffix(".py") in _IMPORT.findall(_text(file))
+
+
+def _walk(folder: Path, *, hidden: bool = False) -> Iterable[tuple[Path, set[str]]]:
+    passed_over = _PASSED_OVER if hidden else {*_PASSED_OVER, ".github"}
     for root, folders, names in os.walk(folder):
-        folders[:] = [name for name in folders if name not in _PASSED_OVER]
-        for file in (Path(root, name) for name in names):
-            found = [file] if file.name in _SOURCES else _named_by(file)
-            for path in found:
-                # Others may have a fetch_source.py of their own; ours reads source.toml.
-                is_foreign = (
-                    path.name == "fetch_source.py" and not path.with_name("source.toml").is_file()
-                )
-                if not is_foreign and _is_below(path, folder):
-                    yield path
-
-
-def _named_by(file: Path) -> list[Path]:
-    """Return the vendored files that one of the project's own names, there or not."""
-    if file.name == "__init__.py":
-        named = [f"{module}.py" for module in _IMPORT.findall(_text(file))]
-    elif file.name == "CMakeLists.txt":
-        named = _INCLUDE.findall(_text(file))
-    elif file.name == "pyproject.toml":
-        named = [f"{path}/{module}.py" for path, module in _HOOK.findall(_text(file))]
-    else:
-        named = []
-    return [Path(os.path.normpath(file.parent / name)) for name in named]
+        folders[:] = [name for name in folders if name not in passed_over]
+        yield Path(root), set(names)
 
 
 def _text(file: Path) -> str:
     # A link may lead nowhere.
-    return file.read_text(encoding="utf-8", errors="replace") if file.is_file() else ""
+    return file.read_bytes().decode("utf-8", "replace") if file.is_file() else ""
 
 
 def _is_below(path: Path, folder: Path) -> bool:

@@ -199,7 +199,8 @@ def sdist_without_upstream(wheels: WheelSet) -> Iterator[Finding]:
             if PurePosixPath(source).name != "source.toml" or "upstream/" in source:
                 continue
             folder = source.removesuffix("source.toml")
-            is_ours = f"{folder}fetch_source.py" in sdist.files
+            ours = (f"{folder}native-lib/fetch_source.py", f"{folder}fetch_source.py")
+            is_ours = not sdist.files.isdisjoint(ours)
             upstream = f"{folder}upstream/"
             record = f"{upstream}{_RECORD}"  # describes the sources, and is none
             if is_ours and not any(f.startswith(upstream) and f != record for f in sdist.files):

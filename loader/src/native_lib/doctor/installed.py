@@ -31,7 +31,7 @@ from native_lib.check.records import (
 from native_lib.check.wheel import NewerFormatError, UnusableError, Wheel
 from native_lib.literals import MANIFEST, REQUIRES
 from native_lib.paths import is_file, is_folder, is_there
-from native_lib.vendor import VendorError, vendored_files
+from native_lib.vendor import VendorError, changes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -381,9 +381,9 @@ def _vendored_sources(each: Installed) -> Iterator[str]:
     """Return the loaders in the sources of an editable install, which RECORD does not list."""
     if each.is_editable and each.source:
         with suppress(VendorError):
-            for file in vendored_files(each.source):
-                if file.destination.name in VENDORED and not file.is_missing:
-                    yield file.destination.as_posix()
+            for change in changes(each.source):
+                if change.path.name in VENDORED and is_file(change.path):
+                    yield change.path.as_posix()
 
 
 def _text(file: Path) -> bytes:

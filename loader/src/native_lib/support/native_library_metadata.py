@@ -1,3 +1,6 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) the native-lib-template authors
+# From native-lib-loader 0.2.0, https://github.com/org/native-lib-template
 """The consumer's build asks its providers, and writes down what it was told.
 
 Two callers ask the same questions here and get the same answers. The build back end, through the
@@ -6,15 +9,14 @@ that is installed while the wheel is built. NativeLibrary.cmake runs this file t
 provider is and to write ``_native_requires.py``. Both learn from pyproject.toml whom to ask:
 
     [[tool.dynamic-metadata]]
-    provider = { path = "cmake", module = "native_library_metadata" }
+    provider = { path = "native-lib", module = "native_library_metadata" }  # or "native_library"
     libraries = { foo = "libfoo" }  # CMake package = the distribution that provides it
 
-A system library is asked for, never fallen into: ``NATIVE_LIB_SYSTEM=foo`` (several with commas,
+A system library is asked for, never a silent fallback: ``NATIVE_LIB_SYSTEM=foo`` (several with commas,
 or ``all``) in the build's environment. It is an environment variable because the protocol passes
 no other setting of one build.
 
-This file is made to be vendored; ``native-lib vendor`` updates it. Where it comes from:
-https://github.com/org/native-lib-template
+``native-lib vendor`` updates this file.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ from __future__ import annotations
 import importlib
 import json
 import os
+import posixpath
 import re
 import sys
 from pathlib import Path
@@ -30,6 +33,12 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from types import ModuleType
+
+# Of manifests and records; a manifest of a newer one may say anything.
+FORMAT = 1
+# What names this file in pyproject.toml: the entry point, or this file in the project's own folder.
+_ENTRY_POINT = "native_library"
+_VENDORED = '{ path = "native-lib", module = "native_library_metadata" }'
 
 _state = "wheel"
 
@@ -92,7 +101,7 @@ def _manifest(package: str, requirement: str) -> ModuleType:
     provider = _import_name(requirement)
     name = f"{provider}._native_libs"
     try:
-        return importlib.import_module(name)
+        manifest = importlib.import_module(name)
     except ModuleNotFoundError as error:
         if error.name not in (provider, name):
             raise
@@ -102,6 +111,13 @@ def _manifest(package: str, requirement: str) -> ModuleType:
             f'(python -m pip install "{requirement}"; a build in isolation does it by itself), '
             f"or ask for the system's copy: NATIVE_LIB_SYSTEM={package} in the environment."
         )
+    if manifest.FORMAT > FORMAT:
+        sys.exit(
+            f"{manifest.__file__} has format {manifest.FORMAT}, and this build reads formats up to "
+            f"{FORMAT}: update {Path(__file__).name} with `native-lib vendor`, or native-lib-loader "
+            "in build-system.requires."
+        )
+    return manifest
 
 
 def _insist_on(requirement: str, manifest: ModuleType) -> None:
@@ -140,7 +156,8 @@ def _libraries(folder: Path) -> dict[str, str]:
     tables = tomllib.loads(file.read_text(encoding="utf-8")).get("tool", {})
     for table in tables.get("dynamic-metadata", []):
         hook = table.get("provider")
-        if isinstance(hook, dict) and hook.get("module") == Path(__file__).stem:
+        module = hook.get("module") if isinstance(hook, dict) else hook
+        if module in (_ENTRY_POINT, Path(__file__).stem):
             libraries: dict[str, str] = table.get("libraries", {})
             return libraries
     return {}
@@ -158,10 +175,12 @@ def locate(folder: Path, package: str) -> dict[str, str]:
     """
     libraries = _libraries(folder)
     if package not in libraries:
+        is_vendored = Path(__file__).parent.name != "support"
+        hook = _VENDORED if is_vendored else f'"{_ENTRY_POINT}"'
         sys.exit(
             f"pyproject.toml does not say who provides {package}: write {package} = "
             f'"<distribution>" into libraries of a [[tool.dynamic-metadata]] table whose provider '
-            f'is {{ path = "cmake", module = "{Path(__file__).stem}" }}.'
+            f"is {hook}."
         )
     if _from_system(package):
         folder_to_avoid = _installed_folder(libraries[package]) or ""
@@ -178,6 +197,28 @@ def _installed_folder(requirement: str) -> str | None:
     except ImportError:
         return None
     return Path(manifest.__file__ or "").parent.as_posix()
+
+
+def package_folder(destination: str, wheel: str) -> str:
+    """Return the folder of a package in the wheel: every way to write it is the same folder.
+
+    Args:
+        destination: as native_library_consumer() was given it.
+        wheel: where the wheel is put together, below which a path may be absolute.
+
+    Raises:
+        SystemExit: it leads out of the wheel, onto the machine that builds.
+    """
+    folder, root = destination, posixpath.normpath(wheel)
+    whole = posixpath.normpath(destination)
+    if wheel and (whole == root or whole.startswith(f"{root}/")):
+        folder = posixpath.relpath(whole, root)
+    if re.search(r"^[/\\]|^[A-Za-z]:|(^|[/\\])\.\.([/\\]|$)", folder):
+        sys.exit(
+            f"native_library_consumer: DESTINATION '{destination}' leads out of the wheel: write a "
+            "relative path without '..'"
+        )
+    return posixpath.normpath(folder)
 
 
 def requirements(folder: Path, targets: list[str]) -> list[dict[str, object]]:
@@ -219,13 +260,14 @@ def requirements(folder: Path, targets: list[str]) -> list[dict[str, object]]:
 def _write_requirements(output: Path, needs: list[dict[str, object]]) -> None:
     lines = [
         "# Written by NativeLibrary.cmake: what the extension modules here were linked against.",
-        "FORMAT = 1",
+        f"FORMAT = {FORMAT}",
         "REQUIRES = (",
         *(line for need in needs for line in _literal(need)),
         ")",
     ]
     output.parent.mkdir(parents=True, exist_ok=True)
-    output.write_text("\n".join([*lines, ""]), encoding="utf-8")
+    # The same bytes on every system.
+    output.write_bytes("\n".join([*lines, ""]).encode("utf-8"))
 
 
 def _literal(need: dict[str, object]) -> list[str]:
@@ -233,12 +275,25 @@ def _literal(need: dict[str, object]) -> list[str]:
 
 
 def _main(command: str, folder: str, *arguments: str) -> None:
-    """Answer NativeLibrary.cmake: locate FOLDER PACKAGE, or record FOLDER OUTPUT TARGET..."""
+    """Answer NativeLibraryConsumer.cmake.
+
+    locate FOLDER PACKAGE, package_folder FOLDER --wheel=ROOT DESTINATION LIBRARY..., or
+    record FOLDER OUTPUT LIBRARY...
+    """
+    first, *libraries = arguments
     if command == "locate":
-        print(json.dumps(locate(Path(folder), arguments[0])))
+        print(json.dumps(locate(Path(folder), first)))
+    elif command == "package_folder":
+        destination, *libraries = libraries
+        print(package_folder(destination, first.partition("=")[2]), end="")
+        for library in libraries:
+            if not re.fullmatch(r"[^:]+::[^:]+", library):
+                sys.exit(
+                    "native_library_consumer: LIBRARIES requires <package>::<library>, not "
+                    f"'{library}'"
+                )
     else:
-        output, *targets = arguments
-        _write_requirements(Path(output), requirements(Path(folder), targets))
+        _write_requirements(Path(first), requirements(Path(folder), libraries))
 
 
 if __name__ == "__main__":

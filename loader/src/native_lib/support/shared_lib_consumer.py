@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright (c) the native-lib-template authors
-# native-lib-loader 0.1.0, https://github.com/org/native-lib-template
+# From native-lib-loader 0.2.0, https://github.com/org/native-lib-template
 """The consumer's side: load the providers' libraries before an extension module needs them.
 
 Call `load_requirements` in the package's ``__init__.py``, above the import of the extension

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright (c) the native-lib-template authors
-# native-lib-loader 0.1.0, https://github.com/org/native-lib-template
+# From native-lib-loader 0.2.0, https://github.com/org/native-lib-template
 """What the two loaders say when something is wrong, and how they find out why.
 
 Neither the provider's side (``..._manager``) nor the consumer's (``..._consumer``) imports this

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright (c) the native-lib-template authors
-# native-lib-loader 0.1.0, https://github.com/org/native-lib-template
+# From native-lib-loader 0.2.0, https://github.com/org/native-lib-template
 """The provider's side: open a wheel's shared libraries before an extension module needs them.
 
 Opened here by its absolute path, a library enters the operating system's list of loaded libraries.

@@ -1,4 +1,4 @@
-# The module itself is written by cmake/NativeLibrary.cmake, next to the installed library.
+# The module itself is written by NativeLibrary.cmake, next to the installed library.
 from typing import Any
 
 FORMAT: int

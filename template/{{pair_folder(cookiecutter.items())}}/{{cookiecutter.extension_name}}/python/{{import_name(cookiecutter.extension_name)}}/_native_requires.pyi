@@ -1,4 +1,4 @@
-# The module itself is written by cmake/NativeLibrary.cmake, next to the extension module.
+# The module itself is written by NativeLibrary.cmake, next to the extension module.
 from typing import Any
 
 FORMAT: int

@@ -1,0 +1,288 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) the native-lib-template authors
+# From native-lib-loader 0.2.0, https://github.com/org/native-lib-template
+#
+# The provider's side of NativeLibrary.cmake, which includes this file. Names, bound and the texts of
+# what is installed come from native_library_texts.py.
+
+include(CMakePackageConfigHelpers)
+include(CheckSourceCompiles)
+include(GenerateExportHeader)
+
+# native_library_provider(<target>...
+#   PROVIDER <import name>        the Python package that the libraries are installed into
+#   COMPATIBILITY <word>          which later versions can replace this one: SameMajorVersion,
+#                                 SameMinorVersion or ExactVersion; names and bounds follow
+#   [VERSION <version>]           default: the wheel's or the project's
+#   [PACKAGE <name>]              CMake package; default: the first target's name
+#   [PKG_CONFIG_NAME <name>]      default: PACKAGE in lower case
+#   [DESCRIPTION <text>]          for pkg-config; default: the project's
+#   [EXPORT_HEADER <path>...]     a header for each target, with the macro <TARGET>_EXPORT
+#   [PROBE_SYMBOL <symbol>...]    a function of each target that must be ours in the process (ELF)
+#   [DEPENDENCIES <package>...]   CMake packages that the libraries' interface needs
+#   [PLAIN_NAMES ABI_SUFFIX <n>]  the system's names, for users who must be able to use its library
+# )
+#
+# Gives each target its file name and run-time name, and installs it with headers, CMake package,
+# pkg-config file, loader and the manifest <import name>/_native_libs.py. A target's OUTPUT_NAME and
+# EXPORT_NAME are respected; headers come from its file set HEADERS.
+function(native_library_provider)
+    _native_library_refuse_inplace()
+    set(one_value "PROVIDER;COMPATIBILITY;VERSION;PACKAGE;PKG_CONFIG_NAME;ABI_SUFFIX")
+    set(several "EXPORT_HEADER;PROBE_SYMBOL;DEPENDENCIES")
+    cmake_parse_arguments(PARSE_ARGV 0 arg "PLAIN_NAMES" "DESCRIPTION;${one_value}" "${several}")
+    set(targets ${arg_UNPARSED_ARGUMENTS})
+
+    # What only CMake knows goes to Python, which checks it; names and texts come back.
+    set(language CXX)
+    if(CMAKE_C_COMPILER_LOADED)
+        set(language C)
+    endif()
+    _native_library_on_musl(${language} musl)
+    set(facts "--PLAIN_NAMES=${arg_PLAIN_NAMES}")
+    foreach(argument IN LISTS one_value several)
+        if(DEFINED arg_${argument})
+            list(APPEND facts --${argument} ${arg_${argument}})
+        endif()
+    endforeach()
+    foreach(target IN LISTS targets)
+        _native_library_describe(description ${target} ${targets})
+        list(APPEND facts --target ${description})
+    endforeach()
+    set(generated "${CMAKE_CURRENT_BINARY_DIR}/native_library")
+    _native_library_python(
+        answer
+        COMMAND
+            "${_NATIVE_LIBRARY_DIR}/native_library_texts.py"
+            provider
+            "${generated}"
+            "--system=${CMAKE_SYSTEM_NAME}"
+            "--musl=${musl}"
+            "--wheel-name=${SKBUILD_PROJECT_NAME}"
+            "--wheel-version=${SKBUILD_PROJECT_VERSION_FULL}"
+            "--project-version=${PROJECT_VERSION}"
+            "--project-description=${PROJECT_DESCRIPTION}"
+            "--DESCRIPTION=${arg_DESCRIPTION}"
+            ${facts}
+    )
+    foreach(fact IN ITEMS release abi package pc_file)
+        string(JSON ${fact} GET "${answer}" ${fact})
+    endforeach()
+
+    set(lib ${arg_PROVIDER}/lib)
+    foreach(target header IN ZIP_LISTS targets arg_EXPORT_HEADER)
+        foreach(fact IN ITEMS file_stem export_name anchor)
+            string(JSON ${fact} GET "${answer}" targets ${target} ${fact})
+        endforeach()
+        _native_library_name_target(${target} "${file_stem}" "${abi}" ${export_name})
+        if(header)
+            _native_library_export_header(${target} "${header}" "${generated}/include")
+        endif()
+        _native_library_install_target(${target} ${arg_PROVIDER} ${package})
+        if(anchor)
+            _native_library_add_anchor(${target} ${language} ${anchor} ${lib})
+        endif()
+        if(NOT TARGET ${package}::${export_name})
+            add_library(${package}::${export_name} ALIAS ${target})
+        endif()
+    endforeach()
+
+    write_basic_package_version_file(
+        "${generated}/${package}ConfigVersion.cmake"
+        VERSION ${release}
+        COMPATIBILITY ${arg_COMPATIBILITY}
+    )
+    install(
+        FILES "${generated}/${package}Config.cmake" "${generated}/${package}ConfigVersion.cmake"
+        DESTINATION ${lib}/cmake/${package}
+    )
+    install(
+        EXPORT native_library_${package}
+        FILE ${package}Targets.cmake
+        NAMESPACE ${package}::
+        DESTINATION ${lib}/cmake/${package}
+    )
+    _native_library_install_text(${pc_file} ${lib}/pkgconfig)
+    # The manifest lies next to the libraries, so that its __file__ finds them in editable installs.
+    _native_library_install_text(_native_libs.py ${arg_PROVIDER})
+    _native_library_install_loader(manager ${arg_PROVIDER})
+endfunction()
+
+# native_library_source()
+#
+# Asks fetch_source.py what upstream/ holds, stops if it is not there or not what source.toml lists,
+# and puts it into the wheel's SBOM (PEP 770, CycloneDX).
+function(native_library_source)
+    _native_library_python(facts COMMAND "${_NATIVE_LIBRARY_DIR}/fetch_source.py" --facts)
+    string(JSON upstream GET "${facts}" name)
+    string(JSON version GET "${facts}" version)
+    message(STATUS "upstream/: ${upstream} ${version}")
+    set(files source.toml upstream/native_library_source.json)
+    set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${files})
+    if(NOT SKBUILD_METADATA_DIR)
+        return() # there is no wheel
+    endif()
+    set(folder "${CMAKE_CURRENT_BINARY_DIR}/native_library")
+    set(wheel "${SKBUILD_PROJECT_NAME}" "${SKBUILD_PROJECT_VERSION_FULL}")
+    set(script "${_NATIVE_LIBRARY_DIR}/native_library_texts.py" sbom)
+    _native_library_python(file COMMAND ${script} "${folder}" "${facts}" ${wheel})
+    install(FILES "${folder}/${file}" DESTINATION "${SKBUILD_METADATA_DIR}/sboms")
+endfunction()
+
+# Sets <result> to whether this is for Linux with musl, which defines no macro of its own on purpose.
+function(_native_library_on_musl language result)
+    if(CMAKE_SYSTEM_NAME STREQUAL "Linux")
+        set(others "defined(__GLIBC__) || defined(__UCLIBC__) || defined(__BIONIC__)")
+        set(code "#include <features.h>\n#if ${others}\n#error\n#endif\nint main(void) {}")
+        check_source_compiles(${language} "${code}" NATIVE_LIBRARY_ON_MUSL)
+    endif()
+    set(${result} "${NATIVE_LIBRARY_ON_MUSL}" PARENT_SCOPE)
+endfunction()
+
+# Sets <result> to a target, its type, OUTPUT_NAME and EXPORT_NAME, and those of some targets that it
+# links to. The target alone, if it is none.
+function(_native_library_describe result target)
+    set(${result} "${target}")
+    if(TARGET ${target})
+        get_target_property(type ${target} TYPE)
+        get_target_property(name ${target} OUTPUT_NAME)
+        get_target_property(export_name ${target} EXPORT_NAME)
+        get_target_property(items ${target} LINK_LIBRARIES)
+        list(APPEND ${result} ${type} ${name} ${export_name})
+        foreach(item IN LISTS items)
+            # An alias (foo::foo), or one in a generator expression ($<BUILD_INTERFACE:foo::foo>).
+            string(REGEX REPLACE "^\\$<.*[^:]:([^:>]+(::[^:>]+)?)>$" "\\1" item "${item}")
+            if(TARGET "${item}")
+                get_target_property(aliased ${item} ALIASED_TARGET)
+                if(aliased)
+                    set(item ${aliased})
+                endif()
+            endif()
+            if(item IN_LIST ARGN)
+                list(APPEND ${result} ${item})
+            endif()
+        endforeach()
+    endif()
+    return(PROPAGATE ${result})
+endfunction()
+
+function(_native_library_name_target target file_stem abi export_name)
+    # Upstream may have named one kind of file or one configuration, which would win. The name is the
+    # same in every configuration: sharing needs a name that stays.
+    # VERSION would make a symlink beside the file, and a wheel turns symlinks into second copies.
+    set(to_unset
+        SUFFIX
+        LIBRARY_OUTPUT_NAME
+        FRAMEWORK
+        NO_SONAME
+        VERSION
+    )
+    foreach(configuration IN ITEMS ${CMAKE_CONFIGURATION_TYPES} ${CMAKE_BUILD_TYPE})
+        string(TOUPPER "${configuration}" configuration)
+        foreach(kind IN ITEMS "" LIBRARY_ RUNTIME_ ARCHIVE_)
+            list(APPEND to_unset ${kind}OUTPUT_NAME_${configuration})
+        endforeach()
+        list(APPEND to_unset ${configuration}_POSTFIX)
+    endforeach()
+    foreach(property IN LISTS to_unset)
+        set_property(TARGET ${target} PROPERTY ${property})
+    endforeach()
+    set_target_properties(
+        ${target}
+        PROPERTIES
+            # Upstream may have been added with EXCLUDE_FROM_ALL, to install nothing of its own.
+            EXCLUDE_FROM_ALL OFF
+            EXPORT_NAME ${export_name}
+            PREFIX ""
+            OUTPUT_NAME "${file_stem}"
+            SOVERSION "${abi}"
+            # Windows puts no SOVERSION into a name by itself.
+            RUNTIME_OUTPUT_NAME "${file_stem}-${abi}"
+            # MinGW's defaults are lib<name>.dll.a; one name for both tool chains.
+            IMPORT_PREFIX ""
+            ARCHIVE_OUTPUT_NAME "${file_stem}"
+            # dyld finds a loaded image by its install name if that starts with @rpath.
+            MACOSX_RPATH ON
+            BUILD_WITH_INSTALL_NAME_DIR OFF
+            INSTALL_NAME_DIR "@rpath"
+            BUILD_WITH_INSTALL_RPATH ON
+            INSTALL_RPATH ""
+            # Old versions of dyld compare it; the name already says what is compatible.
+            MACHO_COMPATIBILITY_VERSION 1
+            MACHO_CURRENT_VERSION 1
+            VISIBILITY_INLINES_HIDDEN ON
+    )
+    if(WIN32)
+        set_target_properties(${target} PROPERTIES IMPORT_SUFFIX ".lib")
+    endif()
+    # Relative to the wheel's root, upstream's include/ is another: the package adds its own.
+    get_target_property(includes ${target} INTERFACE_INCLUDE_DIRECTORIES)
+    if(includes)
+        string(REGEX REPLACE "\\$<INSTALL_INTERFACE:[^>]*>" "" includes "${includes}")
+        set_target_properties(${target} PROPERTIES INTERFACE_INCLUDE_DIRECTORIES "${includes}")
+    endif()
+    foreach(property IN ITEMS C_VISIBILITY_PRESET CXX_VISIBILITY_PRESET)
+        get_target_property(visibility ${target} ${property})
+        if(NOT visibility)
+            set_target_properties(${target} PROPERTIES ${property} hidden)
+        endif()
+    endforeach()
+    _native_library_build_options(${target})
+endfunction()
+
+function(_native_library_export_header target header folder)
+    cmake_path(APPEND folder "${header}" OUTPUT_VARIABLE file)
+    cmake_path(GET file PARENT_PATH parent)
+    file(MAKE_DIRECTORY "${parent}")
+    generate_export_header(${target} BASE_NAME ${target} EXPORT_FILE_NAME "${file}")
+    target_sources(${target} PUBLIC FILE_SET HEADERS BASE_DIRS "${folder}" FILES "${file}")
+endfunction()
+
+function(_native_library_install_target target provider package)
+    get_target_property(header_sets ${target} INTERFACE_HEADER_SETS)
+    set(headers "")
+    if(header_sets)
+        foreach(header_set IN LISTS header_sets)
+            list(APPEND headers FILE_SET ${header_set} DESTINATION ${provider}/include)
+        endforeach()
+    endif()
+    install(
+        TARGETS ${target}
+        # A set of our own: upstream may export the target, too.
+        EXPORT native_library_${package}
+        RUNTIME DESTINATION ${provider}/lib
+        LIBRARY DESTINATION ${provider}/lib NAMELINK_SKIP
+        ARCHIVE DESTINATION ${provider}/lib
+        PUBLIC_HEADER DESTINATION ${provider}/include
+        ${headers}
+    )
+endfunction()
+
+# musl never reads a SONAME: a library that was opened by its path has no name there, and satisfies
+# nobody's NEEDED. A search that finds its file gives it one. The anchor makes that search: it NEEDs
+# the library and has the RUNPATH $ORIGIN.
+function(_native_library_add_anchor target language anchor destination)
+    set(source "${CMAKE_CURRENT_BINARY_DIR}/native_library/${anchor}.c")
+    file(CONFIGURE OUTPUT "${source}" CONTENT "/* Only its NEEDED and RUNPATH count. */\n")
+    set_source_files_properties("${source}" PROPERTIES LANGUAGE ${language})
+    add_library(${target}_anchor MODULE "${source}")
+    target_link_libraries(${target}_anchor PRIVATE ${target})
+    target_link_options(${target}_anchor PRIVATE LINKER:--no-as-needed)
+    set_target_properties(
+        ${target}_anchor
+        PROPERTIES
+            PREFIX ""
+            OUTPUT_NAME "${anchor}"
+            BUILD_WITH_INSTALL_RPATH ON
+            INSTALL_RPATH "$ORIGIN"
+    )
+    install(TARGETS ${target}_anchor LIBRARY DESTINATION ${destination})
+endfunction()
+
+# Installs a text of native_library_texts.py, which has generator expressions.
+function(_native_library_install_text name destination)
+    set(folder "${CMAKE_CURRENT_BINARY_DIR}/native_library")
+    set(file "${folder}/$<CONFIG>/${name}")
+    file(GENERATE OUTPUT "${file}" INPUT "${folder}/${name}.in" NO_SOURCE_PERMISSIONS)
+    install(FILES "${file}" DESTINATION ${destination})
+endfunction()

@@ -1,0 +1,506 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) the native-lib-template authors
+# From native-lib-loader 0.2.0, https://github.com/org/native-lib-template
+"""What a provider's build writes down: names, versions, bound, and the texts of its files.
+
+NativeLibraryProvider.cmake runs this file:
+
+    provider FOLDER --provider libfoo ...    checks the arguments of native_library_provider(),
+                                             writes texts into FOLDER, prints names as JSON
+    sbom FOLDER FACTS DISTRIBUTION VERSION   writes the wheel's SBOM (PEP 770, CycloneDX)
+
+What CMake alone knows, such as $<TARGET_FILE_NAME:foo>, stands in the texts as CMake's generator
+expressions. ``native-lib vendor`` updates this file.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+FORMAT = 1
+_APPLE = ("Darwin", "iOS", "tvOS", "visionOS", "watchOS")
+# One "__" separates provider and library in the names, so that they can be split again.
+_PROVIDER = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
+_VERSION = re.compile(
+    r"(?P<base>(?P<release>[0-9]+(\.[0-9]+)*)((a|b|rc)[0-9]+)?)"
+    r"(?P<post>\.post[0-9]+)?(?P<dev>\.dev[0-9]+)?(\+[a-z0-9.]+)?"
+)
+
+
+class ProviderError(ValueError):
+    """native_library_provider() was called with something that cannot be; the message says what."""
+
+
+@dataclass(frozen=True)
+class Version:
+    """A provider's version, and what follows from it."""
+
+    full: str
+    # 1.4.2, and the oldest version that consumers may get: with a pre-release's mark.
+    release: str
+    base: str
+
+    @classmethod
+    def parse(cls, text: str) -> Version:
+        """Read a version as pip would write it.
+
+        Raises:
+            ProviderError: it is no version, or has an epoch.
+        """
+        # scikit-build-core passes a calendar version on as it was written; pip drops leading zeros.
+        text = re.sub(r"(^|[^0-9])0+([0-9])", r"\1\2", text)
+        found = _VERSION.fullmatch(text)
+        if not found:
+            raise ProviderError(
+                f"VERSION '{text}' is not a version like 1.4.2, 1.4.2rc1 or 1.4.2.post1"
+            )
+        # A packaging revision does not change the library; a development version is not yet its
+        # release.
+        base = found["base"] if found["post"] else found["base"] + (found["dev"] or "")
+        return cls(text, found["release"], base)
+
+
+@dataclass(frozen=True)
+class Compatibility:
+    """Which versions can replace a version: as a suffix of names, and as a bound."""
+
+    abi: str
+    specifier: str
+
+    @classmethod
+    def of(cls, version: Version, word: str) -> Compatibility:
+        """Return what one of CMake's words means for a version.
+
+        Raises:
+            ProviderError: it is no such word.
+        """
+        major, minor, patch = (int(part) for part in f"{version.release}.0.0".split(".")[:3])
+        if word == "SameMajorVersion":
+            return cls(f"{major}", f">={version.base},<{major + 1}")
+        if word == "SameMinorVersion":
+            return cls(f"{major}.{minor}", f">={version.base},<{major}.{minor + 1}")
+        if word == "ExactVersion":
+            abi = f"{major}.{minor}.{patch}"
+            is_lowest = version.base == abi or f"{version.base}.0" == abi
+            return cls(abi, f"=={abi}.*" + ("" if is_lowest else f",>={version.base}"))
+        raise ProviderError(
+            f"COMPATIBILITY is SameMajorVersion, SameMinorVersion or ExactVersion, not '{word}'"
+        )
+
+
+@dataclass(frozen=True)
+class Library:
+    """One shared library target."""
+
+    target: str
+    # Upstream's OUTPUT_NAME and EXPORT_NAME.
+    name: str
+    export_name: str
+    # Other targets of the same call that it links to.
+    links: tuple[str, ...] = ()
+    probe_symbol: str = ""
+
+
+@dataclass(frozen=True)
+class Provider:
+    """What native_library_provider() makes."""
+
+    name: str
+    version: Version
+    compatibility: str
+    package: str
+    libraries: tuple[Library, ...]
+    # CMAKE_SYSTEM_NAME.
+    system: str = "Linux"
+    on_musl: bool = False
+    description: str = ""
+    dependencies: tuple[str, ...] = ()
+    # The number in the system's name, where the system's names stand.
+    plain_abi: str | None = None
+
+    @property
+    def distribution(self) -> str:
+        """The distribution's name."""
+        return self.name.replace("_", "-")
+
+    @property
+    def abi(self) -> str:
+        """The suffix of the libraries' names."""
+        found = Compatibility.of(self.version, self.compatibility).abi
+        return found if self.plain_abi is None else self.plain_abi
+
+    @property
+    def requirement(self) -> str:
+        """What consumers require."""
+        return self.distribution + Compatibility.of(self.version, self.compatibility).specifier
+
+    @property
+    def is_for_windows(self) -> bool:
+        """Whether the libraries are DLLs."""
+        return self.system.startswith("Windows")
+
+    @property
+    def is_for_macos(self) -> bool:
+        """Whether the libraries are Mach-O files."""
+        return self.system in _APPLE
+
+    def file_stem(self, library: Library) -> str:
+        """Return the name of a library's files, without suffixes."""
+        if self.plain_abi is None:
+            return f"{self.name}__{library.name}"
+        return library.name if self.is_for_windows else f"lib{library.name}"
+
+    def anchor(self, library: Library) -> str:
+        """Return the name of a library's anchor, which musl alone needs; else an empty string."""
+        return f"{self.file_stem(library)}-anchor" if self.on_musl else ""
+
+
+def check_targets(described: list[list[str]]) -> None:
+    """Stop if there is no target, or one that is no shared library.
+
+    Args:
+        described: of each target its name, then its type if there is such a target.
+
+    Raises:
+        ProviderError: there is.
+    """
+    if not described:
+        raise ProviderError("name the shared library targets first")
+    for target, *facts in described:
+        if not facts:
+            raise ProviderError(f"{target} is not a target")
+        if facts[0] != "SHARED_LIBRARY":
+            raise ProviderError(
+                f"{target} is a {facts[0]}; write add_library({target} SHARED ...), or "
+                "set(BUILD_SHARED_LIBS ON) before upstream's add_subdirectory(), or upstream's "
+                "equivalent option"
+            )
+
+
+def check_number(argument: str, values: list[str], targets: int) -> None:
+    """Stop if an argument has more values than there are targets.
+
+    Raises:
+        ProviderError: it has.
+    """
+    if len(values) > targets:
+        # With a misspelled keyword among them.
+        raise ProviderError(
+            f"{argument} names {len(values)} for {targets} targets: {', '.join(values)}"
+        )
+
+
+def check_headers(headers: list[str]) -> None:
+    """Stop if a header would not be in the wheel, but on the machine that builds.
+
+    Raises:
+        ProviderError: it would not.
+    """
+    for header in headers:
+        if re.search(r"^[/\\]|^[A-Za-z]:|(^|[/\\])\.\.([/\\]|$)", header):
+            raise ProviderError(
+                f"EXPORT_HEADER '{header}' leads out of the wheel: write a relative path without '..'"
+            )
+
+
+def check_names(provider: str, distribution: str) -> None:
+    """Stop if consumers could not find the import package by the distribution's name.
+
+    Args:
+        provider: the import name.
+        distribution: the distribution's name; empty if there is none.
+
+    Raises:
+        ProviderError: the import name cannot be used, or is not the distribution's.
+    """
+    if not _PROVIDER.fullmatch(provider):
+        raise ProviderError(
+            "PROVIDER is the import name of the Python package, lower-case letters and digits with "
+            f"single underscores, not '{provider}'"
+        )
+    if distribution and re.sub(r"[-_.]+", "_", distribution).lower() != provider:
+        raise ProviderError(
+            f"PROVIDER {provider} and the distribution's name {distribution} differ; consumers find "
+            "the one by the other"
+        )
+
+
+def check_plain_names(is_plain: bool, abi: str | None, libraries: tuple[Library, ...]) -> None:
+    """Stop if the ABI suffix is missing, or given where it follows from the version.
+
+    Raises:
+        ProviderError: it is, or a library's name looks like a private one.
+    """
+    if is_plain and abi is None:
+        raise ProviderError(
+            "PLAIN_NAMES needs ABI_SUFFIX, the number in the system's name (16 for libpng16.so.16)"
+        )
+    if abi is not None and not is_plain:
+        raise ProviderError(
+            "ABI_SUFFIX goes with PLAIN_NAMES only; private names take it from the version and "
+            "COMPATIBILITY"
+        )
+    for library in libraries:
+        if is_plain and "__" in library.name:
+            raise ProviderError(
+                f"{library.name} has two underscores, which only private names have"
+            )
+
+
+def choose_version(given: str, wheels: str, projects: str) -> Version:
+    """Return the version that counts.
+
+    Args:
+        given: the argument VERSION.
+        wheels: the wheel's full version, where there is a wheel.
+        projects: CMake's PROJECT_VERSION.
+
+    Raises:
+        ProviderError: there is none, it is no version, or VERSION is not the wheel's.
+    """
+    # Only the wheel's says whether this is a pre-release or a packaging revision.
+    if given and wheels and _numbers(given) != _numbers(wheels):
+        raise ProviderError(
+            f"VERSION {given} and the wheel's version {wheels} differ; consumers require the one and "
+            "would get the other: remove VERSION, or correct the version in pyproject.toml"
+        )
+    if not (wheels or given or projects):
+        raise ProviderError(
+            "there is no version; outside of scikit-build-core, configure with "
+            "-DSKBUILD_PROJECT_VERSION=1.0.0"
+        )
+    return Version.parse(wheels or given or projects)
+
+
+def _numbers(version: str) -> list[int]:
+    found = re.match(r"[0-9.]*", version)
+    numbers = [int(part) for part in (found[0] if found else "").split(".") if part]
+    while numbers and numbers[-1] == 0:
+        numbers.pop()
+    return numbers
+
+
+def manifest(provider: Provider) -> str:
+    """Return the text of ``_native_libs.py``.
+
+    Raises:
+        ProviderError: a library stands before one that it links to.
+    """
+    lines = [
+        "# Written by NativeLibrary.cmake: the libraries that this distribution provides.",
+        f"FORMAT = {FORMAT}",
+        f'DISTRIBUTION = "{provider.distribution}"',
+        f'VERSION = "{provider.version.full}"',
+        f'COMPATIBILITY = "{provider.compatibility}"',
+        f'REQUIREMENT = "{provider.requirement}"',
+        f'PACKAGE = "{provider.package}"',
+        "LIBRARIES = {",
+    ]
+    # Only ELF searches a global scope first; and plain names accept another copy anyway.
+    is_elf = not provider.is_for_windows and not provider.is_for_macos
+    has_probes = is_elf and provider.plain_abi is None
+    names: dict[str, str] = {}
+    for library in provider.libraries:
+        links = [each.target for each in provider.libraries if each.target in library.links]
+        for other in links:
+            if other not in names:
+                raise ProviderError(
+                    f"name {other} before {library.target}, which links to it: libraries are loaded "
+                    "in the order of the targets"
+                )
+        file = f"$<TARGET_FILE_NAME:{library.target}>"
+        runtime_name = f"@rpath/{file}" if provider.is_for_macos else file
+        anchor = provider.anchor(library)
+        anchor = f"lib/{anchor}.so" if anchor else ""
+        needs = "".join(f'"{names[other]}", ' for other in links)
+        lines += [
+            f'    "{library.name}": {{',
+            f'        "target": "{provider.package}::{library.export_name}",',
+            f'        "file": "lib/{file}",',
+            f'        "runtime_name": "{runtime_name}",',
+            f'        "anchor": "{anchor}",',
+            f'        "probe_symbol": "{library.probe_symbol if has_probes else ""}",',
+            f'        "needs": ({needs}),',
+            "    },",
+        ]
+        names[library.target] = library.name
+    return "\n".join([*lines, "}", ""])
+
+
+def cmake_package(provider: Provider) -> str:
+    """Return the text of ``<package>Config.cmake``."""
+    package = provider.package
+    targets = [f"{package}::{library.export_name}" for library in provider.libraries]
+    lines = [
+        "include(CMakeFindDependencyMacro)",
+        *(f"find_dependency({dependency} CONFIG)" for dependency in provider.dependencies),
+        f'include("${{CMAKE_CURRENT_LIST_DIR}}/{package}Targets.cmake")',
+        'get_filename_component(_include "${CMAKE_CURRENT_LIST_DIR}/../../../include" ABSOLUTE)',
+        'if(IS_DIRECTORY "${_include}")',
+        *(f'    target_include_directories({name} INTERFACE "${{_include}}")' for name in targets),
+        # For projects from before CMake's targets, libpng among them.
+        f'    set({package}_INCLUDE_DIRS "${{_include}}")',
+        "endif()",
+        f'set({package}_LIBRARIES "{";".join(targets)}")',
+        "unset(_include)",
+    ]
+    return "\n".join([*lines, ""])
+
+
+def pkg_config(provider: Provider) -> str:
+    """Return the text of the .pc file."""
+    # The file's full path, for there is no lib<name>.so that -l could find. No quotes: pkgconf
+    # escapes the spaces of pcfiledir itself.
+    kind = "TARGET_LINKER_FILE_NAME" if provider.is_for_windows else "TARGET_FILE_NAME"
+    libraries = [f"${{libdir}}/$<{kind}:{each.target}>" for each in reversed(provider.libraries)]
+    requires = ", ".join(provider.dependencies).lower()
+    lines = [
+        "prefix=${pcfiledir}/../..",
+        "includedir=${prefix}/include",
+        "libdir=${prefix}/lib",
+        # Whoever must not get the system's library asks for the first, and whoever links without
+        # `Libs` for the second: Meson writes the folder of a dependency's library into RUNPATH.
+        f"provider={provider.name}",
+        f"libraries={' '.join(libraries)}",
+        "",
+        f"Name: {provider.package}",
+        f"Description: {provider.description}",
+        f"Version: {provider.version.release}",
+        *([f"Requires: {requires}"] if requires else []),
+        "Cflags: -I${includedir}",
+        "Libs: ${libraries}",
+    ]
+    return "\n".join([*lines, ""])
+
+
+def sbom(facts: dict[str, object], distribution: str, version: str) -> tuple[str, str]:
+    """Return the wheel's SBOM: the name of its file, and its text.
+
+    Args:
+        facts: of upstream's sources, from fetch_source.py.
+        distribution: the wheel's name.
+        version: its full version.
+    """
+    # As package URLs write it.
+    name = re.sub(r"[-_.]+", "-", distribution).lower()
+    purl = f"pkg:pypi/{name}@{version}"
+    component = {"type": "library", "name": name, "version": version, "purl": purl}
+    document = {
+        "bomFormat": "CycloneDX",
+        "specVersion": "1.6",
+        "version": 1,
+        "metadata": {"component": {**component, "bom-ref": purl}},
+        "components": [facts["component"]],
+        "dependencies": [{"ref": purl, "dependsOn": [facts["purl"]]}],
+    }
+    return f"{name}.cdx.json", json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+
+
+def read_arguments(arguments: list[str]) -> tuple[Provider, str]:
+    """Read and check what NativeLibraryProvider.cmake passes on.
+
+    Args:
+        arguments: those of native_library_provider(), and what CMake knows, as options.
+
+    Returns:
+        The provider, and the name of its .pc file.
+
+    Raises:
+        ProviderError: an argument cannot be used.
+    """
+    parser = argparse.ArgumentParser(allow_abbrev=False)
+    for name in (
+        *("PROVIDER", "COMPATIBILITY", "VERSION", "PACKAGE", "PKG_CONFIG_NAME", "DESCRIPTION"),
+        *("PLAIN_NAMES", "wheel-name", "wheel-version", "project-version", "project-description"),
+        *("system", "musl"),
+    ):
+        parser.add_argument(f"--{name}", nargs="?", default="", const="")
+    parser.add_argument("--ABI_SUFFIX")
+    for name in ("DEPENDENCIES", "EXPORT_HEADER", "PROBE_SYMBOL"):
+        parser.add_argument(f"--{name}", nargs="*", default=[])
+    # Name, type, OUTPUT_NAME, EXPORT_NAME, and the other targets that it links to.
+    parser.add_argument("--target", action="append", default=[], nargs="+")
+    given = parser.parse_args(arguments)
+    check_targets(given.target)
+    for name in ("EXPORT_HEADER", "PROBE_SYMBOL"):
+        check_number(name, getattr(given, name), len(given.target))
+    check_headers(given.EXPORT_HEADER)
+    check_names(given.PROVIDER, given.wheel_name)
+    libraries = tuple(
+        map(_library, given.target, [*given.PROBE_SYMBOL, *("" for _ in given.target)])
+    )
+    check_plain_names(given.PLAIN_NAMES == "TRUE", given.ABI_SUFFIX, libraries)
+    provider = Provider(
+        given.PROVIDER,
+        choose_version(given.VERSION, given.wheel_version, given.project_version),
+        given.COMPATIBILITY,
+        given.PACKAGE or libraries[0].target,
+        libraries,
+        given.system,
+        given.musl == "1",
+        given.DESCRIPTION or given.project_description,
+        tuple(given.DEPENDENCIES),
+        given.ABI_SUFFIX,
+    )
+    return provider, f"{given.PKG_CONFIG_NAME or provider.package.lower()}.pc"
+
+
+def _library(described: list[str], probe_symbol: str) -> Library:
+    target, _, name, export_name, *links = described
+    return Library(target, _or(name, target), _or(export_name, target), tuple(links), probe_symbol)
+
+
+def _or(value: str, default: str) -> str:
+    # What CMake says of a property that is not set.
+    return default if value.endswith("-NOTFOUND") else value
+
+
+def _write(file: Path, text: str) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    # The same bytes on every system.
+    file.write_bytes(text.encode("utf-8", "surrogateescape"))
+
+
+def _main(command: str, *arguments: str) -> None:
+    if command == "sbom":
+        folder, facts, distribution, version = arguments
+        name, text = sbom(json.loads(facts), distribution, version)
+        _write(Path(folder, name), text)
+        print(name, end="")
+        return
+    output, *rest = arguments
+    try:
+        provider, pc_file = read_arguments(rest)
+        texts = {
+            "_native_libs.py.in": manifest(provider),
+            f"{provider.package}Config.cmake": cmake_package(provider),
+            f"{pc_file}.in": pkg_config(provider),
+        }
+    except ProviderError as error:
+        sys.exit(f"native_library_provider: {error}")
+    for file, text in texts.items():
+        _write(Path(output, file), text)
+    answer = {
+        "release": provider.version.release,
+        "abi": provider.abi,
+        "package": provider.package,
+        "pc_file": pc_file,
+        "targets": {
+            library.target: {
+                "file_stem": provider.file_stem(library),
+                "export_name": library.export_name,
+                "anchor": provider.anchor(library),
+            }
+            for library in provider.libraries
+        },
+    }
+    print(json.dumps(answer))
+
+
+if __name__ == "__main__":
+    _main(*sys.argv[1:])

@@ -1,0 +1,85 @@
+"""Vendored or as a requirement, the build support makes the same wheels."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from pathlib import Path
+
+import lab
+import pytest
+
+WAYS = ("vendored", "requirement")
+CODE = "import foo_ext; print(foo_ext.version())"
+# As in tests/unit/test_generated.py, every choice stands in one of them.
+ANSWERS: dict[str, dict[str, str]] = {
+    "c-api": {},
+    "cython plain": {"binding": "cython", "mangle": "no", "language": "cxx"},
+    "pybind11": {"binding": "pybind11", "stable_abi": "no", "language": "cxx"},
+    "nanobind": {"binding": "nanobind", "compatibility": "ExactVersion"},
+    "upstream": {"library_source": "upstream", "cmake_package": "FOO"},
+}
+
+
+@pytest.mark.parametrize("name", ANSWERS)
+def test_both_ways_give_the_same_bytes(tmp_path: Path, name: str) -> None:
+    answers = ANSWERS[name]
+    pairs = [lab.generate(tmp_path / way, loader=way, **answers) for way in WAYS]
+    if "library_source" in answers:
+        archive = lab.upstream_archive(tmp_path)
+        for pair in pairs:
+            lab.fetch_upstream(pair / "libfoo", archive)
+    # The README tells what the project itself does.
+    wheels = [
+        lab.build(pair / project, pair / "dist")
+        for pair in pairs
+        for project in ("libfoo", "foo-ext")
+    ]
+    assert len(wheels) == 4
+    for one, other in zip(wheels[:2], wheels[2:]):
+        assert one.name == other.name
+        assert one.read_bytes() == other.read_bytes()
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_editable_installs(pair: lab.Pair, tmp_path: Path, way: str) -> None:
+    folder = lab.generate(tmp_path, loader=way)
+    env = lab.new_environment(tmp_path / "env")
+    wheels = [f"--find-links={wheel.parent}" for wheel in (lab.loader_wheel(), pair.provider)]
+    for project in ("libfoo", "foo-ext"):
+        command = ("pip", "install", "--quiet", "--no-deps", "--python", env.python)
+        lab.uv(*command, *wheels, "-e", folder / project)
+    assert env.run(CODE).strip() == "1.0.0"
+    # The loader is where the build put it, not in the sources.
+    said = env.run("import libfoo._shared_lib_manager as m; print(m.__file__)").strip()
+    assert Path(said) == env.site_packages / "libfoo" / "_shared_lib_manager.py"
+    assert not [*folder.rglob("_shared_lib_*.py")]
+
+
+def test_sdists(tmp_path: Path) -> None:
+    folder = lab.generate(tmp_path, loader="requirement")
+    dist = tmp_path / "dist"
+    for project in ("libfoo", "foo-ext"):
+        nobody = {"NATIVE_LIB_SYSTEM": "all"}
+        sdist = lab.build(folder / project, tmp_path / "sdists", kind="sdist", env=nobody)
+        lab.build(sdist, dist)
+    env = lab.new_environment(tmp_path / "env", *dist.glob("*.whl"))
+    assert env.run(CODE).strip() == "1.0.0"
+
+
+def test_own_copy_of_a_loader_is_no_second_file(tmp_path: Path) -> None:
+    """A package that still holds the file of the old layout."""
+    project = lab.generate(tmp_path) / "libfoo"
+    copy = project / "python" / "libfoo" / "_shared_lib_manager.py"
+    shutil.copy(lab.SUPPORT / "shared_lib_manager.py", copy)
+    wheel = lab.build(project, tmp_path / "dist")
+    env = lab.new_environment(tmp_path / "env", wheel)
+    found = [*env.site_packages.rglob("_shared_lib_manager.py")]
+    assert found == [env.site_packages / "libfoo" / copy.name]
+
+
+def test_without_isolation(tmp_path: Path) -> None:
+    project = lab.generate(tmp_path, loader="requirement") / "libfoo"
+    command = ("build", "--wheel", "--no-build-isolation", "--python", sys.executable)
+    lab.uv(*command, project, env={"PYTHONPATH": str(lab.loader_installed())})
+    assert [*(project / "dist").glob("libfoo-*.whl")]
