@@ -3,7 +3,8 @@
     python build_wheels.py DIST [manylinux|musllinux]
 
 From the sdists in DIST, into DIST: native-zlib first, native-libpng against that very wheel, minipng
-against both. Whatever an index has under these names is kept out by constraints. Linux has two C
+against both; what requires the loader to be built gets its wheel in DIST. Whatever an index has under
+these names is kept out by constraints. Linux has two C
 libraries, and so two wheels of each; the second argument says which to build. What follows goes to
 cibuildwheel.
 """
@@ -46,7 +47,7 @@ def build(
         (other,) = set(LIBCS) - {libc}
         env["CIBW_SKIP"] = f"{env.get('CIBW_SKIP', '')} *-{other}*"
         pattern = f"*{libc}*.whl"
-    built: list[Path] = []
+    built = sorted(dist.glob("native_lib_loader-*.whl"))
     for distribution in DISTRIBUTIONS:
         name = distribution.replace("-", "_")
         sdists = list(dist.glob(f"{name}-*.tar.gz"))

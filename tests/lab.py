@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 ROOT = Path(__file__).parent.parent
+# Where generated pairs get `native-lib` from: these very sources, also if git has them committed.
+LOADER = f" @ {(ROOT / 'loader').as_uri()}"
 # Uses the pair, and shows what comes of it.
 SQUARE = "import foo_ext; print(foo_ext.square(3))"
 SHOW = """
@@ -107,7 +109,7 @@ def generate(folder: Path, **answers: str) -> Path:
         cookiecutter(
             str(ROOT),
             no_input=True,
-            extra_context=answers,
+            extra_context={"__loader": LOADER, **answers},
             output_dir=str(folder),
             default_config=True,
         )
