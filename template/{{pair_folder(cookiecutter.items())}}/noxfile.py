@@ -23,7 +23,7 @@ PLATFORMS = {
     "windows-amd64": {"runner": "windows-2025", "tag": "win_amd64"},
     "windows-arm64": {"runner": "windows-11-arm", "tag": "win_arm64"},
 }
-# Where the `native-lib` command comes from: the template's own commit, or its folder.
+# The `native-lib` command, from {{ "this machine: CI needs git+URL@COMMIT#subdirectory=loader" if " @ file:" in cookiecutter.__loader else "the version of the template that made this file" }}.
 NATIVE_LIB = {{ toml("native-lib-loader[tools]" ~ cookiecutter.__loader) }}
 TEST_REQUIRES = ["pytest"]  # add what the consumer requires beside the provider
 DIST = Path("dist").resolve()
