@@ -22,6 +22,8 @@ Answers = Mapping[str, str]
 # How generated projects require native-lib-loader once it is published, for example ">=0.1,<1". Until
 # then nothing may ask an index for it: anybody could register the name.
 PUBLISHED = ""
+FROM_GIT = " @ git+{url}@{commit}#subdirectory=loader"
+FROM_FOLDER = " @ {url}"
 CMAKE_LINE_LENGTH = 80
 LONGEST_NAME = 40
 # Leaves room for what the other two names add to it by default.
@@ -117,18 +119,23 @@ def import_name(distribution: str) -> str:
     return distribution.replace("-", "_")
 
 
-def loader_source() -> str:
+def loader_source(answers: Answers) -> str:
     """Return what follows the name native-lib-loader in a requirement of a generated project.
 
     It comes from where the template came from: the repository and the commit if that commit has just
     this loader and others can get it, else the folder on this machine.
+
+    Args:
+        answers: `_loader` among them, which nobody is asked, comes first.
     """
+    if answers["_loader"]:
+        return answers["_loader"]
     root = Path(__file__).resolve().parent.parent
     commit = "" if PUBLISHED else _published_commit(root)
     if commit:
         url = _public_url(root, _git(root, "config", "--get", "remote.origin.url"))
-        return f" @ git+{url}@{commit}#subdirectory=loader"
-    return PUBLISHED or f" @ {(root / 'loader').as_uri()}"
+        return FROM_GIT.format(url=url, commit=commit)
+    return PUBLISHED or FROM_FOLDER.format(url=(root / "loader").as_uri())
 
 
 def _published_commit(root: Path) -> str:

@@ -109,7 +109,7 @@ def generate(folder: Path, **answers: str) -> Path:
         cookiecutter(
             str(ROOT),
             no_input=True,
-            extra_context={"__loader": LOADER, **answers},
+            extra_context={"_loader": LOADER, **answers},
             output_dir=str(folder),
             default_config=True,
         )

@@ -1,3 +1,4 @@
+{%- set loader = loader_source(cookiecutter) -%}
 """Tasks for the pair; `nox --list` names them, and the workflows call nothing else."""
 
 import json
@@ -23,8 +24,8 @@ PLATFORMS = {
     "windows-amd64": {"runner": "windows-2025", "tag": "win_amd64"},
     "windows-arm64": {"runner": "windows-11-arm", "tag": "win_arm64"},
 }
-# The `native-lib` command, from {{ "this machine: CI needs git+URL@COMMIT#subdirectory=loader" if " @ file:" in cookiecutter.__loader else "the version of the template that made this file" }}.
-NATIVE_LIB = {{ toml("native-lib-loader[tools]" ~ cookiecutter.__loader) }}
+# The `native-lib` command, from {{ "this machine: CI needs git+URL@COMMIT#subdirectory=loader" if " @ file:" in loader else "the version of the template that made this file" }}.
+NATIVE_LIB = {{ toml("native-lib-loader[tools]" ~ loader) }}
 TEST_REQUIRES = ["pytest"]  # add what the consumer requires beside the provider
 DIST = Path("dist").resolve()
 nox.options.sessions = ["tests"]

@@ -203,7 +203,7 @@ def test_loader_of_a_plain_folder(tmp_path: Path, source: Path) -> None:
 
 def test_loader_named_by_an_answer(tmp_path: Path) -> None:
     """For whoever has a mirror."""
-    made = cookiecutter(tmp_path, lab.ROOT, "--no-input", "__loader= @ https://example.org/x.whl")
+    made = cookiecutter(tmp_path, lab.ROOT, "--no-input", "_loader= @ https://example.org/x.whl")
     assert loader_source(made) == "https://example.org/x.whl"
 
 
@@ -238,7 +238,7 @@ def test_address_of_a_remote(remote: str, public: str) -> None:
 
 def test_published_loader_is_a_bounded_requirement(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(local_extensions, "PUBLISHED", ">=0.1,<1")
-    assert local_extensions.loader_source() == ">=0.1,<1"
+    assert local_extensions.loader_source({"_loader": ""}) == ">=0.1,<1"
 
 
 def test_bad_answer_to_cruft_writes_nothing(tmp_path: Path, url: str) -> None:
