@@ -61,7 +61,9 @@ def cookiecutter(folder: Path, *arguments: str | Path) -> Path:
     return made
 
 
-SOURCE = re.compile(rb"native-lib-loader\[tools\] @ ([^\"]+)")
+SOURCE = re.compile(
+    rb'# The `native-lib` command, from (.+)\.\nNATIVE_LIB = "native-lib-loader\[tools\] @ (.+)"\n'
+)
 
 
 def tree(folder: Path) -> dict[str, bytes]:
@@ -77,7 +79,9 @@ def loader_source(pair: Path) -> str:
     """Return where a pair's `native-lib` comes from."""
     found = SOURCE.search((pair / "noxfile.py").read_bytes())
     assert found
-    return found[1].decode()
+    told, source = (part.decode() for part in found.groups())
+    assert ("this machine" in told) == source.startswith("file:")
+    return source
 
 
 def head(folder: Path) -> str:
