@@ -203,7 +203,7 @@ def test_what_is_required_is_not_published(
 def test_unpinned_sources_are_not_released(workshop: Path, nox: Callable[..., str]) -> None:
     """Debian's archive, in the place of upstream's, is for tests only."""
     source = workshop / "reference-packages" / "zlib" / "source.toml"
-    text = source.read_text("utf-8").replace("https://github.com", "no-network://github.com")
+    text = source.read_text("utf-8").replace("https://github.com", "https://127.0.0.1:9")
     source.write_text(text, encoding="utf-8")
     said = nox("sdists", fails=True, GITHUB_REF_TYPE="tag")
     assert "zlib-1.3.2.tar.gz cannot be downloaded" in said

@@ -157,7 +157,7 @@ def _parser() -> argparse.ArgumentParser:
 
     command = commands.add_parser(
         "published",
-        help="say whether the index has the providers that a consumer's wheels require",
+        help="report whether the index has the providers that a consumer's wheels require",
         description="Have pip get the providers that wheels for this machine require, and check them "
         "together: a consumer must not be published before a provider that has all that it calls.",
     )
