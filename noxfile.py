@@ -5,7 +5,6 @@ import os
 import shutil
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 import nox
@@ -22,27 +21,23 @@ WHEELS = {**PROVIDERS, "minipng": PACKAGES / "minipng"}
 DISTRIBUTIONS = {"native-lib-loader": ROOT / "loader", **WHEELS}
 # What the reference packages are tested on: minipng's oldest Python, the newest, and those without
 # the GIL.
-PYTHONS = ["3.11", "3.15", "3.14t", "3.15t"]
+OLDEST, NEWEST, NO_GIL = "3.11", "3.15", ["3.14t", "3.15t"]
 # Where their wheels are built, each on a machine of its kind, and what a release must have.
 PLATFORMS = {
-    "manylinux-x86_64": ("ubuntu-24.04", "manylinux*_x86_64"),
-    "manylinux-aarch64": ("ubuntu-24.04-arm", "manylinux*_aarch64"),
-    "musllinux-x86_64": ("ubuntu-24.04", "musllinux*_x86_64"),
-    "musllinux-aarch64": ("ubuntu-24.04-arm", "musllinux*_aarch64"),
-    "macos-x86_64": ("macos-15-intel", "macosx*_x86_64"),
-    "macos-arm64": ("macos-15", "macosx*_arm64"),
-    "windows-amd64": ("windows-2025", "win_amd64"),
-    "windows-arm64": ("windows-11-arm", "win_arm64"),
+    "manylinux-x86_64": {"runner": "ubuntu-24.04", "tag": "manylinux*_x86_64"},
+    "manylinux-aarch64": {"runner": "ubuntu-24.04-arm", "tag": "manylinux*_aarch64"},
+    "musllinux-x86_64": {"runner": "ubuntu-24.04", "tag": "musllinux*_x86_64"},
+    "musllinux-aarch64": {"runner": "ubuntu-24.04-arm", "tag": "musllinux*_aarch64"},
+    "macos-x86_64": {"runner": "macos-15-intel", "tag": "macosx*_x86_64"},
+    "macos-arm64": {"runner": "macos-15", "tag": "macosx*_arm64"},
+    "windows-amd64": {"runner": "windows-2025", "tag": "win_amd64"},
+    "windows-arm64": {"runner": "windows-11-arm", "tag": "win_arm64"},
 }
-# The one wheel of each that the machine of a release, Linux on x86_64, can install.
-TAGS_HERE = ("*-any.whl", "*-none-manylinux*_x86_64.whl", "*-abi3-manylinux*_x86_64.whl")
 # The tests that run on machines, C libraries and Pythons that tests/machines makes.
 LAB = (
     *("machine_scripts", "machines", "check_machines", "windows"),
     *("musl_for_real", "musl_situations", "free_threaded", "manylinux"),
 )
-# How long a release waits for another one that it requires: a run of the workflow, and some more.
-PATIENCE = 90 * 60
 
 nox.options.sessions = ["lint", "tests"]
 
@@ -136,10 +131,11 @@ def sdists(session: nox.Session) -> None:
         session.run("python", "tests/upstream_sources.py")
     shutil.rmtree(DIST, ignore_errors=True)
     command = ["python", "-m", "build", "--no-isolation", "--outdir", str(DIST)]
+    # First, for it may be what the others are built with.
+    session.run(*command, "--wheel", str(ROOT / "loader"))
     for folder in DISTRIBUTIONS.values():
         # An sdist leaves open whose library is used; so none must be built for it.
         session.run(*command, "--sdist", str(folder), env={"NATIVE_LIB_SYSTEM": "all"})
-    session.run(*command, "--wheel", str(ROOT / "loader"))
 
 
 @nox.session
@@ -174,91 +170,60 @@ def installed(session: nox.Session) -> None:
 
 @nox.session
 def check(session: nox.Session) -> None:
-    """Look for what is wrong with the files in dist/, without running them."""
+    """Look for what is wrong with dist/'s files (-- complete: also for what is missing)."""
     install(session, "./loader[tools]", "twine", "abi3audit")
     found = [str(file) for name in DISTRIBUTIONS for file in files(name, "*")]
     style = "github" if "GITHUB_ACTIONS" in os.environ else "table"
-    session.run("native-lib", "check", "--format", style, *found)
+    required = [f"--require={at['tag']}" for at in PLATFORMS.values() if session.posargs]
+    session.run("native-lib", "check", "--format", style, *required, *found)
     session.run("twine", "check", "--strict", *found)
     session.run("abi3audit", "--strict", *(file for file in found if "-abi3-" in file))
-
-
-@nox.session(venv_backend="none")
-def complete(session: nox.Session) -> None:
-    """Look whether dist/ has all that a release must have."""
-    missing = [
-        f"{distribution} for {name}"
-        for distribution in WHEELS
-        for name, (_, tag) in PLATFORMS.items()
-        if not files(distribution, f"*{tag}.whl")
-    ]
-    missing += [f"{name} as sdist" for name in DISTRIBUTIONS if not files(name, "*.tar.gz")]
-    if missing:
-        session.error(f"dist/ lacks {', '.join(missing)}")
 
 
 @nox.session
 def abi(session: nox.Session) -> None:
     """Compare the providers in dist/ with their last releases, within what those promised."""
     install(session, "pip", "./loader[tools]")
-    for name, folder in PROVIDERS.items():
-        (new,) = files(name, TAGS_HERE[1])
-        earlier, there = f"{name}<{version(folder)}", Path(session.create_tmp(), name)
-        shutil.rmtree(there, ignore_errors=True)
-        command = ["python", "-m", "pip", "download", "--no-cache-dir", "--no-deps"]
-        command += ["--only-binary", ":all:", "--dest", str(there), earlier]
-        said = str(session.run(*command, silent=True, success_codes=[0, 1]))
-        found = list(there.glob("*.whl"))
-        if found:
-            # Types take both releases' builds with debug information, as a generated pair's `abi`
-            # makes them. Of these two, upstreams watch that themselves.
-            session.run("native-lib", "abi", "--no-types", str(found[0]), str(new))
-        elif "No matching distribution" in said and "Retrying" not in said:
-            session.log(f"there is no release {earlier}: nothing to compare")
-        else:  # an index that does not answer is none that lacks it
-            session.error(said)
+    for name in PROVIDERS:
+        # Without the sdists, and so without the types: of these two, upstreams watch those themselves.
+        session.run("native-lib", "abi", "--last-release", *files(name, "*.whl"))
 
 
 @nox.session(venv_backend="none")
 def plan(session: nox.Session) -> None:
-    """Say what packages.yml is to build, test and release; it reads this as outputs."""
+    """Print what packages.yml reads: where to build, what to test on, and what a tag releases."""
+    builds = [{"platform": name, "runner": at["runner"]} for name, at in PLATFORMS.items()]
+    fresh = [
+        {**build, "python": python}
+        for build in builds
+        # musllinux is tested on Alpine, which has the newest.
+        for python in ([NEWEST] if "musl" in build["platform"] else [OLDEST, NEWEST, *NO_GIL])
+    ]
+    releases = {}
+    for distribution in DISTRIBUTIONS:
+        for sdist in files(distribution, "*.tar.gz"):
+            stem = sdist.name.removesuffix(".tar.gz")
+            releases[f"{distribution}-v{stem.split('-')[1]}"] = (
+                f"release={distribution}\nfiles={stem}*"
+            )
     tag = os.environ["GITHUB_REF_NAME"] if is_release() else ""
-    releases = {f"{name}-v{version(folder)}": name for name, folder in DISTRIBUTIONS.items()}
     if tag and tag not in releases:
-        session.error(f"the tag {tag} releases nothing; the sources are {', '.join(releases)}")
-    machines = [{"name": name, "runner": runner} for name, (runner, _) in PLATFORMS.items()]
-    outputs = {
-        "release": releases.get(tag, "none"),
-        "platforms": json.dumps(machines),
-        # musllinux is tested on Alpine, in a job of its own.
-        "fresh": json.dumps(
-            [m | {"python": p} for m in machines if "musl" not in m["name"] for p in PYTHONS]
-        ),
-        "newest": PYTHONS[1],
-    }
-    lines = "".join(f"{name}={value}\n" for name, value in outputs.items())
-    print(lines, end="")
-    if "GITHUB_OUTPUT" in os.environ:
-        with Path(os.environ["GITHUB_OUTPUT"]).open("a", encoding="utf-8") as file:
-            file.write(lines)
+        session.error(f"the tag {tag} releases nothing; dist/ has {', '.join(releases)}")
+    print(releases.get(tag, "release=none\nfiles="))
+    print(f"builds={json.dumps(builds)}", f"fresh={json.dumps(fresh)}", sep="\n")
 
 
 @nox.session
 def published(session: nox.Session) -> None:
-    """Wait until the index has what a distribution in dist/ requires (-- minipng; -- minipng now)."""
-    install(session, "pip")
-    distribution, *words = session.posargs
-    (wheel,) = (file for tag in TAGS_HERE for file in files(distribution, tag))
-    command = ["python", "-m", "pip", "download", "--no-cache-dir", "--only-binary", ":all:"]
-    until = time.monotonic() + (0 if "now" in words else PATIENCE)
-    while True:
-        try:
-            session.run(*command, "--dest", session.create_tmp(), str(wheel))
-            return
-        except nox.command.CommandFailed:
-            if time.monotonic() >= until:
-                session.error(f"the index lacks what {wheel.name} requires, see above")
-        time.sleep(60)
+    """Look whether the index has what a distribution in dist/ requires: -- minipng."""
+    install(session, "pip", "./loader[tools]")
+    (distribution,) = session.posargs
+    project = nox.project.load_toml(DISTRIBUTIONS[distribution] / "pyproject.toml")
+    download = ["python", "-m", "pip", "download", "--no-cache-dir", "--no-deps"]
+    for requirement in project["build-system"]["requires"]:
+        if requirement.startswith("native-lib-loader"):
+            session.run(*download, "--dest", session.create_tmp(), requirement)
+    session.run("native-lib", "published", *files(distribution, "*.whl"))
 
 
 @nox.session
@@ -275,15 +240,6 @@ def is_release() -> bool:
 def files(distribution: str, pattern: str) -> list[Path]:
     """Return a distribution's files in dist/, for example its `*.whl`."""
     return sorted(DIST.glob(f"{distribution.replace('-', '_')}-{pattern}"))
-
-
-def version(folder: Path) -> str:
-    """Return the version that a distribution's sources have."""
-    project = nox.project.load_toml(folder / "pyproject.toml")["project"]
-    if "version" in project:
-        return str(project["version"])
-    source = nox.project.load_toml(folder / "source.toml")
-    return f"{source['version']}.post{source['post']}" if source["post"] else source["version"]
 
 
 @nox.session

@@ -2,8 +2,9 @@
 
     python build_wheels.py DIST [manylinux|musllinux]
 
-From the sdists in DIST, with the wheel of native-lib-loader there, into DIST: native-zlib first, native-libpng against that very wheel, minipng
-against both. Whatever an index has under these names is kept out by constraints. Linux has two C
+From the sdists in DIST, into DIST: native-zlib first, native-libpng against that very wheel, minipng
+against both; what requires the loader to be built gets its wheel in DIST. Whatever an index has under
+these names is kept out by constraints. Linux has two C
 libraries, and so two wheels of each; the second argument says which to build. What follows goes to
 cibuildwheel.
 """
@@ -46,7 +47,7 @@ def build(
         (other,) = set(LIBCS) - {libc}
         env["CIBW_SKIP"] = f"{env.get('CIBW_SKIP', '')} *-{other}*"
         pattern = f"*{libc}*.whl"
-    # All are built with the build support of here.
+    # What requires the loader to be built gets this one.
     known = sorted(dist.glob("native_lib_loader-*.whl"))
     for distribution in DISTRIBUTIONS:
         name = distribution.replace("-", "_")

@@ -7,6 +7,7 @@ and all of them run before the first file is written (`pair_folder`), which also
 import json
 import keyword
 import re
+import subprocess
 import sys
 import unicodedata
 from collections.abc import Iterable, Mapping
@@ -18,6 +19,11 @@ from jinja2.ext import Extension
 
 Answers = Mapping[str, str]
 
+# How generated projects require native-lib-loader once it is published, for example ">=0.1,<1". Until
+# then nothing may ask an index for it: anybody could register the name.
+PUBLISHED = ""
+FROM_GIT = " @ git+{url}@{commit}#subdirectory=loader"
+FROM_FOLDER = " @ {url}"
 CMAKE_LINE_LENGTH = 80
 LONGEST_NAME = 40
 # Leaves room for what the other two names add to it by default.
@@ -126,6 +132,56 @@ def loader_sources() -> str:
 def import_name(distribution: str) -> str:
     """Return the name that a distribution is imported by."""
     return distribution.replace("-", "_")
+
+
+def loader_source(answers: Answers) -> str:
+    """Return what follows the name native-lib-loader in a requirement of a generated project.
+
+    It comes from where the template came from: the repository and the commit if that commit has just
+    this loader and others can get it, else the folder on this machine.
+
+    Args:
+        answers: `_loader` among them, which nobody is asked, comes first.
+    """
+    if answers["_loader"]:
+        return answers["_loader"]
+    root = Path(__file__).resolve().parent.parent
+    commit = "" if PUBLISHED else _published_commit(root)
+    if commit:
+        url = _public_url(root, _git(root, "config", "--get", "remote.origin.url"))
+        return FROM_GIT.format(url=url, commit=commit)
+    return PUBLISHED or FROM_FOLDER.format(url=(root / "loader").as_uri())
+
+
+def _published_commit(root: Path) -> str:
+    """Return the commit of a clone; empty if its remote lacks that, or the loader was changed since."""
+    top = _git(root, "rev-parse", "--show-toplevel")
+    # A folder inside of somebody else's repository has no commit of its own.
+    if not top or Path(top).resolve() != root or _git(root, "status", "--porcelain", "loader"):
+        return ""
+    published = _git(root, "for-each-ref", "--contains", "HEAD", "refs/remotes/origin", "refs/tags")
+    return _git(root, "rev-parse", "HEAD") if published else ""
+
+
+def _public_url(root: Path, url: str) -> str:
+    """Return a remote's address as others can use it: without keys or passwords of this machine."""
+    ssh = re.fullmatch(r"(?:ssh://)?[\w.-]+@([\w.-]+)(?::\d+/|[:/])(.+)", url)
+    if ssh:
+        return f"https://{ssh[1]}/{ssh[2]}"
+    if "://" not in url:
+        return (root / url).resolve().as_uri()
+    return re.sub(r"^(https?://)[^/@]*@", r"\1", url)
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    """Return what git says of a folder; empty if it cannot."""
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(folder), *arguments], capture_output=True, text=True, check=False
+        )
+    except OSError:
+        return ""  # git is not installed
+    return "" if done.returncode else done.stdout.strip()
 
 
 def toml(value: str) -> str:
@@ -273,6 +329,7 @@ class PairExtension(Extension):
             pair_folder=pair_folder,
             loader_sources=loader_sources,
             import_name=import_name,
+            loader_source=loader_source,
             toml=toml,
             cmake_call=cmake_call,
         )

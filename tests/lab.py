@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parent.parent
 SUPPORT = ROOT / "loader" / "src" / "native_lib" / "support"
+# Where generated pairs get `native-lib` from: these very sources, also if git has them committed.
+LOADER = f" @ {(ROOT / 'loader').as_uri()}"
 # Uses the pair, and shows what comes of it.
 SQUARE = "import foo_ext; print(foo_ext.square(3))"
 SHOW = """
@@ -111,7 +113,7 @@ def generate(folder: Path, **answers: str) -> Path:
         cookiecutter(
             str(ROOT),
             no_input=True,
-            extra_context=answers,
+            extra_context={"_loader": LOADER, **answers},
             output_dir=str(folder),
             default_config=True,
         )

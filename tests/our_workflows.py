@@ -22,10 +22,10 @@ NOT_COMMITTED = (
 )
 # What noxfile.py's lists of platforms and Pythons become: what this machine and its container have.
 HERE = {
-    r"^PLATFORMS = \{\n[^}]*\}\n": (
-        'PLATFORMS = {"manylinux-x86_64": ("ubuntu-24.04", "manylinux*_x86_64")}\n'
+    r"^PLATFORMS = \{\n(?: .*\n)*\}\n": (
+        'PLATFORMS = {"manylinux-x86_64": {"runner": "ubuntu-24.04", "tag": "manylinux*_x86_64"}}\n'
     ),
-    r"^PYTHONS = .*\n": 'PYTHONS = ["3.11", "3.13"]\n',
+    r"^OLDEST, NEWEST, NO_GIL = .*\n": 'OLDEST, NEWEST, NO_GIL = "3.11", "3.13", []\n',
 }
 # The steps of our workflows that are not run here, by a part of what they run.
 NOT_HERE = {
@@ -37,11 +37,10 @@ NOT_HERE = {
 }
 # The jobs whose condition is not met here.
 SKIPPED = {
-    "wait": "a release takes upstream's own servers; a test runs `nox -s published` for minipng",
+    "published": "a release needs upstream's own servers; a test runs `nox -s published`",
     "publish": "publishes",
     "propose": "pushes, and opens a pull request; a test runs its script with a `gh` of its own",
 }
-ALPINE = "takes Docker and an image of Python on Alpine"
 AGAIN = "was run with this Python"
 
 
@@ -53,8 +52,6 @@ class WhyNot:
 
     def __call__(self, job: str, step: Mapping[str, Any], python: str) -> str:
         """Return the reason."""
-        if job == "alpine":
-            return ALPINE
         what = step.get("run", "")
         if "$PLATFORM" in what or not what:
             return ""

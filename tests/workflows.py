@@ -29,7 +29,10 @@ SETS_UP_PYTHON = "actions/setup-python"
 # The Python of the tests, which stands in for those that this machine lacks.
 _OURS = "{}.{}".format(*sys.version_info[:2])
 _EXPRESSION = re.compile(r"\$\{\{ *(.*?) *\}\}")
-_FROM_JSON = re.compile(r"fromJSON\((.*)\)(?:\[(\d+)\])?")
+_FROM_JSON = re.compile(r"fromJSON\((.*)\)")
+_STARTS_WITH = re.compile(r"(!?)startsWith\((.*), '(.*)'\)")
+# Why a step was not run, if the workflow itself says so.
+NOT_MET = "its condition is not met here"
 
 Values = dict[str, Any]
 
@@ -84,7 +87,7 @@ class Run:
 
     def _job(self, name: str, job: Values) -> None:
         known: Values = {"needs": {n: self._outputs.get(n, {}) for n in _needs(job)}}
-        if not self._condition(job.get("if", "always()"), known):
+        if not _condition(job.get("if", "always()"), known):
             if name not in self.skipped:
                 raise WorkflowError(f"{name} was skipped, and nobody says why it may be")
             self.steps += [Step(name, _what(step), self.skipped[name]) for step in job["steps"]]
@@ -96,13 +99,6 @@ class Run:
                 self._steps(name, job, here, self.folder / f"{name}-{number}" / "work")
         self._results[name] = "success"
 
-    def _condition(self, condition: str, known: Values) -> bool:
-        if condition == "always()":
-            return True
-        left, operator, right = condition.split(" ")
-        is_equal = bool(_value(left, known) == right.strip("'"))
-        return {"==": is_equal, "!=": not is_equal}[operator]
-
     def _steps(self, name: str, job: Values, known: Values, workspace: Path) -> None:
         workspace.mkdir(parents=True)
         outputs: dict[str, Mapping[str, str]] = {}
@@ -110,7 +106,8 @@ class Run:
         python, path = "", lab.environment()["PATH"]
         for step in job["steps"]:
             what = _what(step)
-            why_not = self.why_not(name, step, python)
+            is_met = _condition(step.get("if", "always()"), known)
+            why_not = self.why_not(name, step, python) if is_met else NOT_MET
             if what == SETS_UP_PYTHON and not why_not:
                 # Of several, the last one is first on PATH.
                 version = _text(step["with"]["python-version"], known).split()[-1]
@@ -121,7 +118,8 @@ class Run:
             if why_not:
                 outputs[step.get("id", "")] = defaultdict(str)
                 continue
-            options = {key: _text(value, known) for key, value in step.get("with", {}).items()}
+            said = step.get("with", {}).items()
+            options = {key: _text(value, known).rstrip("\n") for key, value in said}
             if "run" in step:
                 env = {key: _text(value, known) for key, value in step.get("env", {}).items()}
                 env["PATH"] = path
@@ -164,13 +162,15 @@ class Run:
         return folder / "bin"
 
     def _upload(self, options: Values, workspace: Path) -> None:
-        found = list(workspace.glob(options["path"]))
+        pattern, *others = options["path"].split("\n")
+        excluded = {path for line in others for path in workspace.glob(line.removeprefix("!"))}
+        found = [path for path in workspace.glob(pattern) if path not in excluded]
         artifact = self.folder / "artifacts" / options["name"]
         artifact.mkdir(parents=True)
         if not found:
             raise WorkflowError(f"nothing to upload: {options}")
         # What stands before the first wildcard is not kept.
-        base = workspace / options["path"].partition("*")[0].rpartition("/")[0]
+        base = workspace / pattern.partition("*")[0].rpartition("/")[0]
         for path in found:
             target = artifact / path.relative_to(base)
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -249,6 +249,20 @@ def _matrices(job: Values, known: Values) -> Iterator[Values]:
     yield from rows
 
 
+def _condition(condition: str, known: Values) -> bool:
+    """Tell whether a job's or a step's condition is met."""
+    text = condition.removeprefix("${{").removesuffix("}}").strip()
+    if text == "always()":
+        return True
+    starts_with = _STARTS_WITH.fullmatch(text)
+    if starts_with:
+        no, place, start = starts_with.groups()
+        return str(_value(place, known)).startswith(start) != bool(no)
+    left, operator, right = text.split(" ")
+    is_equal = bool(_value(left, known) == right.strip("'"))
+    return {"==": is_equal, "!=": not is_equal}[operator]
+
+
 def _text(value: object, known: Values) -> str:
     """Return a value of the workflow with its expressions replaced."""
     text = str(value).lower() if isinstance(value, bool) else str(value)
@@ -261,8 +275,7 @@ def _value(expression: str, known: Values) -> Any:
         return ",".join(known["results"].values())
     from_json = _FROM_JSON.fullmatch(expression)
     if from_json:
-        values = json.loads(_value(from_json[1], known))
-        return values[int(from_json[2])] if from_json[2] else values
+        return json.loads(_value(from_json[1], known))
     place, _, rest = expression.partition(".")
     try:
         if place == "matrix":

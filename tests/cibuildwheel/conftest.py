@@ -1,4 +1,4 @@
-"""What the tests of cibuildwheel share: a container for it, and an index with the loader's wheel."""
+"""What the tests of cibuildwheel share: a container for it, and our workflows, run."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import sys
 from typing import TYPE_CHECKING, Callable
 
 import build_wheels
-import lab
 import our_workflows
 import pytest
 import upstream_sources
@@ -34,12 +33,6 @@ def container() -> Mapping[str, str]:
         )
     # The real images have Pythons that the stand-in lacks; what is tested is the same with both.
     return found or {"CIBW_SKIP": build_wheels.NOT_IN_THE_STAND_IN}
-
-
-@pytest.fixture(scope="session")
-def loader_wheel(once: Callable[[str, Callable[[Path], Path]], Path]) -> Path:
-    """The wheel of native-lib-loader, which no index has yet."""
-    return once("loader_wheel", lambda folder: lab.build(lab.ROOT / "loader", folder))
 
 
 @pytest.fixture(scope="session")

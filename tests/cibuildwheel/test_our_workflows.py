@@ -73,28 +73,33 @@ def test_every_linux_job_is_run(
 
 def test_every_linux_job_of_packages_is_run(packages: Finished) -> None:
     # There is no tag.
-    skipped = {our_workflows.SKIPPED[job] for job in ("wait", "publish")}
-    assert check(packages, "packages") == {our_workflows.ALPINE, *skipped}
+    skipped = {our_workflows.SKIPPED[job] for job in ("published", "publish")}
+    # Steps for Alpine, and for what is published.
+    assert check(packages, "packages") == {workflows.NOT_MET, *skipped}
     done = {step.what for step in packages.steps if not step.why_not}
-    for session in ("plan", "sdists", "installed", "complete", "check", "abi"):
+    for session in ("sdists", "installed", "check -- complete", "abi"):
         assert f"nox -s {session}" in done
-    assert 'nox -s wheels -- "$PLATFORM"' in done
+    for session in ('plan >> "$GITHUB_OUTPUT"', 'wheels -- "$PLATFORM"'):
+        assert f"nox -s {session}" in done
 
 
 def test_artifacts_of_packages(packages: Finished) -> None:
-    """As the job that publishes takes them: one distribution's, by its name."""
+    """The loader's wheel goes with the sdists, for it is built first."""
     found = {
         name: [re.sub(r"-\d[\d.]*(post\d)?(?=[-.])", "", file.name) for file in files]
         for name, files in packages.artifacts().items()
     }
-    assert found["native-lib-loader-sdist"] == [
-        *("native_lib_loader-py3-none-any.whl", "native_lib_loader.tar.gz")
+    assert found.pop("dist-sdists") == [
+        *("minipng.tar.gz", "native_lib_loader-py3-none-any.whl", "native_lib_loader.tar.gz"),
+        *("native_libpng.tar.gz", "native_zlib.tar.gz"),
     ]
-    for name in ("native-zlib", "native-libpng", "minipng"):
-        (sdist,), (wheel,) = found[f"{name}-sdist"], found[f"{name}-manylinux-x86_64"]
-        assert sdist == f"{name.replace('-', '_')}.tar.gz"
-        assert "-manylinux" in wheel
-    assert len(found) == 7
+    wheels = found.pop("dist-manylinux-x86_64")
+    assert [name.partition("-")[0] for name in wheels] == [
+        *("minipng", "native_libpng", "native_zlib")
+    ]
+    assert all("-manylinux" in name for name in wheels)
+    # There is no tag, and nothing is released.
+    assert not found
 
 
 # Each step on what it is there to stop ------------------------------------------------------------
@@ -123,15 +128,16 @@ def nox(workshop: Path) -> Callable[..., str]:
 
 
 @pytest.mark.parametrize("name", ["native-lib-loader", "minipng"])
-def test_tag_says_what_is_released(nox: Callable[..., str], name: str) -> None:
+def test_tag_says_what_is_released(packages: Finished, nox: Callable[..., str], name: str) -> None:
     env = {"GITHUB_REF_TYPE": "tag", "GITHUB_REF_NAME": f"{name}-v0.1.0"}
-    assert f"release={name}\n" in nox("plan", **env)
+    said = nox("plan", dist=packages.artifacts()["dist-sdists"], **env)
+    assert f"release={name}\nfiles={name.replace('-', '_')}-0.1.0*\n" in said
 
 
-def test_tag_of_another_version(nox: Callable[..., str]) -> None:
+def test_tag_of_another_version(packages: Finished, nox: Callable[..., str]) -> None:
     env = {"GITHUB_REF_TYPE": "tag", "GITHUB_REF_NAME": "minipng-v0.2.0"}
-    said = nox("plan", fails=True, **env)
-    assert "the tag minipng-v0.2.0 releases nothing; the sources are native-lib-loader-v" in said
+    said = nox("plan", dist=packages.artifacts()["dist-sdists"], fails=True, **env)
+    assert "the tag minipng-v0.2.0 releases nothing; dist/ has native-lib-loader-v" in said
 
 
 def test_branch_releases_nothing(nox: Callable[..., str]) -> None:
@@ -139,16 +145,17 @@ def test_branch_releases_nothing(nox: Callable[..., str]) -> None:
 
 
 def test_what_is_missing(packages: Finished, nox: Callable[..., str]) -> None:
-    artifacts = packages.artifacts()
-    del artifacts["native-zlib-sdist"], artifacts["native-libpng-manylinux-x86_64"]
-    said = nox("complete", dist=itertools.chain(*artifacts.values()), fails=True)
-    assert "dist/ lacks native-libpng for manylinux-x86_64, native-zlib as sdist." in said
+    files = itertools.chain(*packages.artifacts().values())
+    there = [file for file in files if not re.match(r"native_libpng-.*\.whl", file.name)]
+    said = nox("check", "--", "complete", dist=there, fails=True)
+    lines = [line for line in said.splitlines() if "no wheel of" in line]
+    assert lines == ["native-lib: no wheel of native-libpng for manylinux*_x86_64"]
 
 
 def test_abi(packages: Finished, nox: Callable[..., str], tmp_path: Path) -> None:
     """A release that has lost a function; and an index that does not answer is no first release."""
-    artifacts = packages.artifacts()
-    dist = [artifacts[f"native-{name}-manylinux-x86_64"][0] for name in ("zlib", "libpng")]
+    _, png, z = packages.artifacts()["dist-manylinux-x86_64"]
+    dist = [z, png]
     links = str(tmp_path)
     old = tmp_path / re.sub(r"-\d[^-]*", "-1.3.1", dist[0].name, count=1)
     with zipfile.ZipFile(dist[0]) as wheel, zipfile.ZipFile(old, "w") as earlier:
@@ -163,20 +170,40 @@ def test_abi(packages: Finished, nox: Callable[..., str], tmp_path: Path) -> Non
     assert "nothing to compare" not in said
 
 
-def test_what_is_required_is_not_published(packages: Finished, nox: Callable[..., str]) -> None:
+def test_what_is_required_is_not_published(
+    packages: Finished, nox: Callable[..., str], workshop: Path, tmp_path: Path
+) -> None:
     artifacts = packages.artifacts()
-    (wheel,) = dist = artifacts["minipng-manylinux-x86_64"]
-    said = nox("published", "--", "minipng", "now", dist=dist, fails=True)
-    assert f"the index lacks what {wheel.name} requires, see above" in said
-    providers = (artifacts[f"native-{name}-manylinux-x86_64"][0] for name in ("zlib", "libpng"))
-    links = " ".join(str(wheel.parent) for wheel in providers)
-    nox("published", "--", "minipng", "now", dist=dist, PIP_FIND_LINKS=links)
+    wheel, png, z = artifacts["dist-manylinux-x86_64"]
+    said = nox("published", "--", "minipng", dist=[wheel], fails=True)
+    assert re.search(
+        r"the index has no native-(zlib|libpng)<.*: release native-(zlib|libpng) first", said
+    )
+    index = tmp_path / "index"
+    index.mkdir()
+    for provider in (png, z):
+        shutil.copy(provider, index)
+    said = nox("published", "--", "minipng", dist=[wheel], PIP_FIND_LINKS=str(index))
+    assert "3 files checked: 0 errors" in said
+
+    # What the sdists are built with comes first.
+    settings = workshop / "reference-packages" / "minipng" / "pyproject.toml"
+    text = settings.read_text("utf-8")
+    required = '"native-lib-loader>=0.1"'
+    if "native-lib-loader" not in text:
+        text = text.replace('"scikit-build-core>=1.1"', f'"scikit-build-core>=1.1", {required}')
+        settings.write_text(text, encoding="utf-8")
+    said = nox("published", "--", "minipng", dist=[wheel], fails=True, PIP_FIND_LINKS=str(index))
+    assert "No matching distribution found for native-lib-loader" in said
+    (loader,) = (path for path in artifacts["dist-sdists"] if path.suffix == ".whl")
+    shutil.copy(loader, index)
+    nox("published", "--", "minipng", dist=[wheel], PIP_FIND_LINKS=str(index))
 
 
 def test_unpinned_sources_are_not_released(workshop: Path, nox: Callable[..., str]) -> None:
     """Debian's archive, in the place of upstream's, is for tests only."""
     source = workshop / "reference-packages" / "zlib" / "source.toml"
-    text = source.read_text("utf-8").replace("https://github.com", "no-network://github.com")
+    text = source.read_text("utf-8").replace("https://github.com", "https://127.0.0.1:9")
     source.write_text(text, encoding="utf-8")
     said = nox("sdists", fails=True, GITHUB_REF_TYPE="tag")
     assert "zlib-1.3.2.tar.gz cannot be downloaded" in said

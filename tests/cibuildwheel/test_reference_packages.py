@@ -22,8 +22,7 @@ DISTRIBUTIONS = {"native-zlib": "zlib", "native-libpng": "libpng", "minipng": "m
 @pytest.fixture(scope="session")
 def repaired(packages: Finished) -> dict[str, Path]:
     """The wheels by distribution, as packages.yml makes them."""
-    artifacts = packages.artifacts()
-    wheels = (wheel for name in DISTRIBUTIONS for wheel in artifacts[f"{name}-manylinux-x86_64"])
+    wheels = packages.artifacts()["dist-manylinux-x86_64"]
     return {wheel.name.split("-")[0]: wheel for wheel in wheels}
 
 

@@ -5,13 +5,11 @@ from __future__ import annotations
 import json
 import re
 import shutil
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import lab
+import local_extensions
 import pytest
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 pytestmark = pytest.mark.skipif(not shutil.which("git"), reason="git is not installed")
 
@@ -35,8 +33,10 @@ def source(tmp_path: Path) -> Path:
     folder = tmp_path / "source"
     ignore = shutil.ignore_patterns("__pycache__")
     shutil.copytree(lab.ROOT / "template", folder / "template", ignore=ignore)
+    ignore = shutil.ignore_patterns("__pycache__", "build", "*.egg-info")
     shutil.copytree(lab.ROOT / "loader", folder / "loader", ignore=ignore)
     shutil.copy(lab.ROOT / "cookiecutter.json", folder)
+    (folder / ".gitignore").write_text("__pycache__/\n", encoding="utf-8")
     commit(folder)
     return folder
 
@@ -61,13 +61,37 @@ def cookiecutter(folder: Path, *arguments: str | Path) -> Path:
     return made
 
 
+SOURCE = re.compile(
+    rb'# The `native-lib` command, from (.+)\.\nNATIVE_LIB = "native-lib-loader\[tools\] @ (.+)"\n'
+)
+
+
 def tree(folder: Path) -> dict[str, bytes]:
-    """Return what each file holds, without the note that cruft leaves."""
+    """Return what each file holds, without the note that cruft leaves and where the loader comes from."""
     return {
-        path.relative_to(folder).as_posix(): path.read_bytes()
+        path.relative_to(folder).as_posix(): SOURCE.sub(b"", path.read_bytes())
         for path in folder.rglob("*")
         if path.is_file() and path.name != ".cruft.json"
     }
+
+
+def loader_source(pair: Path) -> str:
+    """Return where a pair's `native-lib` comes from."""
+    found = SOURCE.search((pair / "noxfile.py").read_bytes())
+    assert found
+    told, source = (part.decode() for part in found.groups())
+    assert ("this machine" in told) == source.startswith("file:")
+    return source
+
+
+def head(folder: Path) -> str:
+    """Return the commit that a repository is at."""
+    return lab.run("git", "rev-parse", "HEAD", cwd=folder, env=GIT).strip()
+
+
+def at(url: str, commit: str) -> str:
+    """Return what pip installs the loader of a commit from."""
+    return f"git+{url}@{commit}#subdirectory=loader"
 
 
 def test_every_way_in_gives_the_same(tmp_path: Path, url: str) -> None:
@@ -108,6 +132,7 @@ def test_cruft_creates_checks_and_updates(tmp_path: Path, source: Path, url: str
     lab.run(cruft, "create", url, *options, cwd=tmp_path, env=GIT)
     pair = tmp_path / "foo-wheels"
     assert tree(pair) == tree(cookiecutter(tmp_path, lab.ROOT, "--no-input"))
+    assert loader_source(pair) == at(url, head(source))
     (pair / "libfoo" / "src" / "mine.c").write_text("int mine;\n", encoding="utf-8")
     commit(pair)
     lab.run(cruft, "check", cwd=pair, env=GIT)
@@ -136,6 +161,8 @@ def test_cruft_creates_checks_and_updates(tmp_path: Path, source: Path, url: str
     assert after["noxfile.py"] == before["noxfile.py"] + b"\nNEW = CONSUMER\n"
     assert b"can be newer" in after["libfoo/include/foo/foo.h"]
     assert after["libfoo/src/mine.c"] == b"int mine;\n"
+    # The loader's commit follows the template's.
+    assert loader_source(pair) == at(url, head(source))
     lab.run(cruft, "check", cwd=pair, env=GIT)
 
 
@@ -172,6 +199,86 @@ def test_cruft_updates_a_pair_of_the_old_layout(tmp_path: Path) -> None:
     made = {name: text for name, text in tree(pair).items() if not name.startswith(".git/")}
     assert made.pop("libfoo/src/mine.c") == b"int mine;\n"
     assert made == tree(cookiecutter(tmp_path, lab.ROOT, "--no-input"))
+
+
+def test_loader_comes_from_the_templates_commit(tmp_path: Path, source: Path, url: str) -> None:
+    expected = at(url, head(source))
+    for arguments in ((url,), (url, "--directory", "template"), (url, "--checkout", head(source))):
+        assert loader_source(cookiecutter(tmp_path, *arguments, "--no-input")) == expected
+    # The same from a clone that somebody made, and not if others cannot get what is in it.
+    clone = tmp_path / "clone"
+    lab.run("git", "clone", "-q", url, clone, env=GIT)
+    assert loader_source(cookiecutter(tmp_path, clone, "--no-input")) == expected
+    readme = clone / "loader" / "README.md"
+    readme.write_text("changed\n", encoding="utf-8")
+    folder = (clone / "loader").as_uri()
+    assert loader_source(cookiecutter(tmp_path, clone, "--no-input")) == folder
+    lab.run("git", "commit", "-qam", "y", cwd=clone, env=GIT)
+    assert loader_source(cookiecutter(tmp_path, clone, "--no-input")) == folder
+    lab.run("git", "push", "-q", "origin", "HEAD", cwd=clone, env=GIT)
+    assert loader_source(cookiecutter(tmp_path, clone, "--no-input")) == at(url, head(clone))
+    # A tag is as good as a branch.
+    lab.run("git", "checkout", "-q", "--detach", cwd=clone, env=GIT)
+    lab.run("git", "commit", "-q", "--allow-empty", "-m", "z", cwd=clone, env=GIT)
+    lab.run("git", "tag", "v1", cwd=clone, env=GIT)
+    lab.run("git", "push", "-q", "origin", "v1", cwd=clone, env=GIT)
+    tagged = cookiecutter(tmp_path, url, "--checkout", "v1", "--no-input")
+    assert loader_source(tagged) == at(url, head(clone))
+
+
+def test_loader_of_a_plain_folder(tmp_path: Path, source: Path) -> None:
+    """Also inside of a repository of somebody else's, whose commit has nothing to do with it."""
+    mine = tmp_path / "mine"
+    plain = mine / "a template"
+    shutil.copytree(source, plain, ignore=shutil.ignore_patterns(".git"))
+    expected = (plain / "loader").as_uri()
+    assert " " not in expected
+    assert loader_source(cookiecutter(tmp_path, plain, "--no-input")) == expected
+    commit(mine)
+    lab.run("git", "clone", "-q", mine, tmp_path / "cloned", env=GIT)
+    cloned = tmp_path / "cloned" / "a template"
+    expected = (cloned / "loader").as_uri()
+    assert loader_source(cookiecutter(tmp_path, cloned, "--no-input")) == expected
+
+
+def test_loader_named_by_an_answer(tmp_path: Path) -> None:
+    """For whoever has a mirror."""
+    made = cookiecutter(tmp_path, lab.ROOT, "--no-input", "_loader= @ https://example.org/x.whl")
+    assert loader_source(made) == "https://example.org/x.whl"
+
+
+def test_loader_can_be_installed_from_there(tmp_path: Path, url: str) -> None:
+    """As a first push of a generated pair does it; no index needs to have the loader."""
+    pair = cookiecutter(tmp_path, url, "--no-input")
+    env = lab.new_environment(tmp_path / "env")
+    what = f"native-lib-loader[tools] @ {loader_source(pair)}"
+    lab.uv("pip", "install", "--quiet", "--python", env.python, what, env=GIT)
+    said = lab.run(env.python, "-m", "native_lib", "check", "--help")
+    assert "--require TAG" in said
+
+
+@pytest.mark.parametrize(
+    ("remote", "public"),
+    [
+        ("https://github.com/org/x", "https://github.com/org/x"),
+        ("https://github.com/org/x.git", "https://github.com/org/x.git"),
+        ("https://me:secret@github.com/org/x", "https://github.com/org/x"),
+        ("https://secret@github.com/org/x", "https://github.com/org/x"),
+        ("git@github.com:org/x.git", "https://github.com/org/x.git"),
+        ("ssh://git@github.com/org/x.git", "https://github.com/org/x.git"),
+        ("ssh://git@example.org:2222/org/x.git", "https://example.org/org/x.git"),
+        ("/src/x y", "file:///src/x%20y"),
+        ("../x", "file:///src/x"),
+    ],
+)
+def test_address_of_a_remote(remote: str, public: str) -> None:
+    """What others can use, and no password of this machine's."""
+    assert local_extensions._public_url(Path("/src/here"), remote) == public
+
+
+def test_published_loader_is_a_bounded_requirement(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(local_extensions, "PUBLISHED", ">=0.1,<1")
+    assert local_extensions.loader_source({"_loader": ""}) == ">=0.1,<1"
 
 
 def test_bad_answer_to_cruft_writes_nothing(tmp_path: Path, url: str) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 import runpy
 import shutil
+import subprocess
 import sys
 import zipfile
 from pathlib import Path
@@ -27,15 +29,20 @@ def loader_wheel(once: Callable[[str, Callable[[Path], Path]], Path]) -> Path:
 
 
 class Workshop:
-    """A generated pair, its dist/ as a job has it, and nox."""
+    """A generated pair, its dist/ as a job has it, and nox; `native-lib` is built once for all."""
 
-    def __init__(self, pair: lab.Pair, folder: Path, links: list[Path]) -> None:
+    def __init__(self, pair: lab.Pair, folder: Path, loader: Path) -> None:
         self.folder = folder
         self.dist = folder / "dist"
-        self.links = links
+        self.links: list[Path] = []
         ignored = shutil.ignore_patterns("dist", ".nox")
         shutil.copytree(pair.folder, folder, ignore=ignored)
         self.dist.mkdir()
+        noxfile = folder / "noxfile.py"
+        text = noxfile.read_text("utf-8")
+        new = text.replace(lab.LOADER, f" @ {loader.as_uri()}")
+        assert new != text
+        noxfile.write_text(new, encoding="utf-8")
 
     def put(self, wheel: Path, tag: str = "") -> Path:
         """Copy a wheel to dist/, under another platform's tag if one is given."""
@@ -43,7 +50,11 @@ class Workshop:
         return Path(shutil.copy(wheel, self.dist / name))
 
     def nox(
-        self, *arguments: str, fails: bool = False, env: Mapping[str, str] | None = None
+        self,
+        *arguments: str,
+        fails: bool = False,
+        env: Mapping[str, str] | None = None,
+        stderr: int = subprocess.STDOUT,
     ) -> str:
         links = {"PIP_FIND_LINKS": " ".join(str(folder) for folder in self.links)}
         return lab.run(
@@ -51,51 +62,90 @@ class Workshop:
             cwd=self.folder,
             env={**links, **(env or {})},
             fails=fails,
+            stderr=stderr,
         )
 
 
 @pytest.fixture
 def workshop(pair: lab.Pair, loader_wheel: Path, tmp_path: Path) -> Workshop:
-    return Workshop(pair, tmp_path / "pair", [loader_wheel.parent])
+    return Workshop(pair, tmp_path / "pair", loader_wheel)
 
 
 # plan ---------------------------------------------------------------------------------------------
 
 
+def outputs(said: str) -> dict[str, str]:
+    """Return what `nox -s plan` printed for the workflows: its standard output has nothing else."""
+    lines = said.splitlines()
+    assert lines
+    assert all(re.match(r"[a-z]+=", line) for line in lines), said
+    return dict(line.split("=", 1) for line in lines)
+
+
+@pytest.fixture(scope="session")
+def sdists(
+    pair: lab.Pair, loader_wheel: Path, once: Callable[[str, Callable[[Path], Path]], Path]
+) -> Path:
+    """A folder with the sdists of the default pair, as `nox -s sdists` makes them."""
+
+    def make(folder: Path) -> Path:
+        workshop = Workshop(pair, folder / "pair", loader_wheel)
+        workshop.nox("sdists")
+        return workshop.dist
+
+    return once("sdists", make)
+
+
 @pytest.mark.parametrize(
-    ("tag", "release"),
-    [("libfoo-v1.0.0", "provider"), ("foo-ext-v1.0.0", "consumer"), ("", "none")],
+    ("tag", "release", "files"),
+    [
+        ("libfoo-v1.0.0", "provider", "libfoo-1.0.0*"),
+        ("foo-ext-v1.0.0", "consumer", "foo_ext-1.0.0*"),
+        ("", "none", ""),
+    ],
 )
-def test_tag_says_what_is_released(workshop: Workshop, tag: str, release: str) -> None:
-    output = workshop.folder / "output"
+def test_tag_says_what_is_released(
+    workshop: Workshop, sdists: Path, tag: str, release: str, files: str
+) -> None:
+    shutil.copytree(sdists, workshop.dist, dirs_exist_ok=True)
     env = {"GITHUB_REF_TYPE": "tag" if tag else "branch", "GITHUB_REF_NAME": tag or "main"}
-    said = workshop.nox("plan", env={**env, "GITHUB_OUTPUT": str(output)})
-    assert f"release={release}\n" in said
-    lines = dict(line.split("=", 1) for line in output.read_text("utf-8").splitlines())
-    assert lines["release"] == release
-    assert lines["provider-version"] == lines["consumer-version"] == "1.0.0"
-    assert (lines["provider-folder"], lines["consumer-folder"]) == ("libfoo", "foo-ext")
+    said = outputs(workshop.nox("plan", env=env, stderr=subprocess.PIPE))
+    assert said["release"] == release
+    assert said["files"] == files
+    if files:
+        assert len(list(workshop.dist.glob(files))) == 1
 
 
-def test_tag_of_another_version(workshop: Workshop) -> None:
+def test_tag_of_another_version(workshop: Workshop, sdists: Path) -> None:
+    shutil.copytree(sdists, workshop.dist, dirs_exist_ok=True)
     env = {"GITHUB_REF_TYPE": "tag", "GITHUB_REF_NAME": "libfoo-v1.4.0"}
     said = workshop.nox("plan", env=env, fails=True)
-    assert (
-        "the tag libfoo-v1.4.0 releases nothing; the sources are libfoo-v1.0.0, foo-ext-v1.0.0"
-        in said
-    )
+    assert "the tag libfoo-v1.4.0 releases nothing; dist/ has libfoo-v1.0.0, foo-ext-v1.0.0" in said
 
 
-def test_version_that_only_a_build_knows(workshop: Workshop) -> None:
-    settings = workshop.folder / "foo-ext" / "pyproject.toml"
-    text = settings.read_text("utf-8").replace('version = "1.0.0"\n', "", 1)
-    new = text.replace('dynamic = ["dependencies"]', 'dynamic = ["dependencies", "version"]')
-    assert new != text
-    settings.write_text(new, encoding="utf-8")
-    said = workshop.nox("plan", fails=True)
-    told = "foo-ext/pyproject.toml has no version: write it there, or have version() here return it"
-    assert told in said
-    assert "Traceback" not in said
+@pytest.mark.parametrize("oldest", ["3.11", "3.10"])
+def test_everything_is_built_and_tested(tmp_path: Path, oldest: str) -> None:
+    """Each platform; on each the oldest Python, the newest and those without the GIL, or Alpine's."""
+    folder = lab.generate(tmp_path, python_min=oldest)
+    nox = (sys.executable, "-m", "nox", "-s", "plan")
+    said = outputs(lab.run(*nox, cwd=folder, stderr=subprocess.PIPE))
+    assert (said["oldest"], said["newest"]) == (oldest, "3.15")
+    runners = {what["platform"]: what["runner"] for what in json.loads(said["builds"])}
+    machines = [
+        *("manylinux-x86_64", "manylinux-aarch64", "musllinux-x86_64", "musllinux-aarch64"),
+        *("macos-x86_64", "macos-arm64", "windows-amd64", "windows-arm64"),
+    ]
+    assert list(runners) == machines
+    pairs = json.loads(said["pairs"])
+    assert all(pair["runner"] == runners[pair["platform"]] for pair in pairs)
+    tested: dict[str, list[str]] = {}
+    for pair in pairs:
+        tested.setdefault(pair["platform"], []).append(pair["python"])
+    pythons = [oldest, "3.15", "3.14t", "3.15t"]
+    expected = {name: ["3.15"] if "musl" in name else pythons for name in machines}
+    # Windows on ARM has Pythons from 3.11 on.
+    expected["windows-arm64"] = [python for python in pythons if python != "3.10"]
+    assert tested == expected
 
 
 # sdists and pair ----------------------------------------------------------------------------------
@@ -127,90 +177,116 @@ def test_pair_takes_the_wheels_of_dist_and_no_others(
 # wheels -------------------------------------------------------------------------------------------
 
 
-def test_wheels_of_a_consumer_without_its_provider(workshop: Workshop) -> None:
-    said = workshop.nox("wheels", "--", "consumer", HERE, fails=True)
-    assert "dist/ has 0 files libfoo *manylinux*_x86_64.whl, not one" in said
-
-
-@pytest.mark.parametrize("arguments", [[], ["provider"], ["provider", "amiga"], ["all", HERE]])
+@pytest.mark.parametrize("arguments", [[], ["amiga"], ["libfoo", HERE]])
 def test_wheels_of_what(workshop: Workshop, arguments: list[str]) -> None:
     said = workshop.nox("wheels", "--", *arguments, fails=True)
-    assert "nox -s wheels -- provider|consumer manylinux-x86_64|" in said
+    assert "nox -s wheels -- manylinux-x86_64|" in said
+
+
+def test_wheels_of_a_consumer_without_its_provider(
+    workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = re.escape("dist/ has 0 files libfoo *manylinux*_x86_64.whl, not one")
+    with pytest.raises(pytest.fail.Exception, match=said):
+        started_with(workshop, monkeypatch, HERE, "foo-ext")
 
 
 @pytest.mark.parametrize("platform", [HERE, "musllinux-x86_64", "macos-arm64", "windows-amd64"])
-def test_consumers_own_variables_are_kept(
+def test_own_settings_are_kept(
     workshop: Workshop, pair: lab.Pair, monkeypatch: pytest.MonkeyPatch, platform: str
 ) -> None:
-    """And those of whoever starts it; ours comes last."""
-    options = pytest.importorskip(
-        "cibuildwheel.options", reason="cibuildwheel requires Python 3.11"
-    )
+    """The consumer's, and those of whoever starts it; what is ours comes last."""
+    options = pytest.importorskip("cibuildwheel.options", reason="cibuildwheel needs Python 3.11")
     for tag in TAGS:
         workshop.put(pair.provider, tag)
-    (workshop.dist / "foo_ext-1.0.0.tar.gz").touch()
+    for name in ("libfoo", "foo_ext"):
+        (workshop.dist / f"{name}-1.0.0.tar.gz").touch()
     settings = workshop.folder / "foo-ext" / "pyproject.toml"
-    kept = '\n[tool.cibuildwheel]\nenvironment = { KEPT = "yes" }\n'
+    kept = '\n[tool.cibuildwheel]\nskip = "pp*"\nenvironment = { KEPT = "yes" }\n'
     text = settings.read_text("utf-8").replace("\n[tool.cibuildwheel]\n", kept)
     settings.write_text(text, encoding="utf-8")
     system = "linux" if "linux" in platform else platform.partition("-")[0]
-    name = f"CIBW_ENVIRONMENT_{system.upper()}"
+    monkeypatch.setenv("CIBW_SKIP", "cp313-*")
     for theirs, rules, expected in (
         ("", "", {}),
         ("THEIRS=1", "", {"THEIRS": "1"}),
         ("THEIRS=1", " ", {"THEIRS": "1"}),
-        ("THEIRS=1", f"environment-{system}: append", {"THEIRS": "1"}),
-        ("THEIRS=1", f"skip: append ; environment-{system} :prepend;", {"THEIRS": "1"}),
+        ("THEIRS=1", "environment: append", {"THEIRS": "1"}),
     ):
-        monkeypatch.setenv(name, theirs)
+        monkeypatch.setenv(f"CIBW_ENVIRONMENT_{system.upper()}", theirs)
         monkeypatch.setenv("CIBW_INHERIT", rules)
-        given = started_with(workshop, monkeypatch, "consumer", platform)
+        (_, of_provider), (sdist, of_consumer) = started_with(workshop, monkeypatch, platform)
+        assert sdist == "foo_ext-1.0.0.tar.gz"
+        assert "PIP_CONSTRAINT" not in str(of_provider)
         monkeypatch.chdir(workshop.folder / "foo-ext")
         started = options.CommandLineArguments.defaults()
-        build = options.compute_options(system, started, given).build_options(None)
+        computed = options.compute_options(system, started, of_consumer)
+        build = computed.build_options(None)
         variables = build.environment.as_dictionary({"PIP_CONSTRAINT": "more.txt"})
         own, ours = variables.pop("PIP_CONSTRAINT").split(" ")
         assert own == "more.txt"
         assert ours.endswith("/dist/constraints.txt")
         assert ours.startswith("file:///host/") == (system == "linux")
         assert variables == {"KEPT": "yes", **expected}
+        other = "manylinux" if "musl" in platform else "musllinux"
+        assert computed.globals.build_selector.skip_config.split() == [
+            "pp*",
+            "cp313-*",
+            f"*-{other}*",
+        ]
+        default, check = build.audit_command
+        assert default.startswith("abi3audit ")
+        (provider,) = workshop.dist.glob(f"libfoo-*{FILES[platform]}.whl")
+        assert check == f'native-lib check {{wheel}} "{provider}"'
 
 
 def started_with(
     workshop: Workshop, monkeypatch: pytest.MonkeyPatch, *arguments: str
-) -> dict[str, str]:
-    """Return the environment in which `nox -s wheels` starts cibuildwheel, without starting it."""
-    given: dict[str, str] = {}
+) -> list[tuple[str, dict[str, str]]]:
+    """Return the sdists and environments that `nox -s wheels` gives cibuildwheel, not starting it."""
+    given: list[tuple[str, dict[str, str]]] = []
+
+    def run(command: str, sdist: Path, *_: object, env: dict[str, str]) -> None:
+        assert command == "cibuildwheel"
+        given.append((sdist.name, lab.environment(env)))
+
     session = SimpleNamespace(
-        posargs=arguments,
-        install=lambda *_: None,
-        run=lambda *_, env: given.update(env),
-        error=pytest.fail,
+        posargs=arguments, install=lambda *_: None, run=run, error=pytest.fail
     )
     # nox keeps what noxfiles name, and warns of names that it has.
     monkeypatch.setattr("nox.registry._REGISTRY", {})
     monkeypatch.chdir(workshop.folder)
     runpy.run_path("noxfile.py")["wheels"](session)
-    return lab.environment(given)
+    return given
 
 
-# complete and check -------------------------------------------------------------------------------
+# check --------------------------------------------------------------------------------------------
 
 TAGS = (
     *("manylinux_2_17_x86_64", "manylinux_2_17_aarch64"),
     *("musllinux_1_2_x86_64", "musllinux_1_2_aarch64"),
     *("macosx_11_0_x86_64", "macosx_11_0_arm64", "win_amd64", "win_arm64"),
 )
+FILES = {
+    HERE: "manylinux*_x86_64",
+    "musllinux-x86_64": "musllinux*_x86_64",
+    "macos-arm64": "macosx*_arm64",
+    "windows-amd64": "win_amd64",
+}
 
 
 def test_wheel_missing_for_one_platform(workshop: Workshop, pair: lab.Pair) -> None:
     for tag in TAGS:
         workshop.put(pair.provider, tag)
         workshop.put(pair.consumer, tag)
-    workshop.nox("complete")
     next(workshop.dist.glob("libfoo-*win_arm64.whl")).unlink()
-    said = workshop.nox("complete", fails=True)
-    assert "no wheel of libfoo for windows-arm64 in dist/ (PLATFORMS in noxfile.py)" in said
+    next(workshop.dist.glob("foo_ext-*musllinux_1_2_aarch64.whl")).unlink()
+    said = workshop.nox("check", "--", "complete", fails=True)
+    lines = [line for line in said.splitlines() if "no wheel of" in line]
+    assert lines == [
+        "native-lib: no wheel of foo-ext for musllinux*_aarch64",
+        "native-lib: no wheel of libfoo for win_arm64",
+    ]
 
 
 def test_check(workshop: Workshop, pair: lab.Pair) -> None:
@@ -351,23 +427,26 @@ def test_provider_on_the_index_lacks_what_the_consumer_calls(
     release(workshop, index, "1.0.0", {"foo_square": "foo_squared"})
     workshop.links.append(index)
     workshop.put(pair.consumer)
-    said = workshop.nox("published", "--", "now", fails=True)
+    said = workshop.nox("published", fails=True)
     assert "needs foo_square, which libfoo__foo.so.1 of libfoo 1.0.0 does not export" in said
 
 
 def test_provider_is_not_published(workshop: Workshop, pair: lab.Pair) -> None:
     workshop.put(pair.consumer)
-    said = workshop.nox("published", "--", "now", fails=True)
+    said = workshop.nox("published", fails=True)
     assert "the index has no libfoo<2,>=1.0.0: release libfoo first" in said
 
 
 def test_provider_is_published(workshop: Workshop, pair: lab.Pair, index: Path) -> None:
     workshop.put(pair.consumer)
-    assert "successful" in workshop.nox("published", "--", "now")
+    said = workshop.nox("published")
+    assert "the index has libfoo-1.0.0-py3-none-" in said
+    assert "2 files checked: 0 errors" in said
 
 
 def test_published_when_the_index_does_not_answer(workshop: Workshop, pair: lab.Pair) -> None:
     workshop.put(pair.consumer)
-    workshop.nox("published", "--", "now", fails=True)
-    said = workshop.nox("published", "-R", "--", "now", env=NOWHERE, fails=True)
+    workshop.nox("published", fails=True)
+    said = workshop.nox("published", "-R", env=NOWHERE, fails=True)
     assert "release libfoo first" not in said
+    assert "pip cannot get libfoo<2,>=1.0.0" in said

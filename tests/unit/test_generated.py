@@ -209,6 +209,15 @@ def test_projects(sample: tuple[Answers, Path]) -> None:
     assert hook == ("native_library" if loader else expected)
 
 
+def test_owner_can_read_what_runs(samples: dict[str, Path]) -> None:
+    """Lines of what is hers to read and to keep."""
+    folder = samples["default"]
+    workflows = sorted((folder / ".github" / "workflows").iterdir())
+    lines = [len(file.read_text("utf-8").splitlines()) for file in workflows]
+    assert len((folder / "noxfile.py").read_text("utf-8").splitlines()) <= 170
+    assert sum(lines) <= 280
+
+
 def test_nanobinds_stable_abi_is_explained(samples: dict[str, Path]) -> None:
     text = (samples["nanobind"] / "foo-ext" / "pyproject.toml").read_text("utf-8")
     (comment,) = re.findall(r'((?:^#.*\n)+)wheel\.py-api = "cp312"', text, re.MULTILINE)

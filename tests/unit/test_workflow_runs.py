@@ -65,3 +65,31 @@ def test_python_that_is_not_here(tmp_path: Path) -> None:
 def test_job_that_is_skipped_without_a_reason(tmp_path: Path) -> None:
     with pytest.raises(workflows.WorkflowError, match="release was skipped"):
         run(tmp_path, [OURS])
+
+
+@pytest.mark.parametrize(
+    ("condition", "is_met"),
+    [
+        ("startsWith(matrix.platform, 'musl')", True),
+        ("!startsWith(matrix.platform, 'musl')", False),
+        ("startsWith(matrix.platform, 'macos')", False),
+        ("needs.sdists.outputs.release != 'none'", True),
+        ("needs.sdists.outputs.release == 'provider'", False),
+    ],
+)
+def test_conditions(condition: str, is_met: bool) -> None:
+    known = {
+        "matrix": {"platform": "musllinux-x86_64"},
+        "needs": {"sdists": {"release": "consumer"}},
+    }
+    for written in (condition, f"${{{{ {condition} }}}}"):
+        assert workflows._condition(written, known) == is_met
+
+
+def test_files_that_are_not_uploaded(tmp_path: Path) -> None:
+    for name in ("a-1.whl", "b-1.whl", "a-1.tar.gz"):
+        (tmp_path / "job" / "dist").mkdir(parents=True, exist_ok=True)
+        (tmp_path / "job" / "dist" / name).touch()
+    run = workflows.Run(tmp_path, tmp_path, {}, lambda *_: "")
+    run._upload({"name": "x", "path": "dist/*.whl\n!dist/b-*"}, tmp_path / "job")
+    assert [file.name for file in (tmp_path / "artifacts" / "x").iterdir()] == ["a-1.whl"]

@@ -59,7 +59,7 @@ def pins(github: Path) -> set[tuple[str, str]]:
 def test_both_noxfiles_name_the_same_machines(generated: Path) -> None:
     """Two lists, for neither file may import the other: ours is what a generated pair begins with."""
     texts = [(folder / "noxfile.py").read_text("utf-8") for folder in (lab.ROOT, generated.parent)]
-    for name in ("PYTHONS", "PLATFORMS", "PATIENCE"):
+    for name in ("OLDEST, NEWEST, NO_GIL", "PLATFORMS"):
         ours, theirs = (
             re.search(rf"^{name} = (?:\{{\n(?s:.*?)^\}}|.*)$", text, re.MULTILINE) for text in texts
         )

@@ -94,6 +94,14 @@ def _parser() -> argparse.ArgumentParser:
         default="table",
         help="a table for people, JSON, or annotations for GitHub's workflows (default: table)",
     )
+    command.add_argument(
+        "--require",
+        action="append",
+        default=[],
+        metavar="TAG",
+        help="a platform, such as win_amd64 or manylinux*_x86_64, for which each distribution among "
+        "the files must have a wheel; can be repeated",
+    )
     command.set_defaults(run=_check, requires_tools="check")
 
     command = commands.add_parser(
@@ -122,16 +130,40 @@ def _parser() -> argparse.ArgumentParser:
     command = commands.add_parser(
         "abi",
         help="report what a provider's new release breaks for consumers of an earlier one",
+        usage="%(prog)s [-h] [--no-types] OLD NEW\n       %(prog)s [-h] --last-release FILE...",
         description="Compare a provider's new wheel with an earlier release's, if that one promised "
         "compatibility: exported symbols, and types where both have debug information and abidiff "
         "(Debian: abigail-tools) is installed.",
     )
-    command.add_argument("old", type=Path, metavar="OLD", help="the earlier release's wheel")
-    command.add_argument("new", type=Path, metavar="NEW", help="the wheel to be released")
+    command.add_argument(
+        "files",
+        type=Path,
+        nargs="+",
+        metavar="FILE",
+        help="OLD, the earlier release's wheel, and NEW, the one to be released; or with "
+        "--last-release all files to be released",
+    )
     command.add_argument(
         "--no-types", action="store_true", help="compare names only, not types of what they name"
     )
-    command.set_defaults(run=_abi, requires_tools="abi")
+    command.add_argument(
+        "--last-release",
+        action="store_true",
+        help="have pip get the earlier release from the index; if an sdist is among the files, both "
+        "releases' sdists are built with debug information, for the types",
+    )
+    command.set_defaults(run=_abi, requires_tools="abi", fail=command.error)
+
+    command = commands.add_parser(
+        "published",
+        help="report whether the index has the providers that a consumer's wheels require",
+        description="Have pip get the providers that wheels for this machine require, and check them "
+        "together: a consumer must not be published before a provider that has all that it calls.",
+    )
+    command.add_argument(
+        "files", type=Path, nargs="+", metavar="FILE", help="the files to be released"
+    )
+    command.set_defaults(run=_published, requires_tools="published")
 
     command = commands.add_parser(
         "excludes",
@@ -190,7 +222,7 @@ def _quoted(command: list[str]) -> str:
 def _check(options: argparse.Namespace) -> int:
     from native_lib.check.run import run
 
-    return run(options.paths, options.format)
+    return run(options.paths, options.format, options.require)
 
 
 def _doctor(options: argparse.Namespace) -> int:
@@ -200,9 +232,22 @@ def _doctor(options: argparse.Namespace) -> int:
 
 
 def _abi(options: argparse.Namespace) -> int:
+    if options.last_release:
+        from native_lib.released import run_abi
+
+        return run_abi(options.files)
     from native_lib.abi import run
 
-    return run(options.old, options.new, types=not options.no_types)
+    if len(options.files) != 2:
+        options.fail("name two wheels, OLD and NEW; or --last-release and the files to be released")
+    old, new = options.files
+    return run(old, new, types=not options.no_types)
+
+
+def _published(options: argparse.Namespace) -> int:
+    from native_lib.released import run_published
+
+    return run_published(options.files)
 
 
 def _excludes(options: argparse.Namespace) -> int:

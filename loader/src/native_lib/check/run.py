@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import stat
 import sys
-from contextlib import closing
+from contextlib import closing, suppress
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
+
+from packaging.utils import InvalidSdistFilename, parse_sdist_filename, parse_wheel_filename
 
 from native_lib.check.apart import Apart
 from native_lib.check.report import FORMATS, Report, printable
@@ -74,12 +77,38 @@ def _require_file(path: Path) -> None:
         raise UnusableError("cannot be read: it is not a regular file")
 
 
-def run(paths: Sequence[Path], format: str) -> int:
+def missing(files: Sequence[Path], required: Sequence[str]) -> list[str]:
+    """Say which distributions lack a wheel for a platform, by the names of their wheels and sdists.
+
+    Args:
+        files: wheels, and sdists, of which those count that have a name as such files have it.
+        required: platform tags, or patterns of them. A wheel for `any` serves for all.
+    """
+    platforms: dict[str, set[str]] = {}
+    for file in files:
+        if file.name.endswith(_SDIST):
+            with suppress(InvalidSdistFilename):
+                platforms.setdefault(parse_sdist_filename(file.name)[0], set())
+        else:
+            name, _, _, tags = parse_wheel_filename(file.name)
+            platforms.setdefault(name, set()).update(tag.platform for tag in tags)
+    return [
+        f"no wheel of {name} for {pattern}"
+        for name, there in sorted(platforms.items())
+        for pattern in required
+        if not any(tag == "any" or fnmatchcase(tag, pattern) for tag in there)
+    ]
+
+
+def run(paths: Sequence[Path], format: str, required: Sequence[str] = ()) -> int:
     """Check, report, and return the exit status."""
     report = check(paths)
+    lacking = missing(report.checked, required)
     for path, reason in report.unusable:
         print(f"native-lib: {printable(str(path))}: {reason}", file=sys.stderr)
     FORMATS[format](report)
+    for line in lacking:
+        print(f"native-lib: {line}", file=sys.stderr)
     if report.unusable:
         return 2
-    return 1 if report.has_errors else 0
+    return 1 if report.has_errors or lacking else 0
