@@ -1,4 +1,5 @@
 {%- set loader = loader_source(cookiecutter) -%}
+{%- set required = cookiecutter.loader == "requirement" -%}
 """Tasks for the pair; `nox --list` names them, and the workflows call nothing else."""
 
 import json
@@ -44,13 +45,24 @@ def only(session: nox.Session, distribution: str, pattern: str) -> Path:
     return found[0]
 
 
-def admit_only(provider: Path, root: str = "") -> str:
-    """Return the URL of constraints, below the build's root, that admit no other provider."""
-    file = DIST / "constraints.txt"
+def admit_only(*wheels: Path, root: str = "") -> str:
+    """Return the URL of constraints, below the build's root, that admit no others of these names."""
     # An index may have another one of that version. URLs: pip would split a path with spaces.
-    wheel, url = (path.as_uri().replace("//", f"//{root}", 1) for path in (provider, file))
-    file.write_text(f"{PROVIDER} @ {wheel}\n", encoding="utf-8")
-    return url
+    file = DIST / "constraints.txt"
+    *urls, constraints = (path.as_uri().replace("//", f"//{root}", 1) for path in (*wheels, file))
+    lines = [f"{at.name.split('-')[0]} @ {url}\n" for at, url in zip(wheels, urls)]
+    file.write_text("".join(lines), encoding="utf-8")
+    return constraints
+{%- if required %}
+
+
+def build_support(session: nox.Session) -> Path:
+    """Return a wheel of native-lib-loader, which both builds require and no index needs to have."""
+    folder = Path(session.create_tmp(), "native-lib-loader").resolve()
+    session.install("pip")
+    session.run("python", "-m", "pip", "wheel", "--no-deps", "--wheel-dir", folder, NATIVE_LIB)
+    return next(folder.glob("*.whl"))
+{%- endif %}
 {%- if cookiecutter.library_source == "upstream" %}
 
 
@@ -82,8 +94,13 @@ def build(session: nox.Session) -> None:
 {%- if cookiecutter.library_source == "upstream" %}
     fetch(session)
 {%- endif %}
-    session.run("pyproject-build", "--wheel", "--outdir", DIST, PROVIDER)
-    env = {"PIP_CONSTRAINT": admit_only(only(session, PROVIDER, "*.whl"))}
+{%- if required %}
+    DIST.mkdir()
+    support = build_support(session)
+    env = {"PIP_CONSTRAINT": admit_only(support)}
+{%- endif %}
+    session.run("pyproject-build", "--wheel", "--outdir", DIST, PROVIDER{{ ", env=env" if required }})
+    env = {"PIP_CONSTRAINT": admit_only(only(session, PROVIDER, "*.whl"){{ ", support" if required }})}
     session.run("pyproject-build", "--wheel", "--outdir", DIST, CONSUMER, env=env)
 
 
@@ -115,6 +132,10 @@ def sdists(session: nox.Session) -> None:
 {%- endif %}
     # An sdist says nothing of the provider, so making one requires none.
     env = {"NATIVE_LIB_SYSTEM": "all"}
+{%- if required %}
+    DIST.mkdir()
+    env["PIP_CONSTRAINT"] = admit_only(build_support(session))
+{%- endif %}
     for folder in (PROVIDER, CONSUMER):
         session.run("pyproject-build", "--sdist", "--outdir", DIST, folder, env=env)
 
@@ -164,14 +185,24 @@ def wheels(session: nox.Session) -> None:
         "CIBW_INHERIT": f"{os.environ.get('CIBW_INHERIT', '')}; {rules}".lstrip("; "),
         "CIBW_SKIP": f"{os.environ.get('CIBW_SKIP', '')} *-{other}*",
     }
+{%- if required %}
+    admitted = [build_support(session)]
+{%- endif %}
     # The consumer's against the very wheel that the provider's gave.
     for distribution in chosen or (PROVIDER, CONSUMER):
         if distribution == CONSUMER:
             provider = only(session, PROVIDER, f"*{PLATFORMS[platform]['tag']}.whl")
-            # cibuildwheel's container has this machine's files below /host.
-            url = admit_only(provider, "/host" if system == "linux" else "")
-            env[own] = f'{os.environ.get(own, "")} PIP_CONSTRAINT="$PIP_CONSTRAINT {url}"'
             env["CIBW_AUDIT_COMMAND"] += f' "{provider}"'
+{%- if required %}
+            admitted.append(provider)
+        # cibuildwheel's container has this machine's files below /host.
+        url = admit_only(*admitted, root="/host" if system == "linux" else "")
+        env[own] = f'{os.environ.get(own, "")} PIP_CONSTRAINT="$PIP_CONSTRAINT {url}"'
+{%- else %}
+            # cibuildwheel's container has this machine's files below /host.
+            url = admit_only(provider, root="/host" if system == "linux" else "")
+            env[own] = f'{os.environ.get(own, "")} PIP_CONSTRAINT="$PIP_CONSTRAINT {url}"'
+{%- endif %}
         sdist = only(session, distribution, "*.tar.gz")
         session.run("cibuildwheel", sdist, "--output-dir", DIST, env=env)
 

@@ -162,3 +162,22 @@ def test_consumer_has_no_copy_and_requires_the_provider(finished: Finished) -> N
         lines = archive.read(metadata).decode().splitlines()
     assert [name for name in names if ".so" in name] == ["foo_ext/_ext.abi3.so"]
     assert "Requires-Dist: libfoo<2,>=1.0.0" in lines
+
+
+def test_wheels_of_a_pair_that_requires_the_build_support(
+    container: Mapping[str, str], tmp_path: Path
+) -> None:
+    """`nox -s wheels`, as a job runs it; no index has native-lib-loader."""
+    project = lab.generate(tmp_path, loader="requirement")
+    edit(project / "noxfile.py", HERE)
+    environment = {
+        **container,
+        "CIBW_CACHE_PATH": str(virtualenv_app(tmp_path / "cache")),
+        "CIBW_DEPENDENCY_VERSIONS": "latest",
+    }
+    command = (lab.tool("nox"), "-s", "sdists", "wheels", "--", "manylinux-x86_64")
+    lab.run(*command, cwd=project, env=environment)
+    wheels = sorted((project / "dist").glob("*.whl"))
+    assert [wheel.name.split("-")[0] for wheel in wheels] == ["foo_ext", "libfoo"]
+    assert all("manylinux" in wheel.name for wheel in wheels)
+    lab.check_wheels(*wheels)

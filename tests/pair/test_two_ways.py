@@ -78,6 +78,38 @@ def test_own_copy_of_a_loader_is_no_second_file(tmp_path: Path) -> None:
     assert found == [env.site_packages / "libfoo" / copy.name]
 
 
+FRONT_ENDS: dict[str, tuple[str | Path, ...]] = {
+    "pip": (sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir"),
+    "build": (sys.executable, "-m", "build", "--wheel", "--outdir"),
+}
+
+
+@pytest.mark.parametrize("front_end", FRONT_ENDS)
+def test_front_ends(pair: lab.Pair, tmp_path: Path, front_end: str) -> None:
+    """uv builds what the other tests here do."""
+    project = lab.generate(tmp_path, loader="requirement") / "foo-ext"
+    lines = [
+        f"libfoo @ {pair.provider.as_uri()}",
+        f"native-lib-loader @ {lab.loader_wheel().as_uri()}",
+    ]
+    constraints = tmp_path / "constraints.txt"
+    constraints.write_text("\n".join([*lines, ""]), encoding="utf-8")
+    # pip reads the one for builds, build's own pip the other.
+    variables = ("PIP_BUILD_CONSTRAINT", "PIP_CONSTRAINT")
+    variable = variables[0] if front_end == "pip" else variables[1]
+    env = {variable: constraints.as_uri() if front_end == "build" else str(constraints)}
+    lab.run(*FRONT_ENDS[front_end], tmp_path / "dist", project, env=env)
+    (wheel,) = (tmp_path / "dist").glob("*.whl")
+    assert wheel.read_bytes() == pair.consumer.read_bytes()
+
+
+def test_generated_tasks_build_without_an_index_that_has_it(tmp_path: Path) -> None:
+    folder = lab.generate(tmp_path, loader="requirement")
+    said = lab.run(lab.tool("nox"), "-s", "sdists", "tests", cwd=folder)
+    assert "Session tests was successful" in said
+    assert not [*(folder / "dist").glob("native_lib_loader*")]
+
+
 def test_without_isolation(tmp_path: Path) -> None:
     project = lab.generate(tmp_path, loader="requirement") / "libfoo"
     command = ("build", "--wheel", "--no-build-isolation", "--python", sys.executable)
