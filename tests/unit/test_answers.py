@@ -321,6 +321,11 @@ AUTHORS = [
 ]
 
 
+def licences(folder: Path) -> list[Path]:
+    """The project's own; the vendored folder has this project's."""
+    return [path for path in folder.rglob("LICENSE") if path.parent.name != "native-lib"]
+
+
 @pytest.mark.parametrize("author", AUTHORS)
 @pytest.mark.parametrize("licence", ["BSD-3-Clause", "MIT"])
 def test_author_survives(tmp_path: Path, author: str, licence: str) -> None:
@@ -333,7 +338,7 @@ def test_author_survives(tmp_path: Path, author: str, licence: str) -> None:
     for project in ("libfoo", "foo-ext"):
         table = nox.project.load_toml(folder / project / "pyproject.toml")["project"]
         assert table["authors"] == [{"name": author, "email": email}]
-    for file in folder.rglob("LICENSE"):
+    for file in licences(folder):
         assert f"\nCopyright (c) {author}\n" in file.read_text("utf-8")
 
 
@@ -360,7 +365,7 @@ LICENCES = {
 def test_licence(tmp_path: Path, licence: str) -> None:
     folder = lab.generate(tmp_path, license=licence)
     first, *others, last = LICENCES[licence]
-    found = [path for path in folder.rglob("LICENSE") if path.parent.name != "native-lib"]
+    found = licences(folder)
     assert len(found) == 3
     texts = {file.read_text("utf-8") for file in found}
     (text,) = texts

@@ -177,7 +177,7 @@ def test_command_lines_are_quoted_as_the_systems_shell_reads_them(
     project = tmp_path / "my project"
     (project / "foo").mkdir(parents=True)
     monkeypatch.setattr(sys, "platform", system)
-    assert main(["vendor", "--check", f"--provider={project / 'foo'}", str(project)]) == 1
+    assert main(["vendor", "--check", str(project), "--provider"]) == 1
     assert capsys.readouterr().out.endswith(f" {quote}{project}{quote}\n")
 
 
