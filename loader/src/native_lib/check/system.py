@@ -83,7 +83,7 @@ def has_versions_throughout(needed: str) -> bool:
 def may_have(needed: str, symbol: str) -> bool:
     """Tell whether a symbol without a version can come from this library of a system with glibc."""
     if needed == "libz.so.1":
-        return symbol in _names("zlib-symbols")  # newer symbols have versions
+        return symbol in interpreters_symbols()  # newer symbols have versions
     if needed == "libexpat.so.1":
         return symbol.startswith("XML_")
     return not has_versions_throughout(needed)
