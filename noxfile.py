@@ -97,7 +97,7 @@ def lint(session: nox.Session) -> None:
     )
     for system in SYSTEMS:
         mypy = ["mypy", "--platform", system]
-        session.run(*mypy, "loader", "template/local_extensions.py")
+        session.run(*mypy, "loader", "template/local_extensions")
         session.run(*mypy, "reference-packages/minipng/python")
         session.run(*mypy, *map(str, (ROOT / "tests" / "platforms").glob("test_only_*.py")))
     session.run("mypy", "tests", "noxfile.py", *map(str, PACKAGES.glob("*.py")))

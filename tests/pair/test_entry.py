@@ -146,10 +146,10 @@ def test_cruft_creates_checks_and_updates(tmp_path: Path, source: Path, url: str
     text = questions.read_text("utf-8")
     asked = '"new": "yes",\n  "__check_new": "{{ check(cookiecutter, \'new\') }}",\n  "license": ['
     questions.write_text(text.replace('"license": [', asked, 1), encoding="utf-8")
-    extensions = source / "template" / "local_extensions.py"
-    text = extensions.read_text("utf-8")
+    checks = source / "template" / "local_extensions" / "answers.py"
+    text = checks.read_text("utf-8")
     text = text.replace("CHECKS = {", 'CHECKS = {\n    "new": lambda answers: "",', 1)
-    extensions.write_text(text, encoding="utf-8")
+    checks.write_text(text, encoding="utf-8")
     commit(source)
     lab.run("git", "push", "-q", url, "HEAD", cwd=source, env=GIT)
     lab.run(cruft, "check", cwd=pair, env=GIT, fails=True)

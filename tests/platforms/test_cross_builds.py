@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Callable
+from typing import Any, Callable
 
 import lab
 import pytest
@@ -62,6 +62,11 @@ Built = Callable[[str, str], Path]
 BINARIES = (".so", ".dylib", ".dll", ".pyd")
 
 
+def literals(file: Path) -> dict[str, Any]:
+    """Read a manifest or record that a build wrote."""
+    return read_literals(file, file.read_bytes(), known=1)
+
+
 def binaries(site: Path) -> list[Path]:
     """Return every binary of the packages, the import libraries not counted."""
     return [
@@ -84,7 +89,7 @@ def test_names(case: tuple[str, str, Path]) -> None:
         file = site / library.package / "lib" / target.file(library.stem, library.abi)
         runtime_name = target.runtime_name(library.stem, library.abi)
         assert binary.read(file).runtime_name == runtime_name
-        manifest = read_literals((site / library.package / "_native_libs.py").read_bytes())
+        manifest = literals(site / library.package / "_native_libs.py")
         assert isinstance(manifest["LIBRARIES"], dict)
         ((short, facts),) = manifest["LIBRARIES"].items()
         assert library.stem == f"{library.package}__{short}"
@@ -99,7 +104,7 @@ def test_names(case: tuple[str, str, Path]) -> None:
             leaf = target.file(library.consumer_stem, library.consumer_abi)
             other = site / library.consumer / "lib" / leaf
         assert binary.read(other).needs(library.package) == {runtime_name}
-        record = read_literals((site / library.consumer / "_native_requires.py").read_bytes())
+        record = literals(site / library.consumer / "_native_requires.py")
         assert library.package in str(record["REQUIRES"])
 
 
@@ -137,7 +142,7 @@ def test_no_symbolic_links_and_no_second_file(case: tuple[str, str, Path]) -> No
 def test_anchor_on_musl_and_only_there(case: tuple[str, str, Path]) -> None:
     name, what, site = case
     for library in LIBRARIES[what]:
-        manifest = read_literals((site / library.package / "_native_libs.py").read_bytes())
+        manifest = literals(site / library.package / "_native_libs.py")
         assert isinstance(manifest["LIBRARIES"], dict)
         ((_, facts),) = manifest["LIBRARIES"].items()
         anchors = list((site / library.package / "lib").glob("*anchor*"))

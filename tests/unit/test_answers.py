@@ -10,10 +10,10 @@ from typing import Any, NamedTuple
 
 import click
 import lab
-import local_extensions
 import nox
 import pytest
 from cookiecutter.main import cookiecutter
+from local_extensions import answers as checks
 
 TEMPLATE = lab.ROOT / "template"
 QUESTIONS: dict[str, Any] = json.loads((TEMPLATE / "cookiecutter.json").read_text("utf-8"))
@@ -281,12 +281,12 @@ TAKEN = {
 @pytest.mark.parametrize(("question", "answer"), [(q, a) for q in REFUSED for a in REFUSED[q]])
 def test_refused(question: str, answer: str) -> None:
     with pytest.raises(click.ClickException, match="write"):
-        local_extensions.check({question: answer}, question)
+        checks.check({question: answer}, question)
 
 
 @pytest.mark.parametrize(("question", "answer"), [(q, a) for q in TAKEN for a in TAKEN[q]])
 def test_taken(question: str, answer: str) -> None:
-    assert local_extensions.check({question: answer}, question) == ""
+    assert checks.check({question: answer}, question) == ""
 
 
 @pytest.mark.parametrize("name", ["a", "foo_bar", "a_b_c", "a" * 36])
@@ -338,6 +338,7 @@ def test_author_survives(tmp_path: Path, author: str, licence: str) -> None:
     for project in ("libfoo", "foo-ext"):
         table = nox.project.load_toml(folder / project / "pyproject.toml")["project"]
         assert table["authors"] == [{"name": author, "email": email}]
+    assert len(licences(folder)) == 3
     for file in licences(folder):
         assert f"\nCopyright (c) {author}\n" in file.read_text("utf-8")
 

@@ -1,14 +1,19 @@
-"""Which versions replace which: for the checker, and for the loader that refuses the others."""
+"""Which versions replace which: for the checker, for the loader that refuses the others, for CMake."""
 
 from __future__ import annotations
 
 import itertools
 from types import SimpleNamespace
+from typing import TYPE_CHECKING
 
+import lab
 import pytest
 from native_lib.check.compatibility import can_replace, incompatible, next_incompatible
 from native_lib.support import shared_lib_consumer
 from packaging.version import Version
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 WORDS = ("SameMajorVersion", "SameMinorVersion", "ExactVersion")
 VERSIONS = (
@@ -36,6 +41,45 @@ def test_checker_and_loader_agree(compatibility: str) -> None:
     for later, earlier in itertools.product(VERSIONS, repeat=2):
         said = can_replace(Version(later), Version(earlier), compatibility)
         assert said == loader_accepts(later, earlier, compatibility), (later, earlier)
+
+
+# Asks the version file that CMake writes for a provider, as find_package(foo <earlier>) does.
+CMAKE = """
+cmake_minimum_required(VERSION 3.25)
+include(CMakePackageConfigHelpers)
+foreach(PACKAGE_VERSION IN LISTS versions)
+    set(file "${CMAKE_CURRENT_BINARY_DIR}/${PACKAGE_VERSION}.cmake")
+    write_basic_package_version_file(
+        "${file}" VERSION ${PACKAGE_VERSION} COMPATIBILITY ${compatibility} ARCH_INDEPENDENT
+    )
+    foreach(PACKAGE_FIND_VERSION IN LISTS versions)
+        string(REPLACE "." ";" numbers "${PACKAGE_FIND_VERSION}")
+        list(LENGTH numbers PACKAGE_FIND_VERSION_COUNT)
+        list(GET numbers 0 PACKAGE_FIND_VERSION_MAJOR)
+        list(GET numbers 1 PACKAGE_FIND_VERSION_MINOR)
+        unset(PACKAGE_VERSION_COMPATIBLE)
+        include("${file}")
+        if(PACKAGE_VERSION_COMPATIBLE)
+            message("${PACKAGE_VERSION} replaces ${PACKAGE_FIND_VERSION}")
+        endif()
+    endforeach()
+endforeach()
+"""
+
+
+@pytest.mark.parametrize("compatibility", WORDS)
+def test_checker_and_cmake_agree(tmp_path: Path, compatibility: str) -> None:
+    """CMake knows numbers only."""
+    versions = ["0.9.0", "1.3.99", "1.4.1", "1.4.2", "1.4.3", "1.5.0", "1.10.0", "2.0.0", "14.0.0"]
+    script = tmp_path / "ask.cmake"
+    script.write_text(CMAKE, encoding="utf-8")
+    facts = (f"-Dversions={';'.join(versions)}", f"-Dcompatibility={compatibility}")
+    said = lab.run(lab.tool("cmake"), *facts, "-P", script, cwd=tmp_path)
+    assert said.splitlines() == [
+        f"{later} replaces {earlier}"
+        for later, earlier in itertools.product(versions, repeat=2)
+        if can_replace(Version(later), Version(earlier), compatibility)
+    ]
 
 
 @pytest.mark.parametrize(

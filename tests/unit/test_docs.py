@@ -471,7 +471,9 @@ def test_messages_are_explained() -> None:
         "metadata": messages_of_python(text(METADATA)),
         "texts": messages_of_python(text(TEXTS)),
         "source": messages_of_python(text(SOURCE)) + messages_of_template(text(SOURCE)),
-        "template": messages_of_template(text(lab.ROOT / "template" / "local_extensions.py")),
+        "template": messages_of_template(
+            text(lab.ROOT / "template" / "local_extensions" / "answers.py")
+        ),
         "loader": messages_of_python(loader("shared_lib_explain")),
     }
     assert {name: len(messages) > 2 for name, messages in sources.items()} == dict.fromkeys(

@@ -13,15 +13,16 @@ import lab
 import local_extensions
 import nox
 import pytest
+from local_extensions.answers import LONGEST_LIBRARY_NAME, LONGEST_NAME
 from native_lib import vendor
 
 Answers = dict[str, str]
 
-LONGEST = "a" * local_extensions.LONGEST_LIBRARY_NAME
+LONGEST = "a" * LONGEST_LIBRARY_NAME
 LONG_NAMES = {
     "library_name": LONGEST,
-    "provider_name": "p" * local_extensions.LONGEST_NAME,
-    "extension_name": "e" * local_extensions.LONGEST_NAME,
+    "provider_name": "p" * LONGEST_NAME,
+    "extension_name": "e" * LONGEST_NAME,
 }
 # Every two choices stand together in one of them, and so do the shortest and the longest names with
 # each language and each binding.
@@ -270,7 +271,7 @@ def test_cmake_style(samples: dict[str, Path], tmp_path: Path, with_definitions:
 def test_cmake_style_at_every_length(tmp_path: Path) -> None:
     call = local_extensions.cmake_call
     calls = []
-    for length in range(1, local_extensions.LONGEST_NAME + 1):
+    for length in range(1, LONGEST_NAME + 1):
         name = "a" * length
         calls += [
             call("add_library", name, "SHARED", f"src/{name}.cpp"),

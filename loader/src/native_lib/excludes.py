@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from native_lib.literals import MANIFEST, REQUIRES, LiteralsError, read_literals
+from native_lib.names import import_name
 from native_lib.support.shared_lib_consumer import REQUIREMENTS_FORMAT
 from native_lib.support.shared_lib_manager import MANIFEST_FORMAT
 
@@ -48,11 +48,11 @@ def excludes(providers: list[str], tool: str) -> list[str]:
     waiting = list(providers)
     while waiting:
         provider = waiting.pop(0)
-        key = re.sub(r"[-_.]+", "_", provider).lower()
+        key = import_name(provider)
         if key in seen:
             continue
         seen.add(key)
-        installed = _read(provider, key)
+        installed = _read(provider)
         for name in (PurePosixPath(runtime_name).name for runtime_name in installed.runtime_names):
             if _SUFFIXES[tool] not in name.lower():
                 raise ExcludesError(
@@ -63,7 +63,7 @@ def excludes(providers: list[str], tool: str) -> list[str]:
     return [argument for name in names for argument in ("--exclude", name)]
 
 
-def _read(provider: str, import_name: str) -> _Installed:
+def _read(provider: str) -> _Installed:
     import importlib.metadata  # slow to import, and other commands do not need it
 
     try:
@@ -72,13 +72,14 @@ def _read(provider: str, import_name: str) -> _Installed:
         raise ExcludesError(
             f"{provider} is not installed here; python -m pip install {provider}"
         ) from None
-    manifest = _file(distribution, f"{import_name}/{MANIFEST}")
+    package = import_name(provider)
+    manifest = _file(distribution, f"{package}/{MANIFEST}")
     if not manifest:
         raise ExcludesError(
             f"{provider} {distribution.version} is not a provider: it has no manifest "
-            f"{import_name}/{MANIFEST}"
+            f"{package}/{MANIFEST}"
         )
-    requires = _file(distribution, f"{import_name}/{REQUIRES}")
+    requires = _file(distribution, f"{package}/{REQUIRES}")
     path = manifest
     try:
         libraries = _literals(path, MANIFEST_FORMAT)["LIBRARIES"].values()
@@ -102,14 +103,8 @@ def _file(distribution: importlib.metadata.Distribution, name: str) -> Path | No
 def _literals(path: Path, known: int) -> dict[str, Any]:
     """Read a module of literals without importing its package, which may load something."""
     try:
-        values = read_literals(path.read_bytes())
-    except (OSError, LiteralsError) as error:
+        return read_literals(path, path.read_bytes(), known)
+    except OSError as error:
         raise ExcludesError(f"{path} cannot be read: {error}") from error
-    told = values.get("FORMAT")
-    if not isinstance(told, int):
-        raise ExcludesError(f"{path} does not say its FORMAT")
-    if told > known:
-        raise ExcludesError(
-            f"{path} has format {told}, and this native-lib reads formats up to {known}: update it"
-        )
-    return values
+    except LiteralsError as error:
+        raise ExcludesError(str(error)) from error

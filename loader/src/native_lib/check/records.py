@@ -12,7 +12,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
-from native_lib.check.wheel import Library, Manifest, NewerFormatError, Required, UnusableError
+from native_lib.check.wheel import Library, Manifest, Required, UnusableError
 from native_lib.literals import LiteralsError, read_literals
 from native_lib.support.shared_lib_consumer import REQUIREMENTS_FORMAT
 from native_lib.support.shared_lib_manager import MANIFEST_FORMAT
@@ -118,14 +118,6 @@ def _bounded(text: str) -> str:
 
 def _literals(path: str, source: bytes, known: int) -> dict[str, Any]:
     try:
-        values = read_literals(source)
+        return read_literals(path, source, known)
     except LiteralsError as error:
-        raise UnusableError(f"{path} {error}") from error
-    told = values.get("FORMAT")
-    if not isinstance(told, int):
-        raise UnusableError(f"{path} does not say its FORMAT")
-    if told > known:
-        raise NewerFormatError(
-            f"{path} has format {told}, and this native-lib reads formats up to {known}: update it"
-        )
-    return values
+        raise UnusableError(str(error)) from error

@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from native_lib.check.rule import ERROR, WARNING, Finding, Rule, WheelSet, some_of
-from native_lib.check.system import INTERPRETERS_SYMBOLS
+from native_lib.check.system import interpreters_symbols
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -63,7 +63,7 @@ def unsigned(wheels: WheelSet) -> Iterator[Finding]:
 def symbols_interposed(wheels: WheelSet) -> Iterator[Finding]:
     for wheel in wheels.wheels:
         for _, binary in wheel.libraries:
-            held = sorted({e.name for e in binary.exports} & INTERPRETERS_SYMBOLS)
+            held = sorted({e.name for e in binary.exports} & interpreters_symbols())
             if binary.format == "ELF" and held:
                 yield Finding(
                     *(wheel.path.name, binary.path, held[0]),

@@ -30,10 +30,6 @@ class UnusableError(Exception):
     """A file cannot be checked; the message says why."""
 
 
-class NewerFormatError(UnusableError):
-    """A manifest or record has a format that is newer than this native-lib."""
-
-
 @dataclass(frozen=True)
 class Library:
     """A library in a provider's manifest; paths are the wheel's."""

@@ -11,7 +11,6 @@ import sys
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from site import ENABLE_USER_SITE, getsitepackages, getusersitepackages
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
@@ -28,9 +27,11 @@ from native_lib.check.records import (
     requirements_of,
     requires_of,
 )
-from native_lib.check.wheel import NewerFormatError, UnusableError, Wheel
-from native_lib.literals import MANIFEST, REQUIRES
+from native_lib.check.wheel import UnusableError, Wheel
+from native_lib.literals import MANIFEST, REQUIRES, NewerFormatError
+from native_lib.names import import_name
 from native_lib.paths import is_file, is_folder, is_there
+from native_lib.support.shared_lib_explain import is_pips
 from native_lib.vendor import VendorError, changes
 
 if TYPE_CHECKING:
@@ -102,9 +103,7 @@ class Installed:
     @property
     def is_pips(self) -> bool:
         """Whether it is in a folder that pip installs into, so that pip can replace it."""
-        users = (getusersitepackages(),) if ENABLE_USER_SITE else ()  # not in virtual environments
-        folders = (*getsitepackages(), *users)
-        return self.root.resolve() in (Path(folder).resolve() for folder in folders)
+        return is_pips(str(self.root))
 
     def named(self, *leaves: str) -> tuple[str, ...]:
         """Return the paths of files with one of these names."""
@@ -269,7 +268,7 @@ def _recorded(listed: str) -> Iterator[str]:
 
 def _package(root: Path, name: str) -> Iterator[str]:
     """Return the files of the package with this name, for distributions without RECORD (Debian)."""
-    for stem in dict.fromkeys((canonicalize_name(name).replace("-", "_"), name)):
+    for stem in dict.fromkeys((import_name(name), name)):
         if not re.fullmatch(r"\w[\w.-]*", stem):
             continue
         for file in (root / stem).rglob("*"):
@@ -333,7 +332,7 @@ def _wheels(found: Iterable[Installed], unreadable: list[Unreadable]) -> Iterato
         try:
             yield _wheel(each, unreadable)
         except (UnusableError, LookupError, ValueError) as error:  # tags and versions that are none
-            is_newer = isinstance(error, NewerFormatError)
+            is_newer = isinstance(error.__cause__, NewerFormatError)
             unreadable.append(Unreadable(each.name, each.info, str(error), is_newer))
 
 

@@ -451,12 +451,12 @@ def _install(distribution: str, requirement: str, option: str = "", in_its_place
         from importlib.metadata import distribution as metadata_of
 
         root = str(metadata_of(distribution).locate_file(""))
-        is_pips = _real(root) in _pips_folders()
+        is_replaceable = is_pips(root)
     except _UNKNOWN:
         return f"{shadow}, then: {install}" if in_its_place else install
     if in_its_place and not _real(in_its_place).startswith(os.path.join(_real(root), "")):
         return f"{shadow}, which is installed"
-    if not is_pips:
+    if not is_replaceable:
         return f"remove {root} from sys.path; pip does not install there, then: {install}"
     return install.replace('"', f'{option} "', 1) if option else install
 
@@ -471,7 +471,7 @@ def _again(distribution: str, version: str) -> str:
 
         metadata = metadata_of(distribution)
         root = str(metadata.locate_file(""))
-        if _real(root) not in _pips_folders():
+        if not is_pips(root):
             where = f'--upgrade --target "{root}" --no-deps'
         record = loads(metadata.read_text("direct_url.json") or "{}")
         url = record["url"]
@@ -489,13 +489,13 @@ def _again(distribution: str, version: str) -> str:
     return f'{where} "{what}"'
 
 
-def _pips_folders() -> "list[str]":
-    """Return where pip installs, as `_real` writes it."""
+def is_pips(folder: str) -> bool:
+    """Tell whether pip installs into a folder, so that it can replace what is there."""
     from site import ENABLE_USER_SITE, getsitepackages, getusersitepackages
 
     # A virtual environment's pip leaves the user's folder alone, wherever PYTHONPATH has it.
     users = [getusersitepackages()] if ENABLE_USER_SITE else []
-    return [_real(path) for path in (*getsitepackages(), *users)]
+    return _real(folder) in map(_real, (*getsitepackages(), *users))
 
 
 def _real(path: str) -> str:
