@@ -9,12 +9,11 @@ from pathlib import Path
 
 import nox
 
-# Folders, and the distributions in them.
 PROVIDER = "{{ cookiecutter.provider_name }}"
 CONSUMER = "{{ cookiecutter.extension_name }}"
 # What the pair is tested on: the consumer's oldest Python, the newest, and those without the GIL.
 OLDEST, NEWEST, NO_GIL = "{{ cookiecutter.python_min }}", "3.15", ["3.14t", "3.15t"]
-# Where wheels are built, each on a machine of its kind, and what a release must have.
+# The runner builds a platform's wheels natively; a release needs a wheel with each tag.
 PLATFORMS = {
     "manylinux-x86_64": {"runner": "ubuntu-24.04", "tag": "manylinux*_x86_64"},
     "manylinux-aarch64": {"runner": "ubuntu-24.04-arm", "tag": "manylinux*_aarch64"},
@@ -30,6 +29,7 @@ NATIVE_LIB = {{ toml("native-lib-loader[tools]" ~ loader) }}
 TEST_REQUIRES = ["pytest"]  # add what the consumer requires beside the provider
 DIST = Path("dist").resolve()
 nox.options.sessions = ["tests"]
+nox.needs_version = ">=2025.5.1"
 
 
 def files(distribution: str, pattern: str = "*") -> list[Path]:
@@ -45,14 +45,14 @@ def only(session: nox.Session, distribution: str, pattern: str) -> Path:
     return found[0]
 
 
-def admit_only(*wheels: Path, root: str = "") -> str:
-    """Return the URL of constraints, below the build's root, that admit no others of these names."""
-    # An index may have another one of that version. URLs: pip would split a path with spaces.
+def write_constraints(*wheels: Path, root: str = "") -> str:
+    """Allow builds that see this machine's files below a root only these wheels; return a URL."""
+    # Else pip may take wheels of the same names from PyPI. URLs, because it splits paths at spaces.
+    urls = [wheel.as_uri().replace("//", f"//{root}", 1) for wheel in wheels]
+    lines = [f"{wheel.name.split('-')[0]} @ {url}\n" for wheel, url in zip(wheels, urls)]
     file = DIST / "constraints.txt"
-    *urls, constraints = (path.as_uri().replace("//", f"//{root}", 1) for path in (*wheels, file))
-    lines = [f"{at.name.split('-')[0]} @ {url}\n" for at, url in zip(wheels, urls)]
     file.write_text("".join(lines), encoding="utf-8")
-    return constraints
+    return file.as_uri().replace("//", f"//{root}", 1)
 {%- if required %}
 
 
@@ -97,10 +97,10 @@ def build(session: nox.Session) -> None:
 {%- if required %}
     DIST.mkdir()
     support = build_support(session)
-    env = {"PIP_CONSTRAINT": admit_only(support)}
+    env = {"PIP_CONSTRAINT": write_constraints(support)}
 {%- endif %}
     session.run("pyproject-build", "--wheel", "--outdir", DIST, PROVIDER{{ ", env=env" if required }})
-    env = {"PIP_CONSTRAINT": admit_only(only(session, PROVIDER, "*.whl"){{ ", support" if required }})}
+    env = {"PIP_CONSTRAINT": write_constraints(only(session, PROVIDER, "*.whl"){{ ", support" if required }})}
     session.run("pyproject-build", "--wheel", "--outdir", DIST, CONSUMER, env=env)
 
 
@@ -117,7 +117,7 @@ def pair(session: nox.Session) -> None:
     # --force-reinstall: for `nox -r`, after a build of the same version.
     source = ["--isolated", "--no-index", "--find-links", str(DIST), "--only-binary", ":all:"]
     session.install(*source, "--force-reinstall", PROVIDER, CONSUMER)
-    # Settings of a folder above are not ours.
+    # Not pytest's settings of a parent folder.
     settings = ["-c", f"{PROVIDER}/pyproject.toml", "--rootdir=."]
     session.run("pytest", *settings, f"{PROVIDER}/tests", f"{CONSUMER}/tests")
 
@@ -134,7 +134,7 @@ def sdists(session: nox.Session) -> None:
     env = {"NATIVE_LIB_SYSTEM": "all"}
 {%- if required %}
     DIST.mkdir()
-    env["PIP_CONSTRAINT"] = admit_only(build_support(session))
+    env["PIP_CONSTRAINT"] = write_constraints(build_support(session))
 {%- endif %}
     for folder in (PROVIDER, CONSUMER):
         session.run("pyproject-build", "--sdist", "--outdir", DIST, folder, env=env)
@@ -175,9 +175,9 @@ def wheels(session: nox.Session) -> None:
     session.install("cibuildwheel>=4.3,<5", NATIVE_LIB)
     system = "linux" if "linux" in platform else platform.partition("-")[0]
     own = f"CIBW_ENVIRONMENT_{system.upper()}"
-    # Linux has two C libraries; a consumer's build needs one provider.
+    # Build for glibc or for musl, not for both: each needs a provider of its own.
     other = "manylinux" if "musl" in platform else "musllinux"
-    # Added to what pyproject.toml says, and your variables.
+    # Appended to what pyproject.toml and your own variables say.
     rules = f"audit-command: append; environment-{system}: append; skip: append"
     env = {
         "CIBW_AUDIT_COMMAND": "native-lib check {wheel}",
@@ -196,11 +196,11 @@ def wheels(session: nox.Session) -> None:
 {%- if required %}
             admitted.append(provider)
         # cibuildwheel's container has this machine's files below /host.
-        url = admit_only(*admitted, root="/host" if system == "linux" else "")
+        url = write_constraints(*admitted, root="/host" if system == "linux" else "")
         env[own] = f'{os.environ.get(own, "")} PIP_CONSTRAINT="$PIP_CONSTRAINT {url}"'
 {%- else %}
             # cibuildwheel's container has this machine's files below /host.
-            url = admit_only(provider, root="/host" if system == "linux" else "")
+            url = write_constraints(provider, root="/host" if system == "linux" else "")
             env[own] = f'{os.environ.get(own, "")} PIP_CONSTRAINT="$PIP_CONSTRAINT {url}"'
 {%- endif %}
         sdist = only(session, distribution, "*.tar.gz")
@@ -220,13 +220,13 @@ def check(session: nox.Session) -> None:
 
 @nox.session
 def abi(session: nox.Session) -> None:
-    """Compare the provider in dist/ with its last release, within what that one promised."""
+    """Check that the provider in dist/ keeps what its last release promised."""
     session.install("pip", NATIVE_LIB)
     session.run("native-lib", "abi", "--last-release", *files(PROVIDER))
 
 
 @nox.session
 def published(session: nox.Session) -> None:
-    """Look whether the index has a provider that the consumer in dist/ can use."""
+    """Check that the index has a provider that the consumer in dist/ can use."""
     session.install("pip", NATIVE_LIB)
     session.run("native-lib", "published", *files(CONSUMER))

@@ -75,6 +75,7 @@ def test_files_in_the_provider(pair: lab.Pair) -> None:
         "libfoo/__init__.py",
         "libfoo/_native_libs.py",
         "libfoo/_native_libs.pyi",
+        "libfoo/_shared_lib_LICENSE",
         "libfoo/_shared_lib_explain.py",
         "libfoo/_shared_lib_manager.py",
         "libfoo/py.typed",
@@ -100,6 +101,7 @@ def test_files_in_the_consumer(pair: lab.Pair) -> None:
         "foo_ext/_native_requires.py",
         "foo_ext/_native_requires.pyi",
         "foo_ext/_shared_lib_consumer.py",
+        "foo_ext/_shared_lib_LICENSE",
         "foo_ext/_shared_lib_explain.py",
         "foo_ext/py.typed",
     }

@@ -20,25 +20,30 @@ PACKAGES = lab.ROOT / "reference-packages"
 REFERENCE = ("zlib", "libpng", "minipng")
 
 
-def in_wheel(wheel: Path) -> str:
+def place(project: Path) -> str:
+    """Return where a project has its LICENSE: the loader's lies with what is vendored."""
+    return "src/native_lib/support/LICENSE" if project.name == "loader" else "LICENSE"
+
+
+def in_wheel(wheel: Path, name: str) -> str:
     """Return the text of a wheel's LICENSE, which its metadata must name."""
     with zipfile.ZipFile(wheel) as archive:
         (metadata,) = (name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
         told = Parser().parsestr(archive.read(metadata).decode())
-        assert "LICENSE" in told.get_all("License-File", [])
-        return archive.read(metadata.replace("METADATA", "licenses/LICENSE")).decode()
+        assert name in told.get_all("License-File", [])
+        return archive.read(metadata.replace("METADATA", f"licenses/{name}")).decode()
 
 
-def in_sdist(sdist: Path) -> str:
+def in_sdist(sdist: Path, name: str) -> str:
     """Return the text of an sdist's LICENSE."""
     with tarfile.open(sdist) as archive:
-        file = archive.extractfile(f"{sdist.name.removesuffix('.tar.gz')}/LICENSE")
+        file = archive.extractfile(f"{sdist.name.removesuffix('.tar.gz')}/{name}")
         assert file is not None
         return file.read().decode()
 
 
 def expected(project: Path) -> str:
-    text = (project / "LICENSE").read_text("utf-8")
+    text = (project / place(project)).read_text("utf-8")
     assert "Redistribution and use" in text
     return text
 
@@ -52,7 +57,7 @@ def test_wheels(pair: lab.Pair, reference: lab.Reference, tmp_path: Path) -> Non
         loader: lab.build(loader, tmp_path),
     }
     for project, wheel in wheels.items():
-        assert in_wheel(wheel) == expected(project), wheel.name
+        assert in_wheel(wheel, place(project)) == expected(project), wheel.name
 
 
 def test_sdists(pair: lab.Pair, reference: lab.Reference, tmp_path: Path) -> None:
@@ -63,4 +68,12 @@ def test_sdists(pair: lab.Pair, reference: lab.Reference, tmp_path: Path) -> Non
         # An sdist is the same whoever provides the library.
         env = {"NATIVE_LIB_SYSTEM": "all"}
         sdist = lab.build(project, tmp_path / project.name, kind="sdist", env=env)
-        assert in_sdist(sdist) == expected(project), sdist.name
+        assert in_sdist(sdist, place(project)) == expected(project), sdist.name
+
+
+def test_licence_of_the_loader_comes_with_it(pair: lab.Pair) -> None:
+    """The BSD licence asks for its text wherever the files go."""
+    for wheel, package in ((pair.provider, "libfoo"), (pair.consumer, "foo_ext")):
+        with zipfile.ZipFile(wheel) as archive:
+            text = archive.read(f"{package}/_shared_lib_LICENSE")
+        assert text == (lab.SUPPORT / "LICENSE").read_bytes()

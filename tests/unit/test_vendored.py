@@ -51,7 +51,7 @@ def test_every_file_says_licence_version_and_source() -> None:
     for name, content in support_files(["provider", "consumer", "source"]).items():
         if name != "LICENSE":
             assert content.decode("utf-8").startswith(head), name
-    assert PROVIDER["LICENSE"] == (lab.ROOT / "loader" / "LICENSE").read_bytes()
+    assert PROVIDER["LICENSE"] == (lab.SUPPORT / "LICENSE").read_bytes()
 
 
 def test_both_sides_are_at_most_550_lines_of_cmake() -> None:

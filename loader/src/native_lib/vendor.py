@@ -96,8 +96,6 @@ def support_files(sides: Iterable[str]) -> dict[str, bytes]:
     """
     names = [*_EVERYBODY, *(name for side in sides for name in _SIDES[side])]
     paths = {name: _SUPPORT / name for name in dict.fromkeys(names)}
-    if not is_file(paths["LICENSE"]):  # run from the sources
-        paths["LICENSE"] = _SUPPORT.parents[2] / "LICENSE"
     return {name: path.read_bytes() for name, path in paths.items()}
 
 
