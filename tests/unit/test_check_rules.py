@@ -320,8 +320,15 @@ def _rpath_idle(binaries: foreign.Foreign, folder: Path, broken: bool) -> None:
     macos_provider(folder, with_rpath(binaries.macos_x86_64, path, folder / "changed"))
 
 
+def _duplicate_rpath(binaries: foreign.Foreign, folder: Path, broken: bool) -> None:
+    library = with_rpath(binaries.macos_x86_64, "@loader_path", folder / "changed")
+    again = "@loader_path" if broken else "@loader_path/sub"
+    macos_provider(folder, with_rpath(library, again, folder / "changed"))
+
+
 FOREIGN_CASES |= {
     "rpath-idle": _rpath_idle,
+    "duplicate-rpath": _duplicate_rpath,
     "install-name": _install_name,
     "dll-name": _dll_name,
     "unsigned": _unsigned,

@@ -97,6 +97,34 @@ def test_paths_that_dyld_looks_in(needed: str, rule: str, message: str) -> None:
     assert find(other, ours) == []
 
 
+# duplicate-rpath ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("format", "paths", "found"),
+    [
+        ("Mach-O", "@loader_path @loader_path", ["@loader_path"]),
+        ("Mach-O", "a b a c b a", ["a", "b"]),
+        ("Mach-O", "@loader_path @loader_path/", []),  # dyld compares the text
+        ("Mach-O", "", []),
+        ("ELF", "$ORIGIN $ORIGIN", []),
+    ],
+)
+def test_search_paths_that_are_there_twice(format: str, paths: str, found: list[str]) -> None:
+    """Each is told once."""
+    ours = wheel("libfoo", binary(rpath=tuple(paths.split()), format=format))
+    assert [f.value for f in find("duplicate-rpath", ours)] == found
+
+
+def test_search_paths_of_two_architectures() -> None:
+    """The halves of a universal file are loaded one at a time."""
+    halves = (
+        binary(rpath=("@loader_path",), format="Mach-O", architecture=architecture)
+        for architecture in ("x86_64", "aarch64")
+    )
+    assert find("duplicate-rpath", wheel("libfoo", *halves)) == []
+
+
 # rpath-escapes ------------------------------------------------------------------------------------
 
 

@@ -158,6 +158,17 @@ def test_differing_groups_are_found() -> None:
     assert differing_groups(f"{tree}a\nb\n```\n") == ["Job"]
 
 
+def test_sessions_of_the_pages_exist() -> None:
+    """Those of this repository, which the pages for its own people name."""
+    known = set(
+        re.findall(r"^@nox\.session.*\ndef (\w+)", text(lab.ROOT / "noxfile.py"), re.MULTILINE)
+    )
+    for path in (lab.ROOT / "CONTRIBUTING.md", lab.ROOT / "README.md"):
+        named = set(re.findall(r"nox -s (\w+)", text(path)))
+        assert named, path
+        assert named <= known, path
+
+
 # Environment variables --------------------------------------------------------------------------
 
 

@@ -76,6 +76,20 @@ def _below_origin(binary: Binary, path: str) -> str | None:
     return path[found.end() :] if found else None
 
 
+def duplicate_rpath(wheels: WheelSet) -> Iterator[Finding]:
+    # dyld's `Header::validSemanticsRPath` compares the texts.
+    for wheel in wheels.wheels:
+        for binary in wheel.binaries:
+            if binary.format != "Mach-O":
+                continue
+            for path in dict.fromkeys(binary.rpath):
+                if (times := binary.rpath.count(path)) > 1:
+                    yield Finding(
+                        *(wheel.path.name, binary.path, path),
+                        f"has LC_RPATH {path} {times} times; macOS 15.4 refuses such files",
+                    )
+
+
 def rpath_escapes(wheels: WheelSet) -> Iterator[Finding]:
     for wheel in wheels.wheels:
         for binary in wheel.binaries:
@@ -121,6 +135,7 @@ def build_folder(wheels: WheelSet) -> Iterator[Finding]:
 RULES = (
     Rule("rpath-absolute", ERROR, rpath_absolute),
     Rule("rpath-idle", WARNING, rpath_idle),
+    Rule("duplicate-rpath", ERROR, duplicate_rpath),
     Rule("rpath-escapes", ERROR, rpath_escapes),
     Rule("build-folder", ERROR, build_folder),
 )
