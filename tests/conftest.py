@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 from typing import Callable, TypeVar
 
-import foreign
-import lab
+import building
+import macho_and_pe
 import pytest
 import upstream_sources
 import wheels
@@ -69,38 +69,40 @@ def once(
 
 
 @pytest.fixture(scope="session")
-def pair(once: Callable[[str, Callable[[Path], lab.Pair]], lab.Pair]) -> lab.Pair:
+def pair(once: Callable[[str, Callable[[Path], building.Pair]], building.Pair]) -> building.Pair:
     """The default pair, built."""
-    return once("pair", lab.build_pair)
+    return once("pair", building.build_pair)
 
 
 @pytest.fixture(scope="session")
-def plain_pair(once: Callable[[str, Callable[[Path], lab.Pair]], lab.Pair]) -> lab.Pair:
+def plain_pair(
+    once: Callable[[str, Callable[[Path], building.Pair]], building.Pair],
+) -> building.Pair:
     """The pair with plain names (mangle: no), built."""
-    return once("plain_pair", lambda folder: lab.build_pair(folder, mangle="no"))
+    return once("plain_pair", lambda folder: building.build_pair(folder, mangle="no"))
 
 
 @pytest.fixture(scope="session")
 def reference(
-    once: Callable[[str, Callable[[Path], lab.Reference]], lab.Reference],
-) -> lab.Reference:
+    once: Callable[[str, Callable[[Path], building.Reference]], building.Reference],
+) -> building.Reference:
     """The reference packages, built from upstream's sources."""
     try:
-        return once("reference", lab.build_reference)
+        return once("reference", building.build_reference)
     except upstream_sources.SourcesError as error:
         pytest.skip(f"not available: the sources of {error}")
 
 
 @pytest.fixture(scope="session")
 def reference_env(
-    reference: lab.Reference,
-    once: Callable[[str, Callable[[Path], lab.Environment]], lab.Environment],
-) -> lab.Environment:
+    reference: building.Reference,
+    once: Callable[[str, Callable[[Path], building.Environment]], building.Environment],
+) -> building.Environment:
     """An environment with the reference packages and Pillow, for tests that only look."""
 
-    def make(folder: Path) -> lab.Environment:
-        env = lab.new_environment(folder / "env", *reference.wheels)
-        lab.uv("pip", "install", "--quiet", "--python", env.python, "pillow>=11", "pytest")
+    def make(folder: Path) -> building.Environment:
+        env = building.new_environment(folder / "env", *reference.wheels)
+        building.uv("pip", "install", "--quiet", "--python", env.python, "pillow>=11", "pytest")
         return env
 
     return once("reference_env", make)
@@ -113,19 +115,19 @@ def python() -> Path:
 
 
 @pytest.fixture
-def installed(pair: lab.Pair, python: Path, tmp_path: Path) -> lab.Environment:
+def installed(pair: building.Pair, python: Path, tmp_path: Path) -> building.Environment:
     """A fresh environment with the default pair; a test may break it."""
-    return lab.new_environment(tmp_path / "env", pair.provider, pair.consumer, python=python)
+    return building.new_environment(tmp_path / "env", pair.provider, pair.consumer, python=python)
 
 
 @pytest.fixture(scope="session")
 def foreign_binaries(
-    once: Callable[[str, Callable[[Path], foreign.Foreign]], foreign.Foreign],
-) -> foreign.Foreign:
+    once: Callable[[str, Callable[[Path], macho_and_pe.Foreign]], macho_and_pe.Foreign],
+) -> macho_and_pe.Foreign:
     """Mach-O and PE files."""
-    if not foreign.is_available():
+    if not macho_and_pe.is_available():
         pytest.skip("not available: Mach-O and PE files, as ziglang is not installed")
-    return once("foreign", foreign.build)
+    return once("foreign", macho_and_pe.build)
 
 
 @pytest.fixture

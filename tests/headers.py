@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-import lab
+import building
 import pybind11
 
 if TYPE_CHECKING:
@@ -19,9 +19,9 @@ def of(python: Path, binding: str = "c-api") -> list[str]:
     As the system's: warnings in others' headers are not ours to fix.
     """
     code = "import sysconfig; print(sysconfig.get_path('include'))"
-    found = [lab.run(python, "-c", code).strip()]
+    found = [building.run(python, "-c", code).strip()]
     if binding == "nanobind":
-        found.append(lab.run(sys.executable, "-m", "nanobind", "--include_dir").strip())
+        found.append(building.run(sys.executable, "-m", "nanobind", "--include_dir").strip())
     if binding == "pybind11":
         found.append(pybind11.get_include())
     return [part for path in found for part in ("-isystem", path)]
@@ -63,8 +63,8 @@ def compiles(source: Path, *given: str, standards: Sequence[str] = ("c99", "c++1
         standards: of C and of C++.
 
     Raises:
-        lab.CommandError: it does not compile, or the compiler warned.
+        building.CommandError: it does not compile, or the compiler warned.
     """
     c, cxx = standards
     compiler = ["cc", f"-std={c}"] if source.suffix == ".c" else ["c++", f"-std={cxx}"]
-    lab.run(*compiler, "-fsyntax-only", "-Wall", "-Wextra", "-Werror", *given, source)
+    building.run(*compiler, "-fsyntax-only", "-Wall", "-Wextra", "-Werror", *given, source)

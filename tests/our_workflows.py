@@ -7,14 +7,14 @@ import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import lab
+import building
 import workflows
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-FOLDER = lab.ROOT / ".github" / "workflows"
+FOLDER = building.ROOT / ".github" / "workflows"
 # .gitignore's, and what git keeps for itself.
 NOT_COMMITTED = (
     *(".git", ".venv", ".nox", ".*_cache", "__pycache__", "_build", "build", "dist"),
@@ -77,7 +77,7 @@ class Finished:
 def check_out(folder: Path) -> Path:
     """Put into a folder what a checkout of this repository gives, with the lists of what is had here."""
     ignored = shutil.ignore_patterns(*NOT_COMMITTED)
-    shutil.copytree(lab.ROOT, folder, dirs_exist_ok=True, ignore=ignored)
+    shutil.copytree(building.ROOT, folder, dirs_exist_ok=True, ignore=ignored)
     noxfile = folder / "noxfile.py"
     text = noxfile.read_text("utf-8")
     for pattern, here in HERE.items():
@@ -104,7 +104,7 @@ def run(name: str, project: Path, folder: Path, environment: Mapping[str, str]) 
         **workflows.decoys(environment, folder, {"native-zlib": "99.0", "native-libpng": "99.0"}),
         # Seconds, where virtualenv and pip take minutes.
         "NOX_DEFAULT_VENV_BACKEND": "uv",
-        "UV": lab.tool("uv"),
+        "UV": building.tool("uv"),
     }
     made = workflows.Run(project, folder / "run", env, WhyNot(), SKIPPED)
     made.workflow(FOLDER / f"{name}.yml")

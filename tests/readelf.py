@@ -9,7 +9,7 @@ import zipfile
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import lab
+import building
 from native_lib.check.read import read_binary
 
 if TYPE_CHECKING:
@@ -39,15 +39,15 @@ def is_available() -> bool:
 
 def by_readelf(file: Path) -> View:
     """Read a file with readelf."""
-    dynamic = lab.run("readelf", "-dW", file, env={"LC_ALL": "C"})
+    dynamic = building.run("readelf", "-dW", file, env={"LC_ALL": "C"})
 
     def values(tag: str) -> list[str]:
         return re.findall(rf"\({tag}\).*?\[(.*)\]$", dynamic, re.MULTILINE)
 
-    versions = lab.run("readelf", "-VW", file, env={"LC_ALL": "C"})
+    versions = building.run("readelf", "-VW", file, env={"LC_ALL": "C"})
     library_of = _libraries(versions)
     imports, exports = set(), set()
-    for line in lab.run("readelf", "--dyn-syms", "-W", file, env={"LC_ALL": "C"}).splitlines():
+    for line in building.run("readelf", "--dyn-syms", "-W", file, env={"LC_ALL": "C"}).splitlines():
         # Num: Value Size Type Bind Vis Ndx Name, where Vis may be followed by [more].
         row = re.match(
             r"\s*\d+: [0-9a-f]+ +\S+ +\S+ +(\S+) +\S+ +(?:\[.*?\] +)?(\S+) (\S+)(?: \((\d+)\))?$",

@@ -8,7 +8,7 @@ import zipfile
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import lab
+import building
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -18,7 +18,7 @@ LINUX = f"py3-none-linux_{platform.machine()}"
 LIBRARY = "int foo_one(void) { return 1; }\nint foo_two(void) { return 2; }\n"
 EXTENSION = "int foo_one(void);\nint PyInit__ext(void) { return foo_one(); }\n"
 NAME = "libfoo__foo.so.1"
-LOADER = lab.ROOT / "loader" / "src" / "native_lib" / "support" / "shared_lib_manager.py"
+LOADER = building.ROOT / "loader" / "src" / "native_lib" / "support" / "shared_lib_manager.py"
 EXPLAIN = LOADER.with_name("shared_lib_explain.py")
 _AARCH64, _X86_64 = 183, 62
 
@@ -96,7 +96,7 @@ class Elf:
         self, *options: str, source: str = LIBRARY, soname: str | None = NAME, file: str = NAME
     ) -> bytes:
         """Return a shared library."""
-        return lab.compile_library(
+        return building.compile_library(
             source, self.folder / file, "-nostdlib", *options, soname=soname
         ).read_bytes()
 
@@ -110,7 +110,7 @@ class Elf:
         """Return an extension module that was linked against a library."""
         self.library(source=library, soname=soname, file="against.so")
         against = str(self.folder / "against.so")
-        return lab.compile_library(
+        return building.compile_library(
             source, self.folder / "_ext.so", against, "-nostdlib", "-Wl,--no-as-needed", *options
         ).read_bytes()
 

@@ -15,8 +15,8 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import building
 import cpythons
-import lab
 import wheels
 import yaml
 
@@ -103,7 +103,7 @@ class Run:
         workspace.mkdir(parents=True)
         outputs: dict[str, Mapping[str, str]] = {}
         known = {**known, "steps": outputs, "results": self._results}
-        python, path = "", lab.environment()["PATH"]
+        python, path = "", building.environment()["PATH"]
         for step in job["steps"]:
             what = _what(step)
             is_met = _condition(step.get("if", "always()"), known)
@@ -113,7 +113,7 @@ class Run:
                 version = _text(step["with"]["python-version"], known).split()[-1]
                 why_not = no_python(version)
                 python = _OURS if why_not else version
-                path = f"{self._python(python)}:{lab.environment()['PATH']}"
+                path = f"{self._python(python)}:{building.environment()['PATH']}"
             self.steps.append(Step(name, what, why_not))
             if why_not:
                 outputs[step.get("id", "")] = defaultdict(str)
@@ -135,7 +135,7 @@ class Run:
         done = subprocess.run(
             ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", script],
             cwd=workspace,
-            env=lab.environment({**self.environment, **env, "GITHUB_OUTPUT": str(output)}),
+            env=building.environment({**self.environment, **env, "GITHUB_OUTPUT": str(output)}),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -158,7 +158,9 @@ class Run:
         """
         folder = self.folder / f"python-{version}"
         if not folder.exists():
-            lab.uv("venv", "--quiet", "--seed", "--python", cpythons.installed()[version], folder)
+            building.uv(
+                "venv", "--quiet", "--seed", "--python", cpythons.installed()[version], folder
+            )
         return folder / "bin"
 
     def _upload(self, options: Values, workspace: Path) -> None:

@@ -8,8 +8,8 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-import lab
-import others
+import building
+import public_wheels
 from benchmarks.report import Bound, Effort, Measurement, Table, ratio_of_medians
 
 if TYPE_CHECKING:
@@ -31,8 +31,8 @@ def measure(effort: Effort) -> Measurement:
     wheels, absent = [], []
     for requirement in WHEELS[: effort.wheels]:
         try:
-            wheels.append(others.get(requirement, LINUX))
-        except others.NotToBeHadError as error:
+            wheels.append(public_wheels.get(requirement, LINUX))
+        except public_wheels.NotToBeHadError as error:
             absent.append(f"Not available: {error}.")
     names = ["-".join(wheel.name.split("-")[:2]) for wheel in wheels]
     ours: dict[str, list[float]] = {name: [] for name in (*names, ALL)}
@@ -79,19 +79,19 @@ def _row(name: str, ours: Sequence[float], theirs: Sequence[float]) -> tuple[str
 
 def _ours(wheels: Sequence[Path]) -> float:
     # Exit status 1 says that there are errors, which others' wheels may have.
-    source = {"PYTHONPATH": str(lab.ROOT / "loader" / "src")}
+    source = {"PYTHONPATH": str(building.ROOT / "loader" / "src")}
     return _seconds([sys.executable, "-m", "native_lib", "check", *wheels], source, {0, 1})
 
 
 def _theirs(wheel: Path) -> float:
-    return _seconds([lab.tool("auditwheel"), "show", wheel], {}, {0})
+    return _seconds([building.tool("auditwheel"), "show", wheel], {}, {0})
 
 
 def _seconds(command: Sequence[str | Path], env: dict[str, str], good: set[int]) -> float:
     start = time.perf_counter()
     done = subprocess.run(
         command,
-        env=lab.environment(env),
+        env=building.environment(env),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -99,5 +99,5 @@ def _seconds(command: Sequence[str | Path], env: dict[str, str], good: set[int])
     )
     took = time.perf_counter() - start
     if done.returncode not in good:
-        raise lab.CommandError(done.stdout.decode("utf-8", "replace"))
+        raise building.CommandError(done.stdout.decode("utf-8", "replace"))
     return took

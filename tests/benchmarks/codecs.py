@@ -6,7 +6,7 @@ import json
 import statistics
 from typing import TYPE_CHECKING
 
-import lab
+import building
 from benchmarks.report import Effort, Measurement, Table, ratio_of_medians
 
 if TYPE_CHECKING:
@@ -79,11 +79,11 @@ print(json.dumps([versions, samples]))
 """
 
 
-def measure(folder: Path, effort: Effort, reference: lab.Reference) -> Measurement:
+def measure(folder: Path, effort: Effort, reference: building.Reference) -> Measurement:
     """Compare them in one process, in turns, on the same data."""
-    env = lab.new_environment(folder / "env", *reference.wheels)
-    lab.uv("pip", "install", "--quiet", "--python", env.python, "pillow>=11")
-    said = lab.run(env.python, "-c", CODE, str(effort.processes), cwd=folder)
+    env = building.new_environment(folder / "env", *reference.wheels)
+    building.uv("pip", "install", "--quiet", "--python", env.python, "pillow>=11")
+    said = building.run(env.python, "-c", CODE, str(effort.processes), cwd=folder)
     versions, samples = json.loads(said)
     rows = tuple(
         (

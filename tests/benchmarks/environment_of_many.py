@@ -8,7 +8,7 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-import lab
+import building
 import wheels
 from benchmarks.report import Bound, Effort, Measurement, Table
 
@@ -52,11 +52,11 @@ def measure(folder: Path, effort: Effort) -> Measurement:
 
 
 def _seconds(site: Path) -> float:
-    path = {"PYTHONPATH": f"{site}:{lab.ROOT / 'loader' / 'src'}"}
+    path = {"PYTHONPATH": f"{site}:{building.ROOT / 'loader' / 'src'}"}
     start = time.perf_counter()
     done = subprocess.run(
         [sys.executable, "-m", "native_lib", "doctor"],
-        env=lab.environment(path),
+        env=building.environment(path),
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
@@ -64,5 +64,5 @@ def _seconds(site: Path) -> float:
     )
     took = time.perf_counter() - start
     if "used by foo-ext" not in done.stdout:
-        raise lab.CommandError(done.stdout + done.stderr)
+        raise building.CommandError(done.stdout + done.stderr)
     return took

@@ -9,7 +9,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING
 
-import lab
+import building
 from benchmarks.report import Effort, Measurement, Table
 
 if TYPE_CHECKING:
@@ -55,20 +55,20 @@ def measure(folder: Path, effort: Effort) -> Measurement:
 
 def _with_pip(folder: Path) -> dict[str, float]:
     pair, wheels = folder / "foo-wheels", folder / "dist"
-    fresh = lab.Environment(folder / "fresh")
+    fresh = building.Environment(folder / "fresh")
     build = (sys.executable, "-m", "build", "--wheel", "--outdir", wheels)
 
     def build_consumer() -> None:
-        lab.run(*build, pair / "foo-ext", env={"PIP_CONSTRAINT": str(_only_provider(wheels))})
+        building.run(*build, pair / "foo-ext", env={"PIP_CONSTRAINT": str(_only_provider(wheels))})
 
     def install() -> None:
-        lab.run(fresh.python, "-m", "pip", "install", "--quiet", *sorted(wheels.glob("*.whl")))
+        building.run(fresh.python, "-m", "pip", "install", "--quiet", *sorted(wheels.glob("*.whl")))
 
     return _timed(
         lambda: _generate(folder),
-        lambda: lab.run(*build, pair / "libfoo"),
+        lambda: building.run(*build, pair / "libfoo"),
         build_consumer,
-        lambda: lab.run(sys.executable, "-m", "venv", fresh.folder),
+        lambda: building.run(sys.executable, "-m", "venv", fresh.folder),
         install,
         lambda: fresh.run(IMPORT),
     )
@@ -76,20 +76,22 @@ def _with_pip(folder: Path) -> dict[str, float]:
 
 def _with_uv(folder: Path) -> dict[str, float]:
     pair, wheels = folder / "foo-wheels", folder / "dist"
-    fresh = lab.Environment(folder / "fresh")
+    fresh = building.Environment(folder / "fresh")
     build = ("build", "--wheel", "--python", sys.executable, "--out-dir", wheels)
 
     def build_consumer() -> None:
-        lab.uv(*build, pair / "foo-ext", env={"UV_BUILD_CONSTRAINT": str(_only_provider(wheels))})
+        building.uv(
+            *build, pair / "foo-ext", env={"UV_BUILD_CONSTRAINT": str(_only_provider(wheels))}
+        )
 
     def install() -> None:
-        lab.uv("pip", "install", "--python", fresh.python, *sorted(wheels.glob("*.whl")))
+        building.uv("pip", "install", "--python", fresh.python, *sorted(wheels.glob("*.whl")))
 
     return _timed(
         lambda: _generate(folder),
-        lambda: lab.uv(*build, pair / "libfoo"),
+        lambda: building.uv(*build, pair / "libfoo"),
         build_consumer,
-        lambda: lab.uv("venv", "--python", sys.executable, fresh.folder),
+        lambda: building.uv("venv", "--python", sys.executable, fresh.folder),
         install,
         lambda: fresh.run(IMPORT),
     )
@@ -108,7 +110,7 @@ def _timed(*steps: Callable[[], object]) -> dict[str, float]:
 def _generate(folder: Path) -> None:
     """As a user does, in a process of its own."""
     program = (sys.executable, "-m", "cookiecutter")
-    lab.run(*program, lab.ROOT, "--no-input", "--default-config", "--output-dir", folder)
+    building.run(*program, building.ROOT, "--no-input", "--default-config", "--output-dir", folder)
 
 
 def _only_provider(wheels: Path) -> Path:

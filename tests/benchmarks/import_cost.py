@@ -20,7 +20,7 @@ from benchmarks.report import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    import lab
+    import building
 
 LIMIT = 1.0
 LOADER, CTYPES, BARE = "loader", "ctypes", "bare"
@@ -43,7 +43,7 @@ WHAT = (
 )
 
 
-def measure(environments: Mapping[str, lab.Environment], effort: Effort) -> Measurement:
+def measure(environments: Mapping[str, building.Environment], effort: Effort) -> Measurement:
     """Compare `import libfoo; libfoo.loader.load()` with `import ctypes; ctypes.CDLL(path)`."""
     samples = _samples(environments, effort.rounds)
     rows, bounds = [], []
@@ -75,7 +75,7 @@ def measure(environments: Mapping[str, lab.Environment], effort: Effort) -> Meas
 
 
 def _samples(
-    environments: Mapping[str, lab.Environment], rounds: int
+    environments: Mapping[str, building.Environment], rounds: int
 ) -> dict[str, dict[str, list[tuple[int, int]]]]:
     """Return the nanoseconds of the two statements by version and case, a pair for each round."""
     programs = {

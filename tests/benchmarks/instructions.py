@@ -6,7 +6,7 @@ import re
 import shutil
 from typing import TYPE_CHECKING
 
-import lab
+import building
 from benchmarks import interpreters
 from benchmarks.report import Bound, Measurement, Table
 
@@ -27,7 +27,7 @@ def is_available() -> bool:
     return shutil.which("valgrind") is not None
 
 
-def measure(environments: Mapping[str, lab.Environment]) -> Measurement:
+def measure(environments: Mapping[str, building.Environment]) -> Measurement:
     """Compare `import libfoo; libfoo.loader.load()` with `import ctypes; ctypes.CDLL(path)`."""
     rows, bounds = [], []
     figures: dict[str, object] = {}
@@ -46,10 +46,10 @@ def measure(environments: Mapping[str, lab.Environment]) -> Measurement:
     return Measurement(table, tuple(bounds), figures)
 
 
-def count(environment: lab.Environment, code: str) -> int:
+def count(environment: building.Environment, code: str) -> int:
     """Return how many instructions a fresh isolated interpreter runs for a piece of code."""
     interpreters.isolated(environment, code)  # compiles what of the standard library is not yet
-    said = lab.run(
+    said = building.run(
         *("valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null"),
         *(environment.python, "-I", "-c", code),
         cwd=environment.folder,
@@ -58,7 +58,7 @@ def count(environment: lab.Environment, code: str) -> int:
     return int(counted)
 
 
-def _programs(environment: lab.Environment) -> dict[str, str]:
+def _programs(environment: building.Environment) -> dict[str, str]:
     path = interpreters.library_path(environment)
     return {
         LOADER: "import libfoo; libfoo.loader.load()",

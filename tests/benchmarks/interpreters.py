@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import lab
+import building
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,16 +19,16 @@ class NotCompiledError(AssertionError):
 
 def environments(
     folder: Path, provider: Path, pythons: Mapping[str, Path]
-) -> dict[str, lab.Environment]:
+) -> dict[str, building.Environment]:
     """Make an environment for each Python, by its full version, with the provider's wheel in it."""
     made = {}
     for python in pythons.values():
         version = full_version(python)
-        environment = lab.Environment(folder / version)
+        environment = building.Environment(folder / version)
         # venv, because uv and virtualenv add a .pth file that has Pythons of before 3.10 load
         # a dozen modules at start: the bare interpreter would not be bare.
-        lab.run(python, "-I", "-m", "venv", "--without-pip", environment.folder)
-        lab.uv(
+        building.run(python, "-I", "-m", "venv", "--without-pip", environment.folder)
+        building.uv(
             *("pip", "install", "--quiet", "--no-deps", "--compile-bytecode"),
             *("--python", environment.python, provider),
         )
@@ -37,22 +37,22 @@ def environments(
     return made
 
 
-def isolated(environment: lab.Environment, code: str, *options: str) -> str:
+def isolated(environment: building.Environment, code: str, *options: str) -> str:
     """Run code in a fresh isolated interpreter, which looks at no variable and no user's folder."""
-    return lab.run(environment.python, "-I", *options, "-c", code, cwd=environment.folder)
+    return building.run(environment.python, "-I", *options, "-c", code, cwd=environment.folder)
 
 
-def library_path(environment: lab.Environment) -> str:
+def library_path(environment: building.Environment) -> str:
     """Return the file that the loader opens there."""
     return isolated(environment, "import libfoo; print(libfoo.loader.load()[0].path)").strip()
 
 
 def full_version(python: Path) -> str:
     """Return the whole version of an interpreter: 3.12.1."""
-    return lab.run(python, "-I", "-c", "import sys; print(sys.version.split()[0])").strip()
+    return building.run(python, "-I", "-c", "import sys; print(sys.version.split()[0])").strip()
 
 
-def insist_on_compiled_modules(environment: lab.Environment) -> None:
+def insist_on_compiled_modules(environment: building.Environment) -> None:
     """Look how Python gets the provider's modules.
 
     Raises:

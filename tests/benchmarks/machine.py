@@ -8,7 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import lab
+import building
 from benchmarks.report import Table
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def _version(name: str) -> str:
 
 def _commit() -> str:
     """Return the commit measured, and whether the tree had changes on top of it."""
-    git = ("git", "-C", str(lab.ROOT))
+    git = ("git", "-C", str(building.ROOT))
     commit = _first_line(*git, "rev-parse", "--short", "HEAD")
     changed = _first_line(*git, "status", "--porcelain", "--", "loader", "template")
     return f"{commit}, with changes" if changed not in ("", NOT_TOLD) else commit
@@ -64,6 +64,6 @@ def _commit() -> str:
 def _first_line(*command: str) -> str:
     """Return what a command prints first; not every machine has it, nor every copy a history."""
     try:
-        return "".join(lab.run(*command).splitlines()[:1])
-    except (OSError, lab.CommandError):
+        return "".join(building.run(*command).splitlines()[:1])
+    except (OSError, building.CommandError):
         return NOT_TOLD

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import lab
+import building
 from benchmarks import interpreters
 from benchmarks.report import Bound, Effort, Measurement, Table, microseconds, ratio_of_medians
 
@@ -113,7 +113,7 @@ def measure(folder: Path, pythons: Mapping[str, Path], effort: Effort) -> Measur
     figures: dict[str, object] = {}
     for python in pythons.values():
         version = interpreters.full_version(python)
-        lab.run(python, "-I", "-m", "compileall", "-q", folder / "packages")
+        building.run(python, "-I", "-m", "compileall", "-q", folder / "packages")
         costs = [_costs(python, folder) for _ in range(effort.processes)]
         load = [cost for process in costs for cost in process.load]
         dlopen = [cost for process in costs for cost in process.dlopen]
@@ -159,7 +159,7 @@ def measure(folder: Path, pythons: Mapping[str, Path], effort: Effort) -> Measur
 
 def _make(folder: Path, names: list[str]) -> None:
     """Write a package for each name, as CMake would have, and two further libraries like its own."""
-    support = lab.ROOT / "loader" / "src" / "native_lib" / "support"
+    support = building.ROOT / "loader" / "src" / "native_lib" / "support"
     compiled = []
     for name in names:
         package = folder / "packages" / name
@@ -181,11 +181,11 @@ def _make(folder: Path, names: list[str]) -> None:
 
 def _compile(library: tuple[Path, str, str]) -> None:
     output, name, soname = library
-    lab.compile_library(SOURCE.format(name=name), output, "-O2", soname=soname)
+    building.compile_library(SOURCE.format(name=name), output, "-O2", soname=soname)
 
 
 def _costs(python: Path, folder: Path) -> Costs:
-    printed = lab.run(python, "-I", "-c", PROGRAM, folder / "packages", folder / "files")
+    printed = building.run(python, "-I", "-c", PROGRAM, folder / "packages", folder / "files")
     told = json.loads(printed)
     return Costs(
         import_=tuple(told["import"]),

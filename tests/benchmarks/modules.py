@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-import lab
+import building
 from benchmarks import interpreters
 from benchmarks.report import Bound, Measurement, Table
 
@@ -42,12 +42,12 @@ WHAT = (
 )
 
 
-def measure(environments: Mapping[str, lab.Environment]) -> Measurement:
+def measure(environments: Mapping[str, building.Environment]) -> Measurement:
     """List them for every Python."""
     rows, bounds = [], []
     figures: dict[str, object] = {}
     consumer_program = CONSUMER_PROGRAM.format(
-        folder=str(lab.ROOT / "loader" / "src" / "native_lib" / "support")
+        folder=str(building.ROOT / "loader" / "src" / "native_lib" / "support")
     )
     for version, environment in environments.items():
         printed = interpreters.isolated(environment, PROGRAM)

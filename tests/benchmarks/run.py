@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "loader" / "src")]  # as pytest has it
 
+import building
 import cpythons
-import lab
 from benchmarks import (
     check_speed,
     codecs,
@@ -73,9 +73,9 @@ def measure(
 ) -> Iterator[tuple[str, Measurement]]:
     """Take the measurements of these names, one after the other."""
     effort = QUICK if quick else Effort()
-    environments: dict[str, lab.Environment] = {}
+    environments: dict[str, building.Environment] = {}
     if {"import-cost", "instructions", "modules"} & set(names):
-        pair = lab.build_pair(folder)
+        pair = building.build_pair(folder)
         environments = interpreters.environments(folder, pair.provider, pythons)
     if "import-cost" in names:
         yield "import-cost", import_cost.measure(environments, effort)
@@ -88,7 +88,7 @@ def measure(
     if "first-use" in names:
         yield "first-use", first_use.measure(folder, effort)
     if {"sharing", "codecs"} & set(names):
-        reference = lab.build_reference(folder / "reference")
+        reference = building.build_reference(folder / "reference")
     if "sharing" in names and sys.platform == "linux":  # auditwheel
         yield "sharing", sharing.measure(folder / "sharing", effort, reference)
     if "codecs" in names:

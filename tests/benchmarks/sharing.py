@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import lab
+import building
 from benchmarks.report import Bound, Effort, Measurement, Table, ratio_of_medians
 
 if TYPE_CHECKING:
@@ -48,9 +48,9 @@ class Figures:
     import_ns: list[int]
 
 
-def measure(folder: Path, effort: Effort, reference: lab.Reference) -> Measurement:
+def measure(folder: Path, effort: Effort, reference: building.Reference) -> Measurement:
     """Compare consumers that share with consumers that have a copy each, made by auditwheel."""
-    env = lab.new_environment(folder / "tools", *reference.wheels)
+    env = building.new_environment(folder / "tools", *reference.wheels)
     names = [f"consumer_{at:02}" for at in range(max(effort.consumers))]
     every_shared = [renamed(reference.minipng, name, folder / "shared") for name in names]
     every_bundled = [bundle(reference, env, name, folder / "bundled") for name in names]
@@ -127,7 +127,7 @@ def renamed(wheel: Path, name: str, out: Path, *, requires: str | None = None) -
     return made
 
 
-def bundle(reference: lab.Reference, env: lab.Environment, name: str, out: Path) -> Path:
+def bundle(reference: building.Reference, env: building.Environment, name: str, out: Path) -> Path:
     """Let auditwheel put copies of both libraries into a consumer."""
     libraries = out / f"{name}-libraries"
     libraries.mkdir(parents=True)
@@ -143,7 +143,9 @@ def bundle(reference: lab.Reference, env: lab.Environment, name: str, out: Path)
         "LD_LIBRARY_PATH": str(libraries),
         "PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin",
     }
-    lab.run(lab.tool("auditwheel"), "repair", "-w", out / "after", consumer, env=variables)
+    building.run(
+        building.tool("auditwheel"), "repair", "-w", out / "after", consumer, env=variables
+    )
     (made,) = (out / "after").glob(f"{name}-*.whl")
     return made
 
@@ -161,13 +163,13 @@ def size(folder: Path) -> int:
 
 
 def run_in_turns(
-    env: lab.Environment, installed: dict[str, Path], number: int, rounds: int
+    env: building.Environment, installed: dict[str, Path], number: int, rounds: int
 ) -> dict[str, list[tuple[int, int]]]:
     """Import and use all consumers in fresh processes, one way after the other in each round."""
     samples: dict[str, list[tuple[int, int]]] = {kind: [] for kind in installed}
     for at in range(rounds + 1):
         for kind, folder in installed.items():
-            said = lab.run(
+            said = building.run(
                 *(env.python, "-c", USE, str(number)),
                 env={"PYTHONPATH": str(folder)},
                 cwd=folder,
@@ -178,7 +180,7 @@ def run_in_turns(
     return samples
 
 
-def provider_size(reference: lab.Reference, folder: Path) -> tuple[str, dict[str, int]]:
+def provider_size(reference: building.Reference, folder: Path) -> tuple[str, dict[str, int]]:
     """Return the wheels' and installed sizes of native-zlib and of cmeel-zlib, in words and figures."""
     sizes = {"native-zlib": reference.zlib.stat().st_size}
     sizes["native-zlib installed"] = size(install([reference.zlib], folder / "native-zlib"))
@@ -193,8 +195,8 @@ def provider_size(reference: lab.Reference, folder: Path) -> tuple[str, dict[str
         "--only-binary=:all:",
     ]
     try:
-        lab.run(*command, "--dest", folder / "cmeel", "cmeel-zlib")
-    except lab.CommandError:
+        building.run(*command, "--dest", folder / "cmeel", "cmeel-zlib")
+    except building.CommandError:
         return f"{told}; cmeel-zlib was not available", sizes
     (wheel,) = (folder / "cmeel").glob("cmeel_zlib-*.whl")
     sizes["cmeel-zlib"] = wheel.stat().st_size

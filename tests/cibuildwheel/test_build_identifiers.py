@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import lab
+import building
 import pytest
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def version() -> str:
 
 def sections(generated: Path) -> Iterator[tuple[str, str, Path]]:
     """Return the name of each package with each platform, and the package's folder."""
-    reference = lab.ROOT / "reference-packages"
+    reference = building.ROOT / "reference-packages"
     packages = {
         **{name: generated / name for name in ("libfoo", "foo-ext")},
         **{f"native-{name}": reference / name for name in ("zlib", "libpng")},
@@ -44,8 +44,8 @@ def section(what: tuple[str, str, Path]) -> str:
     """Return the lines of a package for a platform."""
     name, platform, folder = what
     options = ("--platform", platform, "--archs", ARCHITECTURES[platform])
-    command = (lab.tool("cibuildwheel"), "--print-build-identifiers", *options, folder)
-    return f"\n[{name}, {platform}]\n{lab.run(*command)}"
+    command = (building.tool("cibuildwheel"), "--print-build-identifiers", *options, folder)
+    return f"\n[{name}, {platform}]\n{building.run(*command)}"
 
 
 def test_build_identifiers(tmp_path: Path) -> None:
@@ -54,7 +54,7 @@ def test_build_identifiers(tmp_path: Path) -> None:
     except importlib.metadata.PackageNotFoundError:
         pytest.skip("cibuildwheel is not installed: it requires Python 3.11")
     with ThreadPoolExecutor(2) as pool:
-        made = "".join(pool.map(section, sections(lab.generate(tmp_path))))
+        made = "".join(pool.map(section, sections(building.generate(tmp_path))))
     new = tmp_path / LIST.name
     new.write_text(f"# By cibuildwheel {installed}.\n{made}", encoding="utf-8")
     # Another version may build the same.

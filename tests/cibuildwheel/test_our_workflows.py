@@ -11,7 +11,7 @@ import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Callable
 
-import lab
+import building
 import our_workflows
 import pytest
 import workflows
@@ -120,9 +120,9 @@ def nox(workshop: Path) -> Callable[..., str]:
         (workshop / "dist").mkdir()
         for file in dist:
             shutil.copy(file, workshop / "dist")
-        env = {"NOX_DEFAULT_VENV_BACKEND": "uv", "UV": lab.tool("uv"), **env}
+        env = {"NOX_DEFAULT_VENV_BACKEND": "uv", "UV": building.tool("uv"), **env}
         command = (sys.executable, "-m", "nox", "-s", *arguments)
-        return lab.run(*command, cwd=workshop, env=env, fails=fails)
+        return building.run(*command, cwd=workshop, env=env, fails=fails)
 
     return run
 
@@ -217,23 +217,23 @@ def test_newer_upstream_is_proposed_once(tmp_path: Path) -> None:
     (programs / "gh").chmod(0o755)
     changed = "zlib 1.3.3, libpng 1.6.99"
     env = {
-        "PATH": f"{programs}:{lab.environment()['PATH']}",
+        "PATH": f"{programs}:{building.environment()['PATH']}",
         "CHANGED": changed,
         "GIT_CONFIG_GLOBAL": os.devnull,
         "GIT_CONFIG_NOSYSTEM": "1",
     }
-    lab.run("git", "init", "--quiet", "--bare", "--initial-branch=main", origin, env=env)
+    building.run("git", "init", "--quiet", "--bare", "--initial-branch=main", origin, env=env)
     first = "echo 1 > source.toml; git add .; git -c user.name=x -c user.email=x@example.org "
     first += "commit --quiet --message x; git push --quiet origin HEAD:main"
     for week, before in (("1", first), ("2", ":")):
         work = tmp_path / week
-        lab.run("git", "clone", "--quiet", origin, work, env=env)
+        building.run("git", "clone", "--quiet", origin, work, env=env)
         whole = f"{before}\necho {week}0 > source.toml\n{script}"
-        lab.run("bash", "-e", "-c", whole, cwd=work, env=env)
+        building.run("bash", "-e", "-c", whole, cwd=work, env=env)
     branch = "upstream/zlib-1.3.3--libpng-1.6.99"
-    log = lab.run("git", "log", "--format=%an: %s", f"main..{branch}", cwd=origin, env=env)
+    log = building.run("git", "log", "--format=%an: %s", f"main..{branch}", cwd=origin, env=env)
     assert log == f"github-actions[bot]: {changed}\n"
-    assert lab.run("git", "show", f"{branch}:source.toml", cwd=origin, env=env) == "10\n"
+    assert building.run("git", "show", f"{branch}:source.toml", cwd=origin, env=env) == "10\n"
     setup, create, again = asked.read_text("utf-8").splitlines()
     assert setup == again == "auth setup-git"
     assert create.startswith(f"pr create --title {changed} --body Built and tested")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import zipfile
 from typing import TYPE_CHECKING
 
+import building
 import elf
-import lab
 import pytest
 from native_lib.check.run import check
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from our_workflows import Finished
 
-PACKAGES = lab.ROOT / "reference-packages"
+PACKAGES = building.ROOT / "reference-packages"
 DISTRIBUTIONS = {"native-zlib": "zlib", "native-libpng": "libpng", "minipng": "minipng"}
 
 
@@ -72,15 +72,15 @@ def test_each_was_built_against_the_wheels_of_this_run(repaired: dict[str, Path]
 def test_wheels_install_without_an_index_and_pass_their_tests(
     repaired: dict[str, Path], tmp_path: Path
 ) -> None:
-    env = lab.new_environment(tmp_path / "env")
+    env = building.new_environment(tmp_path / "env")
     links = [f"--find-links={wheel.parent}" for wheel in repaired.values()]
     install = ("pip", "install", "--quiet", "--python", env.python)
-    lab.uv(*install, "--no-index", *links, "minipng")
-    lab.uv(*install, "pytest")
+    building.uv(*install, "--no-index", *links, "minipng")
+    building.uv(*install, "pytest")
     tests = [PACKAGES / name / "tests" for name in DISTRIBUTIONS.values()]
     options = ("-q", "-p", "no:cacheprovider", "--import-mode=importlib")
-    lab.run(env.python, "-m", "pytest", *options, *tests)
-    assert "shared: one libpng" in lab.run(env.python, "-m", "minipng", "--libraries")
+    building.run(env.python, "-m", "pytest", *options, *tests)
+    assert "shared: one libpng" in building.run(env.python, "-m", "minipng", "--libraries")
 
 
 def test_native_lib_finds_nothing(repaired: dict[str, Path]) -> None:
@@ -89,4 +89,4 @@ def test_native_lib_finds_nothing(repaired: dict[str, Path]) -> None:
 
 
 def test_stable_abi_is_kept(repaired: dict[str, Path]) -> None:
-    lab.run(lab.tool("abi3audit"), "--strict", repaired["minipng"])
+    building.run(building.tool("abi3audit"), "--strict", repaired["minipng"])

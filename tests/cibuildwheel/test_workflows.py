@@ -9,7 +9,7 @@ import zipfile
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Callable
 
-import lab
+import building
 import nox
 import pytest
 import workflows
@@ -59,13 +59,13 @@ class Finished:
 @pytest.fixture(scope="session")
 def finished(
     container: Mapping[str, str],
-    pair: lab.Pair,
+    pair: building.Pair,
     once: Callable[[str, Callable[[Path], Finished]], Finished],
 ) -> Finished:
     """The default pair's workflows, run in order: ci.yml, then wheels.yml for the consumer's release."""
 
     def make(folder: Path) -> Finished:
-        project = lab.generate(folder)
+        project = building.generate(folder)
         edit(project / "noxfile.py", HERE)
         edit(
             project / "foo-ext" / "pyproject.toml",
@@ -168,16 +168,16 @@ def test_wheels_of_a_pair_that_requires_the_build_support(
     container: Mapping[str, str], tmp_path: Path
 ) -> None:
     """`nox -s wheels`, as a job runs it; no index has native-lib-loader."""
-    project = lab.generate(tmp_path, loader="requirement")
+    project = building.generate(tmp_path, loader="requirement")
     edit(project / "noxfile.py", HERE)
     environment = {
         **container,
         "CIBW_CACHE_PATH": str(virtualenv_app(tmp_path / "cache")),
         "CIBW_DEPENDENCY_VERSIONS": "latest",
     }
-    command = (lab.tool("nox"), "-s", "sdists", "wheels", "--", "manylinux-x86_64")
-    lab.run(*command, cwd=project, env=environment)
+    command = (building.tool("nox"), "-s", "sdists", "wheels", "--", "manylinux-x86_64")
+    building.run(*command, cwd=project, env=environment)
     wheels = sorted((project / "dist").glob("*.whl"))
     assert [wheel.name.split("-")[0] for wheel in wheels] == ["foo_ext", "libfoo"]
     assert all("manylinux" in wheel.name for wheel in wheels)
-    lab.check_wheels(*wheels)
+    building.check_wheels(*wheels)

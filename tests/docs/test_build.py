@@ -6,7 +6,7 @@ import re
 import sys
 from typing import TYPE_CHECKING
 
-import lab
+import building
 import pytest
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ def fetched(html: str) -> list[str]:
 def test_docs_build_without_a_warning(tmp_path: Path) -> None:
     sphinx = [sys.executable, "-m", "sphinx", "-n", "-W", "--keep-going", "-q"]
     out = tmp_path / "html"
-    lab.run(*sphinx, "-d", tmp_path / "doctrees", lab.ROOT / "docs", out)
+    building.run(*sphinx, "-d", tmp_path / "doctrees", building.ROOT / "docs", out)
     pages = {page.relative_to(out): page.read_text("utf-8") for page in out.rglob("*.html")}
     assert len(pages) > 30
     assert {name: fetched(html) for name, html in pages.items() if fetched(html)} == {}

@@ -6,8 +6,8 @@ import sys
 import sysconfig
 from typing import TYPE_CHECKING
 
-import lab
-import pages
+import building
+import docs_pages
 import pytest
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the page shows Linux")
 
-PAGE = (pages.HOW_TO / "capsule.md").read_text("utf-8")
+PAGE = (docs_pages.HOW_TO / "capsule.md").read_text("utf-8")
 SHOW = """
 try:
     import clicks._ext
@@ -26,15 +26,15 @@ except Exception as error:
 
 def build(project: Path, out: Path) -> Path:
     # pyenv's Pythons hand a RUNPATH of their own on.
-    return lab.build(project, out, env={"LDSHARED": "cc -shared"})
+    return building.build(project, out, env={"LDSHARED": "cc -shared"})
 
 
 def test_pages_packages(tmp_path: Path) -> None:
-    pages.save(PAGE, tmp_path)
+    docs_pages.save(PAGE, tmp_path)
     counter, clicks = (build(tmp_path / name, tmp_path / "dist") for name in ("counter", "clicks"))
-    env = lab.new_environment(tmp_path / "env", counter, clicks)
-    uninstall = f"{lab.tool('uv')} pip uninstall --quiet --python {env.python} counter"
-    count = pages.play(
+    env = building.new_environment(tmp_path / "env", counter, clicks)
+    uninstall = f"{building.tool('uv')} pip uninstall --quiet --python {env.python} counter"
+    count = docs_pages.play(
         PAGE,
         tmp_path,
         env.python.parent,
@@ -48,7 +48,7 @@ def test_pages_packages(tmp_path: Path) -> None:
     source = (tmp_path / "counter" / "_api.c").read_text("utf-8")
     (module,) = env.site_packages.glob("counter/_api.*")
     options = [f"-I{sysconfig.get_path('include')}", f"-I{tmp_path}/counter"]
-    compiled = lab.compile_library(source.replace('"table_1"', '"table_2"'), module, *options)
+    compiled = building.compile_library(source.replace('"table_1"', '"table_2"'), module, *options)
     (shown,) = (part for part in PAGE.split("`") if part.startswith("AttributeError: "))
     assert env.run(SHOW) == f"{shown}\n"
     assert env.run("import clicks; print(clicks.click())") == "-1\n"
@@ -57,5 +57,5 @@ def test_pages_packages(tmp_path: Path) -> None:
     compiled.unlink()
     shorter = source.replace("{sizeof(counter_api),", "{sizeof(counter_api) - sizeof(void *),")
     assert shorter != source
-    lab.compile_library(shorter, module, *options)
+    building.compile_library(shorter, module, *options)
     assert env.run(SHOW) == "ImportError: clicks needs a newer counter than the one installed\n"

@@ -8,8 +8,8 @@ import shutil
 import sys
 from typing import TYPE_CHECKING
 
-import lab
-import pages
+import building
+import docs_pages
 import pytest
 
 if TYPE_CHECKING:
@@ -20,25 +20,27 @@ pytestmark = [
     pytest.mark.skipif(platform.machine() != "x86_64", reason="the page shows x86_64"),
 ]
 
-PAGE = (pages.HOW_TO / "debug-an-import.md").read_text("utf-8")
+PAGE = (docs_pages.HOW_TO / "debug-an-import.md").read_text("utf-8")
 PARTS = [
     "2. Ask what was loaded",
-    *re.findall(r"^### (.*)$", pages.section(PAGE, "3. Cases"), re.MULTILINE),
+    *re.findall(r"^### (.*)$", docs_pages.section(PAGE, "3. Cases"), re.MULTILINE),
 ]
 
 
 @pytest.mark.skipif(not shutil.which("readelf"), reason="requires binutils")
 @pytest.mark.parametrize("part", PARTS)
 def test_every_command_prints_what_is_shown(
-    installed: lab.Environment, tmp_path: Path, part: str
+    installed: building.Environment, tmp_path: Path, part: str
 ) -> None:
-    (how,) = (step.command for step in pages.steps(PAGE.partition("\n## ")[0]))
+    (how,) = (step.command for step in docs_pages.steps(PAGE.partition("\n## ")[0]))
     python = installed.python
-    printed = lab.run("sh", "-c", f'{how}; echo "$SITE"', env={"PATH": f"{python.parent}:/bin"})
+    printed = building.run(
+        "sh", "-c", f'{how}; echo "$SITE"', env={"PATH": f"{python.parent}:/bin"}
+    )
     assert printed.strip() == str(installed.site_packages)
-    uninstall = f"{lab.tool('uv')} pip uninstall --quiet --python {python} libfoo"
-    count = pages.play(
-        pages.section(PAGE, part),
+    uninstall = f"{building.tool('uv')} pip uninstall --quiet --python {python} libfoo"
+    count = docs_pages.play(
+        docs_pages.section(PAGE, part),
         tmp_path,
         python.parent,
         env={"SITE": str(installed.site_packages)},

@@ -6,8 +6,8 @@ import shutil
 import sys
 from typing import TYPE_CHECKING
 
-import lab
-import pages
+import building
+import docs_pages
 import pytest
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.skipif(
     sys.platform != "linux" or not shutil.which("git"), reason="the page shows Linux, with git"
 )
 
-PAGE = (pages.HOW_TO / "from-git.md").read_text("utf-8")
+PAGE = (docs_pages.HOW_TO / "from-git.md").read_text("utf-8")
 URL = "https://github.com/org/foo-wheels"
 
 
@@ -43,19 +43,19 @@ def publish(project: Path, folder: Path) -> dict[str, str]:
 
 
 def git(folder: Path, env: Mapping[str, str], *arguments: str) -> None:
-    lab.run("git", *arguments, cwd=folder, env=env)
+    building.run("git", *arguments, cwd=folder, env=env)
 
 
-def with_pip(folder: Path) -> lab.Environment:
+def with_pip(folder: Path) -> building.Environment:
     """Make an environment with the newest pip that can be had."""
-    lab.uv("venv", "--quiet", "--seed", "--python", sys.executable, folder)
-    return lab.Environment(folder)
+    building.uv("venv", "--quiet", "--seed", "--python", sys.executable, folder)
+    return building.Environment(folder)
 
 
 def test_provider_and_consumer(tmp_path: Path) -> None:
-    settings = publish(lab.generate(tmp_path / "source"), tmp_path)
+    settings = publish(building.generate(tmp_path / "source"), tmp_path)
     env = with_pip(tmp_path / "env")
-    told = pages.section(PAGE, "Provider and consumer").partition("\n### ")[0]
+    told = docs_pages.section(PAGE, "Provider and consumer").partition("\n### ")[0]
     # Each command has a shell of its own.
     variables = {
         name: str(tmp_path / "constraints.txt")
@@ -63,24 +63,24 @@ def test_provider_and_consumer(tmp_path: Path) -> None:
         if f"{name}=$PWD/constraints.txt" in told
     }
     assert len(variables) == 2
-    count = pages.play(told, tmp_path, env.python.parent, env={**settings, **variables})
+    count = docs_pages.play(told, tmp_path, env.python.parent, env={**settings, **variables})
     assert count == 4
 
 
 def test_provider_that_wraps_upstream(tmp_path: Path) -> None:
-    project = lab.generate(tmp_path / "source", library_source="upstream")
-    archive = lab.upstream_archive(tmp_path)
-    lab.fetch_upstream(project / "libfoo", archive)
+    project = building.generate(tmp_path / "source", library_source="upstream")
+    archive = building.upstream_archive(tmp_path)
+    building.fetch_upstream(project / "libfoo", archive)
     settings = publish(project, tmp_path)
-    env = lab.new_environment(tmp_path / "env")
+    env = building.new_environment(tmp_path / "env")
     # For speed; what stops the build is not pip.
-    install = f"{lab.tool('uv')} pip install --quiet --python {env.python}"
+    install = f"{building.tool('uv')} pip install --quiet --python {env.python}"
     what = f"libfoo @ git+{URL}@main#subdirectory=libfoo"
-    said = lab.run(*install.split(), what, env=settings, fails=True)
-    told = pages.section(PAGE, "A provider that wraps upstream")
+    said = building.run(*install.split(), what, env=settings, fails=True)
+    told = docs_pages.section(PAGE, "A provider that wraps upstream")
     # uv breaks long lines, and where it does depends on what it takes for a terminal's width.
-    shown = " ".join(pages.block(told, "text", "fetch_source.py").split())
-    assert pages.is_as_shown(f"…{shown}…", " ".join(said.split())), said
+    shown = " ".join(docs_pages.block(told, "text", "fetch_source.py").split())
+    assert docs_pages.is_as_shown(f"…{shown}…", " ".join(said.split())), said
     replace = {"pip install --quiet": install}
-    pages.play(told, tmp_path, env.python.parent, env=settings, replace=replace)
+    docs_pages.play(told, tmp_path, env.python.parent, env=settings, replace=replace)
     assert env.run("import libfoo; print(libfoo.loader.load()[0].origin)") == "wheel\n"

@@ -7,13 +7,13 @@ import re
 import sys
 from pathlib import Path
 
-import lab
-import pages
+import building
+import docs_pages
 import pytest
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the page shows Linux")
 
-PAGE = lab.ROOT / "docs" / "getting-started.md"
+PAGE = building.ROOT / "docs" / "getting-started.md"
 
 
 class Reader:
@@ -27,11 +27,11 @@ class Reader:
 
     def read(self, heading: str) -> None:
         """Do all that a section says, in order."""
-        for step in pages.steps(pages.section(self.text, heading)):
+        for step in docs_pages.steps(docs_pages.section(self.text, heading)):
             if step.command:
                 self.type(step.command, step.shown)
             else:
-                pages.write(self.folder / step.file, step.shown)
+                docs_pages.write(self.folder / step.file, step.shown)
 
     def type(self, command: str, shown: str) -> None:
         """Type a command; where nothing is shown, it has to succeed, whatever it prints."""
@@ -39,10 +39,10 @@ class Reader:
         if command.startswith("cd ") and "&&" not in command:
             self.folder = self.folder / command[3:]
             return
-        said = command.replace("gh:org/native-lib-template", f"{lab.ROOT} --default-config")
+        said = command.replace("gh:org/native-lib-template", f"{building.ROOT} --default-config")
         env = {"PATH": self.path, "LC_ALL": "C.UTF-8"}
-        fails = pages.is_failure(command, shown)
-        printed = lab.run("sh", "-c", said, cwd=self.folder, env=env, fails=fails)
+        fails = docs_pages.is_failure(command, shown)
+        printed = building.run("sh", "-c", said, cwd=self.folder, env=env, fails=fails)
         if "activate" in command:
             self.path = os.pathsep.join([str(self.folder / ".venv" / "bin"), self.path])
         if command.startswith("ls"):  # columns, for people
@@ -50,7 +50,7 @@ class Reader:
         elif shown:
             # The traceback's lines are shortened.
             shown = re.sub(r"^  …\n", "…\n", shown, flags=re.MULTILINE)
-            assert pages.is_as_shown(shown, printed), f"$ {command}\n{printed}"
+            assert docs_pages.is_as_shown(shown, printed), f"$ {command}\n{printed}"
 
     def edit(self, file: str, old: str, new: str) -> None:
         path = self.folder / file
@@ -75,15 +75,15 @@ def test_two_wheels_a_release_and_an_error(tmp_path: Path) -> None:
 
 def test_a_library_of_your_own(tmp_path: Path) -> None:
     reader = Reader(tmp_path)
-    text = pages.section(reader.text, "5. Your own library")
-    steps = pages.steps(text)
+    text = docs_pages.section(reader.text, "5. Your own library")
+    steps = docs_pages.steps(text)
     commands = [step for step in steps if step.command]
     generate, enter, test, use = commands
     reader.type(generate.command, generate.shown)
     reader.type(enter.command, enter.shown)
     for step in steps:
         if step.file:
-            pages.write(reader.folder / step.file, step.shown)
+            docs_pages.write(reader.folder / step.file, step.shown)
     module = reader.folder / "tally-ext" / "src" / "_ext.c"
     c = module.read_text("utf-8")
     square = re.search(r"^static PyObject \*square\(.*?^}\n", c, re.MULTILINE | re.DOTALL)
@@ -92,7 +92,7 @@ def test_a_library_of_your_own(tmp_path: Path) -> None:
     assert square is not None
     assert line is not None
     assert ours is not None
-    c = c.replace(square[0], pages.block(text, "c", "PyLong_AsLong"))
+    c = c.replace(square[0], docs_pages.block(text, "c", "PyLong_AsLong"))
     module.write_text(c.replace(line[0], "    " + ours[1]), encoding="utf-8")
     package = "tally-ext/python/tally_ext"
     reader.edit(f"{package}/__init__.py", "square", "add")
@@ -109,5 +109,5 @@ def test_a_library_of_your_own(tmp_path: Path) -> None:
     written = re.sub(r"assert extension\.square.*", asserted, tests.read_text("utf-8"))
     tests.write_text(written.replace("square", "add"), encoding="utf-8")
     reader.type(test.command, test.shown)
-    pages.write(reader.folder / "use.py", pages.block(text, "python", "other_user"))
+    docs_pages.write(reader.folder / "use.py", docs_pages.block(text, "python", "other_user"))
     reader.type(use.command, use.shown)

@@ -9,17 +9,17 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import building
 import cpythons
-import lab
 import pytest
-from pages import steps
+from docs_pages import steps
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
 
-PAGE = lab.ROOT / "docs" / "explanation" / "load-order.md"
+PAGE = building.ROOT / "docs" / "explanation" / "load-order.md"
 FILES = {step.file: step.shown for step in steps(PAGE.read_text("utf-8")) if step.file}
 MODULE, PTH, CUSTOM, START = (
     "preload_libfoo.py",
@@ -41,7 +41,7 @@ CASES = [
     for recipe in RECIPES
     if recipe != "start" or version == STARTS
 ]
-OPEN = f"{lab.MAPPED}\nprint(len(mapped('libfoo__foo.so.1')))"
+OPEN = f"{building.MAPPED}\nprint(len(mapped('libfoo__foo.so.1')))"
 LIBRARY = "libfoo/lib/libfoo__foo.so.1"
 
 
@@ -54,13 +54,13 @@ def interpreter(version: str, recipe: str) -> Path:
 
 @pytest.fixture(scope="module", params=CASES, ids="-".join)
 def started(
-    request: pytest.FixtureRequest, pair: lab.Pair, tmp_path_factory: pytest.TempPathFactory
-) -> lab.Environment:
+    request: pytest.FixtureRequest, pair: building.Pair, tmp_path_factory: pytest.TempPathFactory
+) -> building.Environment:
     """An environment with the pair and a recipe, for tests that break nothing."""
     version, recipe = request.param
     folder = tmp_path_factory.mktemp(recipe)
     python = interpreter(version, recipe)
-    made = lab.new_environment(folder, pair.provider, pair.consumer, python=python)
+    made = building.new_environment(folder, pair.provider, pair.consumer, python=python)
     return put(made, *RECIPES[recipe])
 
 
@@ -78,21 +78,25 @@ def python(request: pytest.FixtureRequest) -> Path:
     return interpreter(*spec.params["recipe"]) if spec else Path(sys.executable)
 
 
-def put(env: lab.Environment, *names: str) -> lab.Environment:
+def put(env: building.Environment, *names: str) -> building.Environment:
     for name in names:
         (env.site_packages / name).write_text(FILES[name], encoding="utf-8")
     return env
 
 
-def start(env: lab.Environment, *options: str, code: str = OPEN, **variables: str) -> list[str]:
-    return lab.run(env.python, *options, "-c", code, env=variables, cwd=env.folder).splitlines()
+def start(
+    env: building.Environment, *options: str, code: str = OPEN, **variables: str
+) -> list[str]:
+    return building.run(
+        env.python, *options, "-c", code, env=variables, cwd=env.folder
+    ).splitlines()
 
 
 def test_page_has_the_files() -> None:
     assert set(FILES) == {MODULE, PTH, CUSTOM, START}
 
 
-def test_library_is_open_before_the_first_line(started: lab.Environment) -> None:
+def test_library_is_open_before_the_first_line(started: building.Environment) -> None:
     assert start(started) == ["1"]
     assert start(started, code="import foo_ext; print(foo_ext.square(3))") == ["9.0"]
     said = start(started, NATIVE_LIB_DEBUG="1")
@@ -101,19 +105,19 @@ def test_library_is_open_before_the_first_line(started: lab.Environment) -> None
 
 
 @pytest.mark.parametrize("flag", ["-I", "-E", "-s"])
-def test_flags_that_leave_site_packages(started: lab.Environment, flag: str) -> None:
+def test_flags_that_leave_site_packages(started: building.Environment, flag: str) -> None:
     assert start(started, flag) == ["1"]
 
 
 @pytest.mark.parametrize("flags", [("-S",), ("-I", "-S")])
-def test_flags_without_site(started: lab.Environment, flags: tuple[str, ...]) -> None:
+def test_flags_without_site(started: building.Environment, flags: tuple[str, ...]) -> None:
     assert start(started, *flags) == ["0"]
 
 
-def test_spawned_process(started: lab.Environment) -> None:
+def test_spawned_process(started: building.Environment) -> None:
     code = (
         "import multiprocessing, preload_libfoo, runpy, sys\n"
-        f"open('worker.py', 'w').write({lab.MAPPED!r} + '\\ndef work():\\n"
+        f"open('worker.py', 'w').write({building.MAPPED!r} + '\\ndef work():\\n"
         '    print(len(mapped("libfoo__foo.so.1")), flush=True)\\n\')\n'
         "sys.path.insert(0, ''); from worker import work\n"
         "process = multiprocessing.get_context('spawn').Process(target=work)\n"
@@ -162,7 +166,9 @@ BROKEN = {
 }
 
 
-def test_python_starts_whatever_the_provider_is(recipe: str, installed: lab.Environment) -> None:
+def test_python_starts_whatever_the_provider_is(
+    recipe: str, installed: building.Environment
+) -> None:
     put(installed, *RECIPES[recipe])
     site = installed.site_packages
     shutil.copytree(site / "libfoo", site.parent / "whole")
@@ -175,11 +181,11 @@ def test_python_starts_whatever_the_provider_is(recipe: str, installed: lab.Envi
         assert len(said) == 2, (name, said)
         assert said[0].startswith("native-lib: libfoo was not opened at start: "), name
         closed = ["sh", "-c", '"$0" -c "print(1)" 2>&-', str(installed.python)]
-        assert lab.run(*closed, env={"NATIVE_LIB_DEBUG": "1"}) == "1\n", name
+        assert building.run(*closed, env={"NATIVE_LIB_DEBUG": "1"}) == "1\n", name
 
 
 def test_python_starts_when_the_error_cannot_be_told(
-    recipe: str, installed: lab.Environment
+    recipe: str, installed: building.Environment
 ) -> None:
     put(installed, *RECIPES[recipe])
     code = "class Mute(BaseException):\n    def __str__(self): raise self\nraise Mute\n"
@@ -187,7 +193,7 @@ def test_python_starts_when_the_error_cannot_be_told(
     assert start(installed, code="print('starts')", NATIVE_LIB_DEBUG="1") == ["starts"]
 
 
-def test_module_of_a_pth_file_is_missing(installed: lab.Environment) -> None:
+def test_module_of_a_pth_file_is_missing(installed: building.Environment) -> None:
     put(installed, PTH)
     said = start(installed, code="print('starts')")
     assert said[-1] == "starts"
@@ -204,17 +210,17 @@ def test_start_file_names_what_is_called(tmp_path: Path, monkeypatch: pytest.Mon
         sys.modules.pop("preload_libfoo", None)
 
 
-def test_older_pythons_pass_over_a_start_file(pair: lab.Pair, tmp_path: Path) -> None:
+def test_older_pythons_pass_over_a_start_file(pair: building.Pair, tmp_path: Path) -> None:
     older = cpythons.need("3.14")
-    env = lab.new_environment(tmp_path, pair.provider, pair.consumer, python=older)
+    env = building.new_environment(tmp_path, pair.provider, pair.consumer, python=older)
     put(env, MODULE, START)
     assert start(env) == ["0"]
 
 
-def test_start_file_takes_the_place_of_the_pth_file(pair: lab.Pair, tmp_path: Path) -> None:
+def test_start_file_takes_the_place_of_the_pth_file(pair: building.Pair, tmp_path: Path) -> None:
     """PEP 829: import lines are ignored where there is a .start file of the same name."""
     newest = cpythons.need(STARTS)
-    env = lab.new_environment(tmp_path, pair.provider, pair.consumer, python=newest)
+    env = building.new_environment(tmp_path, pair.provider, pair.consumer, python=newest)
     put(env, MODULE, PTH, START)
     (env.site_packages / PTH).write_text("import sys; print('the .pth file')\n", encoding="utf-8")
     assert start(env) == ["1"]
@@ -224,7 +230,7 @@ def test_start_file_takes_the_place_of_the_pth_file(pair: lab.Pair, tmp_path: Pa
 
 def stranger(folder: Path) -> Path:
     """Another library of the plain name, which answers wrongly."""
-    return lab.compile_library(
+    return building.compile_library(
         'const char *foo_version(void) { return "1.0.0"; }\n'
         "double foo_square(double x) { return -x; }\n",
         folder / "libfoo.so.1",
@@ -235,8 +241,8 @@ def stranger(folder: Path) -> Path:
 @pytest.mark.skipif(
     platform.libc_ver()[0] != "glibc", reason="Linux only: elsewhere files are named by other rules"
 )
-def test_plain_names_the_first_serves(plain_pair: lab.Pair, tmp_path: Path) -> None:
-    env = lab.new_environment(tmp_path / "env", plain_pair.provider, plain_pair.consumer)
+def test_plain_names_the_first_serves(plain_pair: building.Pair, tmp_path: Path) -> None:
+    env = building.new_environment(tmp_path / "env", plain_pair.provider, plain_pair.consumer)
     other = stranger(tmp_path)
     code = f"import ctypes; ctypes.CDLL({str(other)!r}); import foo_ext; print(foo_ext.square(3))"
     assert start(env, code=code) == ["-3.0"]
@@ -253,10 +259,10 @@ def test_plain_names_the_first_serves(plain_pair: lab.Pair, tmp_path: Path) -> N
     ids=["the first use decides", "an explicit load is not deferred"],
 )
 def test_plain_names_with_lazy_imports(
-    plain_pair: lab.Pair, tmp_path: Path, before: str, square: str
+    plain_pair: building.Pair, tmp_path: Path, before: str, square: str
 ) -> None:
     wheels = (plain_pair.provider, plain_pair.consumer)
-    env = lab.new_environment(tmp_path / "env", *wheels, python=cpythons.need("3.15"))
+    env = building.new_environment(tmp_path / "env", *wheels, python=cpythons.need("3.15"))
     other = stranger(tmp_path)
     code = f"{before}; ctypes.CDLL({str(other)!r}); print(foo_ext.square(3))"
     assert start(env, code=code) == ["9.0"]  # as the statements stand
@@ -268,6 +274,6 @@ def test_sitecustomize_of_debian_comes_first() -> None:
     theirs = list(Path("/usr/lib").glob("python3.*/sitecustomize.py"))
     if not theirs or not debian.exists():
         pytest.skip("requires Debian's Python")
-    said = lab.run(debian, "-c", "import sitecustomize; print(sitecustomize.__file__)").strip()
+    said = building.run(debian, "-c", "import sitecustomize; print(sitecustomize.__file__)").strip()
     assert "/site-packages/" not in said
     assert "/dist-packages/" not in said

@@ -6,8 +6,8 @@ import shutil
 import sys
 from typing import TYPE_CHECKING
 
-import lab
-import pages
+import building
+import docs_pages
 import pytest
 
 if TYPE_CHECKING:
@@ -18,23 +18,23 @@ pytestmark = pytest.mark.skipif(
     reason="the page shows Linux, with patch and unzip",
 )
 
-PAGE = (pages.HOW_TO / "migrate.md").read_text("utf-8")
+PAGE = (docs_pages.HOW_TO / "migrate.md").read_text("utf-8")
 FOO = 'const char *foo_version(void) { return "1"; } double foo_square(double x) { return x * x; }'
 
 
 def test_every_command_prints_what_is_shown(
-    pair: lab.Pair, installed: lab.Environment, tmp_path: Path
+    pair: building.Pair, installed: building.Environment, tmp_path: Path
 ) -> None:
     system = tmp_path / "system"
     library = system / "lib" / "libfoo.so"
-    lab.compile_library(FOO, library, soname="libfoo.so.1")
+    building.compile_library(FOO, library, soname="libfoo.so.1")
     shutil.copy(library, library.with_suffix(".so.1"))
-    pages.write(system / "include" / "foo.h", "double foo_square(double value);\n")
+    docs_pages.write(system / "include" / "foo.h", "double foo_square(double value);\n")
     (tmp_path / "dist").mkdir()
     shutil.copy(pair.provider, tmp_path / "dist")
-    pages.write(tmp_path / "only.txt", f"libfoo @ {pair.provider.as_uri()}\n")
-    uv, python = lab.tool("uv"), installed.python
-    count = pages.play(
+    docs_pages.write(tmp_path / "only.txt", f"libfoo @ {pair.provider.as_uri()}\n")
+    uv, python = building.tool("uv"), installed.python
+    count = docs_pages.play(
         PAGE,
         tmp_path,
         python.parent,
@@ -51,7 +51,7 @@ def test_every_command_prints_what_is_shown(
             ),
             "python -m pip install": f"{uv} pip install --python {python}",
             # It tells of the environment that it runs in.
-            "native-lib excludes": f"PYTHONPATH={pages.PYTHONPATH} python -m native_lib excludes",
+            "native-lib excludes": f"PYTHONPATH={docs_pages.PYTHONPATH} python -m native_lib excludes",
         },
     )
     assert count > 15

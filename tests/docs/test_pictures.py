@@ -7,17 +7,17 @@ import sys
 import xml.etree.ElementTree
 from typing import TYPE_CHECKING
 
-import lab
+import building
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-PICTURES = lab.ROOT / "docs" / "pictures"
+PICTURES = building.ROOT / "docs" / "pictures"
 
 
 def test_pictures_are_drawn_by_the_script(tmp_path: Path) -> None:
     shutil.copy(PICTURES / "draw.py", tmp_path)
-    lab.run(sys.executable, tmp_path / "draw.py")
+    building.run(sys.executable, tmp_path / "draw.py")
     drawn = sorted(tmp_path.glob("*.svg"))
     assert len(drawn) > 5
     for picture in drawn:

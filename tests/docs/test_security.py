@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import lab
-import pages
+import building
+import docs_pages
 import pytest
 
-PAGE = lab.ROOT / "docs" / "explanation" / "security.md"
+PAGE = building.ROOT / "docs" / "explanation" / "security.md"
 
 
 @pytest.mark.parametrize("change", [False, True])
-def test_changed_file_is_found(installed: lab.Environment, change: bool) -> None:
-    code = pages.block(PAGE.read_text("utf-8"), "python", "importlib.metadata")
+def test_changed_file_is_found(installed: building.Environment, change: bool) -> None:
+    code = docs_pages.block(PAGE.read_text("utf-8"), "python", "importlib.metadata")
     (library,) = (installed.site_packages / "libfoo" / "lib").glob("libfoo__foo.*")
     if change:
         library.write_bytes(library.read_bytes() + b"x")

@@ -7,31 +7,31 @@ import shutil
 import sys
 from pathlib import Path
 
+import building
+import docs_pages
 import elf
-import lab
-import pages
 import pytest
 import yaml
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads ELF files")
 
-PAGE = (pages.HOW_TO / "system-library.md").read_text("utf-8")
+PAGE = (docs_pages.HOW_TO / "system-library.md").read_text("utf-8")
 # A library as a distribution has it; it answers otherwise than the provider's.
 FOO = 'const char *foo_version(void) { return "3"; } double foo_square(double x) { return -x; }'
 
 
-def test_recipe(pair: lab.Pair, tmp_path: Path) -> None:
-    script = yaml.safe_load(pages.block(PAGE, "yaml", "NATIVE_LIB_SYSTEM"))["build"]["script"]
+def test_recipe(pair: building.Pair, tmp_path: Path) -> None:
+    script = yaml.safe_load(docs_pages.block(PAGE, "yaml", "NATIVE_LIB_SYSTEM"))["build"]["script"]
     prefix = tmp_path / "prefix"
-    lab.uv("venv", "--quiet", "--seed", "--python", sys.executable, prefix)
-    env = lab.Environment(prefix)
-    lab.uv("pip", "install", "--quiet", "--python", env.python, "scikit-build-core>=1.1")
+    building.uv("venv", "--quiet", "--seed", "--python", sys.executable, prefix)
+    env = building.Environment(prefix)
+    building.uv("pip", "install", "--quiet", "--python", env.python, "scikit-build-core>=1.1")
     include = pair.folder / "libfoo" / "include" / "foo" / "foo.h"
     header = include.read_text("utf-8").replace("#include <foo/export.h>", "#define FOO_EXPORT")
-    pages.write(prefix / "include" / "foo" / "foo.h", header)
-    lab.compile_library(FOO, prefix / "lib" / "libfoo.so.3", soname="libfoo.so.3")
+    docs_pages.write(prefix / "include" / "foo" / "foo.h", header)
+    building.compile_library(FOO, prefix / "lib" / "libfoo.so.3", soname="libfoo.so.3")
     (prefix / "lib" / "libfoo.so").symlink_to("libfoo.so.3")
-    pages.write(
+    docs_pages.write(
         prefix / "lib" / "cmake" / "foo" / "fooConfig.cmake",
         "add_library(foo::foo SHARED IMPORTED)\n"
         f'set_target_properties(foo::foo PROPERTIES IMPORTED_LOCATION "{prefix}/lib/libfoo.so"\n'
@@ -41,7 +41,7 @@ def test_recipe(pair: lab.Pair, tmp_path: Path) -> None:
     shutil.copytree(pair.folder / "foo-ext", project)
     tools = f"{prefix}/bin:{Path(sys.executable).parent}:/usr/bin:/bin"
     settings = {"PATH": tools, "CMAKE_ARGS": f"-DCMAKE_PREFIX_PATH={prefix}", **script["env"]}
-    lab.run("sh", "-ec", script["content"], cwd=project, env=settings)
+    building.run("sh", "-ec", script["content"], cwd=project, env=settings)
 
     installed = env.site_packages
     (metadata,) = installed.glob("foo_ext-*.dist-info/METADATA")
@@ -53,10 +53,10 @@ def test_recipe(pair: lab.Pair, tmp_path: Path) -> None:
         dynamic = elf.dynamic(file)
     assert "libfoo.so.3" in dynamic["NEEDED"]
     assert "RUNPATH" not in dynamic
-    lab.run(env.python, "-m", "pip", "check")
+    building.run(env.python, "-m", "pip", "check")
 
     # What conda's tools write when they make the package.
-    lab.run("patchelf", "--set-rpath", f"{prefix}/lib", module, env={"PATH": tools})
+    building.run("patchelf", "--set-rpath", f"{prefix}/lib", module, env={"PATH": tools})
     assert env.run("import foo_ext; print(foo_ext.square(3))") == "-3.0\n"
     # Beside another consumer, which has the provider's.
     provided = tmp_path / "provided"

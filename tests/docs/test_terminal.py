@@ -6,14 +6,14 @@ import importlib.util
 import sys
 from typing import TYPE_CHECKING
 
-import lab
-import pages
+import building
+import docs_pages
 import pytest
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-PICTURES = lab.ROOT / "docs" / "pictures"
+PICTURES = building.ROOT / "docs" / "pictures"
 SCRIPT = PICTURES / "terminal.py"
 
 
@@ -29,19 +29,19 @@ def record() -> list[tuple[str, str]]:
 
 
 def test_picture_is_what_the_script_draws() -> None:
-    drawn = lab.run(sys.executable, SCRIPT)
+    drawn = building.run(sys.executable, SCRIPT)
     assert (PICTURES / "terminal.svg").read_text("utf-8") == drawn
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="shows Linux")
-def test_commands_print_what_is_shown(pair: lab.Pair, tmp_path: Path) -> None:
+def test_commands_print_what_is_shown(pair: building.Pair, tmp_path: Path) -> None:
     (_, tests), (use, used), (remove, removed) = record()
     assert "8 passed" in tests  # tests/pair/test_build.py runs this one
-    env = lab.new_environment(tmp_path / "env", pair.provider, pair.consumer)
-    path = f"{env.python.parent}:{lab.environment()['PATH']}"
-    said = lab.run("sh", "-c", use, env={"PATH": path}, cwd=tmp_path)
-    assert pages.is_as_shown(used, said)
+    env = building.new_environment(tmp_path / "env", pair.provider, pair.consumer)
+    path = f"{env.python.parent}:{building.environment()['PATH']}"
+    said = building.run("sh", "-c", use, env={"PATH": path}, cwd=tmp_path)
+    assert docs_pages.is_as_shown(used, said)
     env.uninstall("libfoo")
     code = remove.partition("&& ")[2]
-    said = lab.run("sh", "-c", code, env={"PATH": path}, cwd=tmp_path, fails=True)
-    assert pages.is_as_shown(f"{removed.rstrip()}\n", said)
+    said = building.run("sh", "-c", code, env={"PATH": path}, cwd=tmp_path, fails=True)
+    assert docs_pages.is_as_shown(f"{removed.rstrip()}\n", said)

@@ -6,13 +6,13 @@ import os
 import sys
 from pathlib import Path
 
-import lab
+import building
 import pytest
-from pages import is_as_shown, is_failure, steps
+from docs_pages import is_as_shown, is_failure, steps
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the page shows Linux")
 
-PAGE = lab.ROOT / "docs" / "how-to" / "wrap-a-library.md"
+PAGE = building.ROOT / "docs" / "how-to" / "wrap-a-library.md"
 
 
 def test_every_command_prints_what_is_shown(tmp_path: Path) -> None:
@@ -30,10 +30,12 @@ def test_every_command_prints_what_is_shown(tmp_path: Path) -> None:
         if step.command.startswith("cd "):
             folder = folder / step.command[3:]
             continue
-        command = step.command.replace("gh:org/native-lib-template", f"{lab.ROOT} --default-config")
+        command = step.command.replace(
+            "gh:org/native-lib-template", f"{building.ROOT} --default-config"
+        )
         env = {"PATH": path, "LC_ALL": "C.UTF-8"}
         fails = is_failure(step.command, step.shown)
-        printed = lab.run("sh", "-c", command, cwd=folder, env=env, fails=fails)
+        printed = building.run("sh", "-c", command, cwd=folder, env=env, fails=fails)
         assert is_as_shown(step.shown, printed), f"$ {step.command}\n{printed}"
 
 

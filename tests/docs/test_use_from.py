@@ -7,9 +7,9 @@ import shutil
 import sys
 from typing import TYPE_CHECKING
 
+import building
+import docs_pages
 import elf
-import lab
-import pages
 import pytest
 from native_lib.cli import main
 
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads ELF files")
 
-PAGE = (pages.HOW_TO / "use-from.md").read_text("utf-8")
+PAGE = (docs_pages.HOW_TO / "use-from.md").read_text("utf-8")
 NAME = "libfoo__foo.so.1"
-FRAME = pages.section(PAGE, "scikit-build-core").partition("\n### ")[0]
+FRAME = docs_pages.section(PAGE, "scikit-build-core").partition("\n### ")[0]
 # How each is called on the page, and whether an extension module is linked to the library.
 LINKED = {
     "Cython": True,
@@ -43,52 +43,54 @@ def replace_line(file: Path, start: str, line: str) -> None:
 def project(folder: Path, way: str) -> Path:
     """Write the package squares as the page says."""
     squares = folder / "squares"
-    told = pages.section(PAGE, way)
+    told = docs_pages.section(PAGE, way)
     if way in ("Cython", "pybind11", "nanobind"):
-        assert pages.play(FRAME, folder) == 1
-        pages.save(told, folder)
+        assert docs_pages.play(FRAME, folder) == 1
+        docs_pages.save(told, folder)
         if way != "Cython":
-            line = pages.block(told, "toml", "requires = ")
+            line = docs_pages.block(told, "toml", "requires = ")
             replace_line(squares / "pyproject.toml", "requires = ", line)
     elif way == "Cython with setuptools":
-        pages.save(told, folder)
-        pages.write(squares / "src" / "_ext.pyx", pages.block(PAGE, "cython", "foo_square"))
+        docs_pages.save(told, folder)
+        docs_pages.write(
+            squares / "src" / "_ext.pyx", docs_pages.block(PAGE, "cython", "foo_square")
+        )
         assert main(["vendor", str(squares), "--consumer-loader", "squares"]) == 0
     elif way == "cffi, ABI mode":
-        pages.save(pages.section(PAGE, "ctypes"), folder)
-        pages.save(told, folder)
-        line = pages.block(told, "toml", "dependencies = ")
+        docs_pages.save(docs_pages.section(PAGE, "ctypes"), folder)
+        docs_pages.save(told, folder)
+        line = docs_pages.block(told, "toml", "dependencies = ")
         replace_line(squares / "pyproject.toml", "dependencies = ", line)
     else:
-        pages.save(told, folder)
+        docs_pages.save(told, folder)
     return squares
 
 
 @pytest.mark.parametrize("way", LINKED)
-def test_package_is_served_by_the_wheel(pair: lab.Pair, tmp_path: Path, way: str) -> None:
+def test_package_is_served_by_the_wheel(pair: building.Pair, tmp_path: Path, way: str) -> None:
     out = tmp_path / "dist"
     out.mkdir()
     shutil.copy(pair.provider, out)
     # pyenv's Pythons hand a RUNPATH of their own on; the C++ compiles twice as fast like that.
     settings = ["cmake.build-type=Debug"] if way in ("pybind11", "nanobind") else []
     env = {"LDSHARED": "cc -shared"}
-    wheel = lab.build(project(tmp_path, way), out, env=env, settings=settings)
+    wheel = building.build(project(tmp_path, way), out, env=env, settings=settings)
     if LINKED[way]:
         dynamic = elf.dynamic_in_wheel(wheel)
         assert NAME in dynamic["NEEDED"]
         assert "RUNPATH" not in dynamic
     else:
         assert wheel.name.endswith("-py3-none-any.whl")
-    there = lab.new_environment(tmp_path / "env", pair.provider, wheel)
+    there = building.new_environment(tmp_path / "env", pair.provider, wheel)
     if way.startswith("cffi"):
-        lab.uv("pip", "install", "--quiet", "--python", there.python, "cffi>=1.17")
+        building.uv("pip", "install", "--quiet", "--python", there.python, "cffi>=1.17")
     code = "import squares; assert squares.square(1.5) == 2.25"
-    assert lab.mapped(there, code, "foo.so") == [f"{there.site_packages}/libfoo/lib/{NAME}"]
+    assert building.mapped(there, code, "foo.so") == [f"{there.site_packages}/libfoo/lib/{NAME}"]
     # With a consumer of another kind beside it, in either order.
     there.install(pair.consumer)
     for order in ("squares, foo_ext", "foo_ext, squares"):
         code = f"import {order}; assert squares.square(3) == foo_ext.square(3) == 9"
-        assert len(lab.mapped(there, code, "foo.so")) == 1
+        assert len(building.mapped(there, code, "foo.so")) == 1
     # What is claimed of references.
     if not LINKED[way]:
         code = (
@@ -97,11 +99,11 @@ def test_package_is_served_by_the_wheel(pair: lab.Pair, tmp_path: Path, way: str
         assert there.run(code) == "9.0\n"
 
 
-def test_bound_is_the_providers_word(pair: lab.Pair, tmp_path: Path) -> None:
-    env = lab.new_environment(tmp_path / "env", pair.provider)
+def test_bound_is_the_providers_word(pair: building.Pair, tmp_path: Path) -> None:
+    env = building.new_environment(tmp_path / "env", pair.provider)
     head = PAGE.partition("\n## ")[0]
-    assert pages.play(head, tmp_path, env.python.parent) == 1
-    (bound,) = (step.shown.strip() for step in pages.steps(head))
+    assert docs_pages.play(head, tmp_path, env.python.parent) == 1
+    (bound,) = (step.shown.strip() for step in docs_pages.steps(head))
     assert set(re.findall(r'"(libfoo>=[^"]*)"', PAGE)) == {bound}
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import shutil
 from typing import TYPE_CHECKING
 
-import lab
-import pages
+import building
+import docs_pages
 import pytest
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.skipif(not shutil.which("git"), reason="git is not installed")
 
-PAGE = (pages.HOW_TO / "vendor.md").read_text("utf-8")
+PAGE = (docs_pages.HOW_TO / "vendor.md").read_text("utf-8")
 URL = "https://github.com/org/native-lib-template"
 
 
@@ -47,12 +47,12 @@ def template(tmp_path: Path, git: dict[str, str]) -> Path:
     """The template as it is now, in a repository, and published from there."""
     source = tmp_path / "source"
     ignore = shutil.ignore_patterns("__pycache__")
-    shutil.copytree(lab.ROOT / "template", source / "template", ignore=ignore)
-    shutil.copytree(lab.ROOT / "loader", source / "loader", ignore=ignore)
-    shutil.copy(lab.ROOT / "cookiecutter.json", source)
+    shutil.copytree(building.ROOT / "template", source / "template", ignore=ignore)
+    shutil.copytree(building.ROOT / "loader", source / "loader", ignore=ignore)
+    shutil.copy(building.ROOT / "cookiecutter.json", source)
     for command in ("init -q", "add --all", "commit -qm x"):
-        lab.run("git", *command.split(), cwd=source, env=git)
-    lab.run("git", "clone", "-q", "--bare", source, tmp_path / "template.git", env=git)
+        building.run("git", *command.split(), cwd=source, env=git)
+    building.run("git", "clone", "-q", "--bare", source, tmp_path / "template.git", env=git)
     return source
 
 
@@ -64,14 +64,14 @@ def test_what_is_said_of_cruft(
     work.mkdir()
     # The test's own settings in place of none.
     config = {"--default-config": f"--config-file {git['COOKIECUTTER_CONFIG']}"}
-    assert pages.play(pages.section(PAGE, begin), work, env=git, replace=config) >= 4
+    assert docs_pages.play(docs_pages.section(PAGE, begin), work, env=git, replace=config) >= 4
     pair = work / "dice-wheels"
     if begin != "Generate with cruft":
         return
 
     (noxfile,) = (template / "template").rglob("noxfile.py")
     noxfile.write_text(noxfile.read_text("utf-8") + "NEW = 1\n", encoding="utf-8")
-    lab.run("git", "commit", "-qam", "y", cwd=template, env=git)
-    lab.run("git", "push", "-q", tmp_path / "template.git", "HEAD", cwd=template, env=git)
-    pages.play(pages.section(PAGE, "When the template has changed"), pair, env=git)
+    building.run("git", "commit", "-qam", "y", cwd=template, env=git)
+    building.run("git", "push", "-q", tmp_path / "template.git", "HEAD", cwd=template, env=git)
+    docs_pages.play(docs_pages.section(PAGE, "When the template has changed"), pair, env=git)
     assert (pair / "noxfile.py").read_text("utf-8").endswith("NEW = 1\n")

@@ -8,7 +8,7 @@ import sys
 from typing import TYPE_CHECKING
 
 import cpythons
-import others
+import public_wheels
 import pytest
 from benchmarks import (
     check_speed,
@@ -26,7 +26,7 @@ from benchmarks import (
 if TYPE_CHECKING:
     from pathlib import Path
 
-    import lab
+    import building
 
 ALL_PYTHONS = list(cpythons.installed().items())
 PYTHONS = dict([ALL_PYTHONS[0], ALL_PYTHONS[-1]])  # between the oldest and the newest, alike
@@ -42,7 +42,7 @@ def check_shape(measurement: report.Measurement, rows: list[str], bounds: int) -
     assert all(bound.measured >= 0 for bound in measurement.bounds)
 
 
-def test_import_cost_and_modules(pair: lab.Pair, tmp_path: Path) -> None:
+def test_import_cost_and_modules(pair: building.Pair, tmp_path: Path) -> None:
     environments = interpreters.environments(tmp_path, pair.provider, PYTHONS)
     check_shape(import_cost.measure(environments, report.QUICK), VERSIONS, bounds=1)
     listed = modules.measure(environments)
@@ -52,7 +52,7 @@ def test_import_cost_and_modules(pair: lab.Pair, tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not instructions.is_available(), reason="no valgrind here, which counts")
-def test_instructions(pair: lab.Pair, tmp_path: Path) -> None:
+def test_instructions(pair: building.Pair, tmp_path: Path) -> None:
     newest = dict([ALL_PYTHONS[-1]])
     environments = interpreters.environments(tmp_path, pair.provider, newest)
     measurement = instructions.measure(environments)
@@ -60,7 +60,7 @@ def test_instructions(pair: lab.Pair, tmp_path: Path) -> None:
     assert 0 < measurement.bounds[0].measured < 1
 
 
-def test_uncompiled_modules_are_not_measured(pair: lab.Pair, tmp_path: Path) -> None:
+def test_uncompiled_modules_are_not_measured(pair: building.Pair, tmp_path: Path) -> None:
     (environment,) = interpreters.environments(
         tmp_path, pair.provider, dict([ALL_PYTHONS[-1]])
     ).values()
@@ -84,8 +84,8 @@ def test_first_use(tmp_path: Path) -> None:
 def test_check_speed() -> None:
     try:
         for requirement in check_speed.WHEELS[: report.QUICK.wheels]:
-            others.get(requirement, check_speed.LINUX)
-    except others.NotToBeHadError as error:
+            public_wheels.get(requirement, check_speed.LINUX)
+    except public_wheels.NotToBeHadError as error:
         pytest.skip(f"not available: {error}")
     found = check_speed.measure(report.QUICK)
     assert [row[0].partition(",")[0] for row in found.table.rows] == [

@@ -11,7 +11,7 @@ import zipfile
 from email.parser import Parser
 from typing import TYPE_CHECKING, Any, Callable
 
-import lab
+import building
 import pytest
 from elf import dynamic_in_wheel, exports
 
@@ -50,7 +50,7 @@ def record(wheel: Path) -> Any:
 # What is in the wheels --------------------------------------------------------------------------
 
 
-def test_names_in_the_binaries(pair: lab.Pair) -> None:
+def test_names_in_the_binaries(pair: building.Pair) -> None:
     provider, consumer = dynamic_in_wheel(pair.provider), dynamic_in_wheel(pair.consumer)
     assert provider["SONAME"] == ["libfoo__foo.so.1"]
     assert "libfoo__foo.so.1" in consumer["NEEDED"]
@@ -61,12 +61,12 @@ def test_names_in_the_binaries(pair: lab.Pair) -> None:
         assert "RUNPATH" not in section
 
 
-def test_plain_names_in_the_binaries(plain_pair: lab.Pair) -> None:
+def test_plain_names_in_the_binaries(plain_pair: building.Pair) -> None:
     assert dynamic_in_wheel(plain_pair.provider)["SONAME"] == ["libfoo.so.1"]
     assert "libfoo.so.1" in dynamic_in_wheel(plain_pair.consumer)["NEEDED"]
 
 
-def test_files_in_the_provider(pair: lab.Pair) -> None:
+def test_files_in_the_provider(pair: building.Pair) -> None:
     assert pair.provider.name.startswith("libfoo-1.0.0-py3-none-linux_")
     with zipfile.ZipFile(pair.provider) as archive:
         names = {name for name in archive.namelist() if "dist-info" not in name}
@@ -91,7 +91,7 @@ def test_files_in_the_provider(pair: lab.Pair) -> None:
     assert links == []
 
 
-def test_files_in_the_consumer(pair: lab.Pair) -> None:
+def test_files_in_the_consumer(pair: building.Pair) -> None:
     with zipfile.ZipFile(pair.consumer) as archive:
         names = {name for name in archive.namelist() if "dist-info" not in name}
     assert names == {
@@ -107,7 +107,7 @@ def test_files_in_the_consumer(pair: lab.Pair) -> None:
     }
 
 
-def test_the_library_exports_its_own_functions_only(pair: lab.Pair) -> None:
+def test_the_library_exports_its_own_functions_only(pair: building.Pair) -> None:
     with (
         zipfile.ZipFile(pair.provider) as archive,
         archive.open("libfoo/lib/libfoo__foo.so.1") as library,
@@ -127,7 +127,7 @@ def test_the_library_exports_its_own_functions_only(pair: lab.Pair) -> None:
 def test_compatibility_is_one_fact(
     tmp_path: Path, compatibility: str, bound: str, suffix: str
 ) -> None:
-    pair = lab.build_pair(tmp_path, library_version="1.4.2", compatibility=compatibility)
+    pair = building.build_pair(tmp_path, library_version="1.4.2", compatibility=compatibility)
     assert metadata(pair.consumer).get_all("Requires-Dist") == [bound]
     assert dynamic_in_wheel(pair.provider)["SONAME"] == [f"libfoo__foo.so.{suffix}"]
     (need,) = record(pair.consumer)
@@ -137,12 +137,12 @@ def test_compatibility_is_one_fact(
 
 def test_wheels_do_not_remember_where_they_were_built(tmp_path: Path) -> None:
     def built(folder: str) -> list[bytes]:
-        projects = lab.generate(tmp_path / folder, language="cxx")
+        projects = building.generate(tmp_path / folder, language="cxx")
         wheels = projects / "dist"
         # With debug information, which holds folders, and without stripping it off again.
         options = {"env": {"CXXFLAGS": "-g"}, "settings": ["install.strip=false"]}
-        provider = lab.build(projects / "libfoo", wheels, **options)  # type: ignore[arg-type]
-        consumer = lab.build(projects / "foo-ext", wheels, **options)  # type: ignore[arg-type]
+        provider = building.build(projects / "libfoo", wheels, **options)  # type: ignore[arg-type]
+        consumer = building.build(projects / "foo-ext", wheels, **options)  # type: ignore[arg-type]
         return [provider.read_bytes(), consumer.read_bytes()]
 
     assert built("here") == built("some/where else")
@@ -150,7 +150,7 @@ def test_wheels_do_not_remember_where_they_were_built(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("install_dir", ["", "elsewhere"])
 def test_destination_as_scikit_build_core_also_writes_it(
-    pair: lab.Pair, tmp_path: Path, install_dir: str
+    pair: building.Pair, tmp_path: Path, install_dir: str
 ) -> None:
     """With wheel.install-dir there is no other way to write a folder beside that one."""
     project, wheels = tmp_path / "foo-ext", tmp_path / "wheels"
@@ -162,31 +162,31 @@ def test_destination_as_scikit_build_core_also_writes_it(
     lists.write_text(text.replace("DESTINATION foo_ext)", absolute), encoding="utf-8")
     wheels.mkdir()
     shutil.copy(pair.provider, wheels)
-    wheel = lab.build(project, wheels, settings=[f"wheel.install-dir={install_dir}"])
+    wheel = building.build(project, wheels, settings=[f"wheel.install-dir={install_dir}"])
     assert record(wheel) == record(pair.consumer)
     with zipfile.ZipFile(wheel) as built, zipfile.ZipFile(pair.consumer) as usual:
         assert sorted(built.namelist()) == sorted(usual.namelist())
-    env = lab.new_environment(tmp_path / "env", pair.provider, wheel)
-    assert env.run(lab.SQUARE) == "9.0\n"
+    env = building.new_environment(tmp_path / "env", pair.provider, wheel)
+    assert env.run(building.SQUARE) == "9.0\n"
 
 
 # Where a build finds its provider --------------------------------------------------------------
 
 
-def test_sdist_freezes_nobodys_bound(pair: lab.Pair, tmp_path: Path) -> None:
+def test_sdist_freezes_nobodys_bound(pair: building.Pair, tmp_path: Path) -> None:
     wheels = tmp_path / "wheels"
     wheels.mkdir()
     shutil.copy(pair.provider, wheels)
-    sdist = lab.build(pair.folder / "foo-ext", wheels, kind="sdist")
+    sdist = building.build(pair.folder / "foo-ext", wheels, kind="sdist")
     assert information(sdist).get_all("Dynamic") == ["Requires-Dist"]
     assert information(sdist).get_all("Requires-Dist") is None
-    assert metadata(lab.build(sdist, wheels)).get_all("Requires-Dist") == ["libfoo<2,>=1.0.0"]
+    assert metadata(building.build(sdist, wheels)).get_all("Requires-Dist") == ["libfoo<2,>=1.0.0"]
 
 
-def test_sdist_without_a_provider(pair: lab.Pair, tmp_path: Path) -> None:
+def test_sdist_without_a_provider(pair: building.Pair, tmp_path: Path) -> None:
     """What a release's first job does, before there is a provider to be had."""
     env = {"NATIVE_LIB_SYSTEM": "all"}
-    sdist = lab.build(pair.folder / "foo-ext", tmp_path, kind="sdist", env=env)
+    sdist = building.build(pair.folder / "foo-ext", tmp_path, kind="sdist", env=env)
     with tarfile.open(sdist) as archive:
         assert (
             b"Dynamic: Requires-Dist"
@@ -194,50 +194,50 @@ def test_sdist_without_a_provider(pair: lab.Pair, tmp_path: Path) -> None:
         )
 
 
-def pip(pair: lab.Pair, python: Path) -> None:
+def pip(pair: building.Pair, python: Path) -> None:
     for project in ("libfoo", "foo-ext"):
-        lab.run(
+        building.run(
             *(python, "-m", "pip", "wheel", "-q", "--no-deps", "-w", "dist", f"./{project}"),
             cwd=pair.folder,
             env={"PIP_FIND_LINKS": "dist"},
         )
 
 
-def pypa_build(pair: lab.Pair, python: Path) -> None:
+def pypa_build(pair: building.Pair, python: Path) -> None:
     for project in ("libfoo", "foo-ext"):
-        lab.run(
+        building.run(
             *(python, "-m", "build", "--wheel", "--outdir", "dist", project),
             cwd=pair.folder,
             env={"PIP_FIND_LINKS": "dist"},
         )
 
 
-def uv(pair: lab.Pair, python: Path) -> None:
-    build = [lab.tool("uv"), "build", "--wheel", "--python", str(python), "--out-dir", "dist"]
+def uv(pair: building.Pair, python: Path) -> None:
+    build = [building.tool("uv"), "build", "--wheel", "--python", str(python), "--out-dir", "dist"]
     for project in ("libfoo", "foo-ext"):
-        lab.run(*build, project, cwd=pair.folder, env={"UV_FIND_LINKS": "dist"})
+        building.run(*build, project, cwd=pair.folder, env={"UV_FIND_LINKS": "dist"})
 
 
 @pytest.mark.parametrize("front_end", [pip, pypa_build, uv])
 def test_front_ends_as_the_generated_readme_says(
-    tmp_path: Path, front_end: Callable[[lab.Pair, Path], None]
+    tmp_path: Path, front_end: Callable[[building.Pair, Path], None]
 ) -> None:
-    folder = lab.generate(tmp_path)
+    folder = building.generate(tmp_path)
     readme = (folder / "README.md").read_text(encoding="utf-8")
     assert re.search(r"PIP_FIND_LINKS=dist python -m pip wheel .* \./foo-ext", readme)
     assert "`UV_FIND_LINKS=dist`" in readme
-    made = lab.new_environment(tmp_path / "tools")
-    lab.uv("pip", "install", "-q", "--python", made.python, "pip", "build")
+    made = building.new_environment(tmp_path / "tools")
+    building.uv("pip", "install", "-q", "--python", made.python, "pip", "build")
     dist = folder / "dist"
     dist.mkdir()
-    front_end(lab.Pair(folder, dist, dist), made.python)
-    env = lab.new_environment(tmp_path / "env", *dist.glob("*.whl"))
+    front_end(building.Pair(folder, dist, dist), made.python)
+    env = building.new_environment(tmp_path / "env", *dist.glob("*.whl"))
     assert env.run("import foo_ext; print(foo_ext.square(3))") == "9.0\n"
 
 
 def test_generated_nox_session(tmp_path: Path) -> None:
-    folder = lab.generate(tmp_path / "a folder with spaces")
-    said = lab.run(sys.executable, "-m", "nox", "-s", "tests", cwd=folder)
+    folder = building.generate(tmp_path / "a folder with spaces")
+    said = building.run(sys.executable, "-m", "nox", "-s", "tests", cwd=folder)
     assert "8 passed" in said
     assert (folder / "dist" / "constraints.txt").read_text("utf-8").startswith("libfoo @ file:///")
 
@@ -247,22 +247,24 @@ def test_generated_nox_session(tmp_path: Path) -> None:
 
 @pytest.fixture(scope="session")
 def workshop(
-    once: Callable[[str, Callable[[Path], lab.Environment]], lab.Environment],
-) -> lab.Environment:
+    once: Callable[[str, Callable[[Path], building.Environment]], building.Environment],
+) -> building.Environment:
     """An environment with the back end and no provider."""
 
-    def make(folder: Path) -> lab.Environment:
-        env = lab.new_environment(folder / "env")
-        lab.uv("pip", "install", "-q", "--python", env.python, "pip", "scikit-build-core", "ninja")
-        lab.uv("pip", "install", "-q", "--python", env.python, "cmake")
+    def make(folder: Path) -> building.Environment:
+        env = building.new_environment(folder / "env")
+        building.uv(
+            "pip", "install", "-q", "--python", env.python, "pip", "scikit-build-core", "ninja"
+        )
+        building.uv("pip", "install", "-q", "--python", env.python, "cmake")
         return env
 
     return once("workshop", make)
 
 
 def build_there(
-    workshop: lab.Environment,
-    pair: lab.Pair,
+    workshop: building.Environment,
+    pair: building.Pair,
     out: Path,
     *settings: str,
     provider: Path | None = None,
@@ -270,16 +272,18 @@ def build_there(
     env: dict[str, str] | None = None,
 ) -> str:
     """Build the consumer without isolation, with a provider's folder on the path or without."""
-    env = {"PATH": f"{workshop.python.parent}:{lab.environment()['PATH']}", **(env or {})}
+    env = {"PATH": f"{workshop.python.parent}:{building.environment()['PATH']}", **(env or {})}
     if provider is not None:
         env["PYTHONPATH"] = str(provider)
     command: list[str | Path] = [workshop.python, "-m", "pip", "wheel", "--no-build-isolation"]
     command += [f"-C{setting}" for setting in settings]
-    return lab.run(*command, "--no-deps", "-w", out, pair.folder / "foo-ext", env=env, fails=fails)
+    return building.run(
+        *command, "--no-deps", "-w", out, pair.folder / "foo-ext", env=env, fails=fails
+    )
 
 
 @pytest.fixture
-def provider(pair: lab.Pair, tmp_path: Path) -> Path:
+def provider(pair: building.Pair, tmp_path: Path) -> Path:
     """A folder with the provider, installed as `pip install --target` does."""
     with zipfile.ZipFile(pair.provider) as archive:
         archive.extractall(tmp_path / "target")
@@ -287,7 +291,7 @@ def provider(pair: lab.Pair, tmp_path: Path) -> Path:
 
 
 def test_neither_provider_nor_request(
-    workshop: lab.Environment, pair: lab.Pair, tmp_path: Path
+    workshop: building.Environment, pair: building.Pair, tmp_path: Path
 ) -> None:
     said = build_there(workshop, pair, tmp_path, fails=True)
     assert "The library foo is needed, and its provider libfoo is not installed" in said
@@ -298,7 +302,11 @@ def test_neither_provider_nor_request(
 
 @pytest.mark.parametrize("variable", ["foo_DIR", "foo_ROOT"])
 def test_another_foo_is_refused(
-    workshop: lab.Environment, pair: lab.Pair, provider: Path, tmp_path: Path, variable: str
+    workshop: building.Environment,
+    pair: building.Pair,
+    provider: Path,
+    tmp_path: Path,
+    variable: str,
 ) -> None:
     elsewhere = tmp_path / "elsewhere" / "libfoo"
     shutil.copytree(provider / "libfoo", elsewhere)
@@ -317,7 +325,7 @@ def system(provider: Path, tmp_path: Path) -> Path:
     prefix = tmp_path / "usr"
     shutil.copytree(provider / "libfoo" / "include", prefix / "include")
     (prefix / "lib" / "pkgconfig").mkdir(parents=True)
-    lab.compile_library(
+    building.compile_library(
         'const char *foo_version(void) { return "system"; } double foo_square(double x) { return x; }',
         prefix / "lib" / "libfoo.so.3",
         soname="libfoo.so.3",
@@ -354,8 +362,8 @@ def as_pkg_config(prefix: Path, name: str = "foo") -> dict[str, str]:
 @pytest.mark.parametrize("provider_too", [False, True], ids=["alone", "beside a provider"])
 @pytest.mark.parametrize("asked", ["foo", "all"])
 def test_system_library_that_was_asked_for(
-    workshop: lab.Environment,
-    pair: lab.Pair,
+    workshop: building.Environment,
+    pair: building.Pair,
     provider: Path,
     system: Path,
     tmp_path: Path,
@@ -375,20 +383,20 @@ def test_system_library_that_was_asked_for(
     assert record(wheel) == ()
     assert "libfoo.so.3" in dynamic_in_wheel(wheel)["NEEDED"]
     assert "RUNPATH" not in dynamic_in_wheel(wheel)
-    env = lab.new_environment(tmp_path / "env", wheel)
+    env = building.new_environment(tmp_path / "env", wheel)
     search = {"LD_LIBRARY_PATH": str(system / "lib"), "NATIVE_LIB_DEBUG": "1"}
     code = "import foo_ext, sys; print(foo_ext.version(), 'libfoo' in sys.modules)"
     assert env.run(code, env=search) == "system False\n"
 
 
 def test_system_library_whose_names_are_others(
-    workshop: lab.Environment, pair: lab.Pair, system: Path, tmp_path: Path
+    workshop: building.Environment, pair: building.Pair, system: Path, tmp_path: Path
 ) -> None:
     """pkg-config's begins with lib, as xxHash's does, and the consumer asks for another target."""
     shutil.copytree(pair.folder / "foo-ext", tmp_path / "foo-ext")
     lists = tmp_path / "foo-ext" / "CMakeLists.txt"
     lists.write_text(lists.read_text("utf-8").replace("foo::foo", "foo::core"), encoding="utf-8")
-    renamed = lab.Pair(tmp_path, pair.provider, pair.consumer)
+    renamed = building.Pair(tmp_path, pair.provider, pair.consumer)
     env = {"NATIVE_LIB_SYSTEM": "foo", **as_pkg_config(system, "libfoo")}
     build_there(workshop, renamed, tmp_path / "out", env=env)
     (wheel,) = (tmp_path / "out").glob("*.whl")
@@ -396,7 +404,7 @@ def test_system_library_whose_names_are_others(
 
 
 def test_system_library_that_is_not_there(
-    workshop: lab.Environment, pair: lab.Pair, provider: Path, tmp_path: Path
+    workshop: building.Environment, pair: building.Pair, provider: Path, tmp_path: Path
 ) -> None:
     said = build_there(
         *(workshop, pair, tmp_path), provider=provider, fails=True, env={"NATIVE_LIB_SYSTEM": "foo"}

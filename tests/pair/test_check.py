@@ -11,15 +11,15 @@ from native_lib.check.run import check
 if TYPE_CHECKING:
     from pathlib import Path
 
-    import lab
+    import building
 
 
-def test_the_pair_has_no_error(pair: lab.Pair) -> None:
+def test_the_pair_has_no_error(pair: building.Pair) -> None:
     report = check([pair.provider, pair.consumer])
     assert (report.findings, report.unusable) == ((), ())
 
 
-def test_the_plain_pair_has_no_error(plain_pair: lab.Pair) -> None:
+def test_the_plain_pair_has_no_error(plain_pair: building.Pair) -> None:
     report = check([plain_pair.provider, plain_pair.consumer])
     assert not report.has_errors, report.findings
     assert report.unusable == ()
@@ -32,7 +32,7 @@ def test_the_consumer_alone_has_notes_only(names: str, request: pytest.FixtureRe
     assert {rule.id for rule, _ in report.findings} == {"provider-absent"}
 
 
-def test_readelf_says_the_same(pair: lab.Pair, tmp_path: Path) -> None:
+def test_readelf_says_the_same(pair: building.Pair, tmp_path: Path) -> None:
     if not readelf.is_available():
         pytest.skip("readelf is not installed")
     assert readelf.differences_in_wheel(pair.provider, tmp_path) == []

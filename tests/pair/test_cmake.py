@@ -7,7 +7,7 @@ import sys
 import zipfile
 from pathlib import Path
 
-import lab
+import building
 import pytest
 from elf import dynamic
 from packaging.requirements import Requirement
@@ -31,15 +31,23 @@ def configure(
     folder.mkdir(exist_ok=True)
     (folder / "foo.c").write_text(SOURCE, encoding="utf-8")
     (folder / "pyproject.toml").write_text(PYPROJECT, encoding="utf-8")
-    module = lab.ROOT / "loader" / "src" / "native_lib" / "support" / "NativeLibrary.cmake"
+    module = building.ROOT / "loader" / "src" / "native_lib" / "support" / "NativeLibrary.cmake"
     (folder / "CMakeLists.txt").write_text(
         f"cmake_minimum_required(VERSION 3.25)\nproject(foo VERSION 1.2.3 LANGUAGES C)\n"
         f"include({module.as_posix()})\n{lists}\n",
         encoding="utf-8",
     )
-    command = [lab.tool("cmake"), "-G", "Ninja", "-S", str(folder), "-B", str(folder / "build")]
+    command = [
+        building.tool("cmake"),
+        "-G",
+        "Ninja",
+        "-S",
+        str(folder),
+        "-B",
+        str(folder / "build"),
+    ]
     python = f"-DPython_EXECUTABLE={sys.executable}"
-    said = lab.run(*command, python, *options, fails=fails, env=env)
+    said = building.run(*command, python, *options, fails=fails, env=env)
     return " ".join(said.split())
 
 
@@ -202,10 +210,10 @@ def test_every_configuration_has_its_own_manifest(tmp_path: Path) -> None:
     lists += "native_library_provider(foo PROVIDER libfoo COMPATIBILITY ExactVersion)"
     configure(folder, lists, "-G", "Ninja Multi-Config")
     for configuration in ("Release", "Debug"):
-        lab.run(lab.tool("cmake"), "--build", folder / "build", "--config", configuration)
+        building.run(building.tool("cmake"), "--build", folder / "build", "--config", configuration)
         prefix = folder / configuration
-        lab.run(
-            *(lab.tool("cmake"), "--install", folder / "build", "--config", configuration),
+        building.run(
+            *(building.tool("cmake"), "--install", folder / "build", "--config", configuration),
             *("--prefix", prefix),
         )
         installed = (prefix / "libfoo" / "_native_libs.py").read_text(encoding="utf-8")
@@ -219,8 +227,8 @@ def test_upstreams_version_property_makes_no_symlink(tmp_path: Path) -> None:
     lists = LIBRARY + "set_target_properties(foo PROPERTIES VERSION 1.2.3 SOVERSION 7)\n"
     lists += "native_library_provider(foo PROVIDER libfoo COMPATIBILITY SameMajorVersion)"
     configure(folder, lists)
-    lab.run(lab.tool("cmake"), "--build", folder / "build", "--target", "install/strip")
-    lab.run(lab.tool("cmake"), "--install", folder / "build", "--prefix", folder / "out")
+    building.run(building.tool("cmake"), "--build", folder / "build", "--target", "install/strip")
+    building.run(building.tool("cmake"), "--install", folder / "build", "--prefix", folder / "out")
     files = [path for path in (folder / "out" / "libfoo" / "lib").iterdir() if path.is_file()]
     assert [path.name for path in files] == ["libfoo__foo.so.1"]
     assert not files[0].is_symlink()
@@ -271,8 +279,8 @@ def test_upstreams_own_settings(tmp_path: Path, upstream: str) -> None:
     (folder / "foo.h").write_text("int foo(void);\n", encoding="utf-8")
     (folder / "main.c").write_text("int foo(void);int main(void){return foo();}\n", "utf-8")
     configure(folder, f"{LIBRARY}{upstream}\n{CALL}", "-DCMAKE_BUILD_TYPE=Release")
-    lab.run(lab.tool("cmake"), "--build", folder / "build")
-    lab.run(lab.tool("cmake"), "--install", folder / "build", "--prefix", folder / "out")
+    building.run(building.tool("cmake"), "--build", folder / "build")
+    building.run(building.tool("cmake"), "--install", folder / "build", "--prefix", folder / "out")
     files = [path for path in (folder / "out" / "libfoo" / "lib").iterdir() if path.is_file()]
     assert [path.name for path in files] == ["libfoo__foo.so.1"]
     with files[0].open("rb") as file:
@@ -288,8 +296,8 @@ def test_upstreams_own_settings(tmp_path: Path, upstream: str) -> None:
         encoding="utf-8",
     )
     options = ("-G", "Ninja", "-S", consumer, "-B", consumer / "build")
-    lab.run(lab.tool("cmake"), *options, f"-Dfoo_ROOT={folder}/out/libfoo")
-    lab.run(lab.tool("cmake"), "--build", consumer / "build")
+    building.run(building.tool("cmake"), *options, f"-Dfoo_ROOT={folder}/out/libfoo")
+    building.run(building.tool("cmake"), "--build", consumer / "build")
 
 
 @pytest.mark.parametrize("dependencies", ["", "DEPENDENCIES ZLIB PNG"])
@@ -332,8 +340,8 @@ def test_a_package_has_one_record_however_its_folder_is_written(
     libfoo, consumer = tmp_path / "libfoo", tmp_path / "consumer"
     lists = LIBRARY + LIBRARY.replace("(foo", "(bar")
     configure(libfoo, lists + CALL.replace("(foo", "(foo bar"), "-DCMAKE_BUILD_TYPE=Release")
-    lab.run(lab.tool("cmake"), "--build", libfoo / "build")
-    lab.run(lab.tool("cmake"), "--install", libfoo / "build", "--prefix", libfoo / "out")
+    building.run(building.tool("cmake"), "--build", libfoo / "build")
+    building.run(building.tool("cmake"), "--install", libfoo / "build", "--prefix", libfoo / "out")
     modules = (("one", "foo::foo", "foo_ext"), ("two", "foo::bar", folder))
     lists = "".join(
         f"add_library({name} MODULE foo.c)\n"
@@ -371,9 +379,9 @@ def test_description_may_hold_what_cmake_splits_at(tmp_path: Path) -> None:
 
 
 def test_project_without_c_whose_toolchain_file_names_a_c_compiler(tmp_path: Path) -> None:
-    folder = lab.generate(tmp_path, language="cxx") / "libfoo"
-    lab.run(
-        *(lab.tool("cmake"), "-G", "Ninja", "-S", str(folder), "-B", str(folder / "build")),
+    folder = building.generate(tmp_path, language="cxx") / "libfoo"
+    building.run(
+        *(building.tool("cmake"), "-G", "Ninja", "-S", str(folder), "-B", str(folder / "build")),
         *("-DCMAKE_C_COMPILER=cc", "-DSKBUILD_PROJECT_VERSION=1.0.0"),
     )
 
@@ -387,7 +395,7 @@ int main(void) { printf("%s %g\\n", foo_version(), foo_square(3)); return 0; }
 
 
 @pytest.fixture
-def unpacked(pair: lab.Pair, tmp_path: Path) -> Path:
+def unpacked(pair: building.Pair, tmp_path: Path) -> Path:
     """The provider's wheel, unpacked where no tool expects it."""
     folder = tmp_path / "path with späces"
     with zipfile.ZipFile(pair.provider) as archive:
@@ -404,9 +412,11 @@ def test_cmake_package_is_relocatable(unpacked: Path, tmp_path: Path) -> None:
         encoding="utf-8",
     )
     build = tmp_path / "build"
-    lab.run(lab.tool("cmake"), "-G", "Ninja", "-S", tmp_path, "-B", build, f"-Dfoo_ROOT={unpacked}")
-    lab.run(lab.tool("cmake"), "--build", build)
-    assert lab.run(build / "main") == "1.0.0 9\n"
+    building.run(
+        building.tool("cmake"), "-G", "Ninja", "-S", tmp_path, "-B", build, f"-Dfoo_ROOT={unpacked}"
+    )
+    building.run(building.tool("cmake"), "--build", build)
+    assert building.run(build / "main") == "1.0.0 9\n"
 
 
 def test_cmake_package_knows_what_is_compatible(unpacked: Path, tmp_path: Path) -> None:
@@ -417,16 +427,16 @@ def test_cmake_package_knows_what_is_compatible(unpacked: Path, tmp_path: Path) 
             encoding="utf-8",
         )
         options = ("-G", "Ninja", "-S", tmp_path, "-B", tmp_path / f"b{asked}")
-        lab.run(lab.tool("cmake"), *options, f"-Dfoo_ROOT={unpacked}", fails=not found)
+        building.run(building.tool("cmake"), *options, f"-Dfoo_ROOT={unpacked}", fails=not found)
 
 
 @pytest.mark.skipif(not shutil.which("pkg-config"), reason="pkg-config is not installed")
 def test_pkg_config_file_is_relocatable(unpacked: Path, tmp_path: Path) -> None:
     env = {"PKG_CONFIG_PATH": str(unpacked / "lib" / "pkgconfig")}
-    assert lab.run("pkg-config", "--modversion", "foo", env=env) == "1.0.0\n"
-    folder = lab.run("pkg-config", "--variable=libdir", "foo", env=env).strip()
+    assert building.run("pkg-config", "--modversion", "foo", env=env) == "1.0.0\n"
+    folder = building.run("pkg-config", "--variable=libdir", "foo", env=env).strip()
     assert (Path(folder.replace("\\ ", " ")) / "libfoo__foo.so.1").is_file()
     command = 'eval cc -o main main.c "$(pkg-config --cflags --libs foo)"'
-    lab.run("bash", "-c", command, env=env, cwd=tmp_path)
+    building.run("bash", "-c", command, env=env, cwd=tmp_path)
     search = {"LD_LIBRARY_PATH": str(unpacked / "lib")}
-    assert lab.run(tmp_path / "main", env=search) == "1.0.0 9\n"
+    assert building.run(tmp_path / "main", env=search) == "1.0.0 9\n"

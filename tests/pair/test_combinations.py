@@ -6,8 +6,8 @@ import itertools
 import json
 from typing import TYPE_CHECKING
 
+import building
 import cpythons
-import lab
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,7 +20,7 @@ Answers = tuple[str, ...]
 
 def allowed() -> list[Answers]:
     """Return every combination that the prompts admit."""
-    questions = json.loads((lab.ROOT / "template" / "cookiecutter.json").read_text("utf-8"))
+    questions = json.loads((building.ROOT / "template" / "cookiecutter.json").read_text("utf-8"))
     return [
         answers
         for answers in itertools.product(*(questions[option] for option in OPTIONS))
@@ -63,24 +63,28 @@ def test_combination(answers: Answers, tmp_path: Path) -> None:
         -1
     ]  # offers the stable ABI to every binding that has one
     chosen = dict(zip(OPTIONS, answers))
-    pair = lab.build_pair(tmp_path, python=newest, **chosen)
+    pair = building.build_pair(tmp_path, python=newest, **chosen)
     assert pair.provider.name.startswith("libfoo-1.0.0-py3-none-")
     tag = pair.consumer.name.split("-")[2:4]
     assert ("abi3" in tag) == (chosen["stable_abi"] == "yes")
     if tag[1] == "abi3":
         assert tag[0] == ("cp312" if chosen["binding"] == "nanobind" else "cp311")
-    env = lab.new_environment(tmp_path / "env", pair.provider, pair.consumer, python=newest)
-    lab.uv("pip", "install", "--quiet", "--python", env.python, "pytest", "mypy")
+    env = building.new_environment(tmp_path / "env", pair.provider, pair.consumer, python=newest)
+    building.uv("pip", "install", "--quiet", "--python", env.python, "pytest", "mypy")
     tests = [pair.folder / "libfoo" / "tests", pair.folder / "foo-ext" / "tests"]
-    said = lab.run(env.python, "-m", "pytest", "-q", "-p", "no:cacheprovider", *tests)
+    said = building.run(env.python, "-m", "pytest", "-q", "-p", "no:cacheprovider", *tests)
     # Provider 3, consumer 3, its functions: version, square, and two more in C++.
     functions = (
         1 if chosen["library_source"] == "upstream" else 4 if chosen["language"] == "cxx" else 2
     )
     assert f"{6 + functions} passed" in said
-    lab.run(env.python, "-m", "mypy", "--strict", "-p", "libfoo", "-p", "foo_ext", cwd=tmp_path)
+    building.run(
+        env.python, "-m", "mypy", "--strict", "-p", "libfoo", "-p", "foo_ext", cwd=tmp_path
+    )
     if chosen["binding"] != "nanobind":  # its functions are objects of a type that stubtest rejects
         allowed_to_differ = tmp_path / "allowed"
         allowed_to_differ.write_text("foo_ext._ext.__test__\n", encoding="utf-8")  # Cython's own
         command = ["mypy.stubtest", "--ignore-unused-allowlist", "--allowlist"]
-        lab.run(env.python, "-m", *command, allowed_to_differ, "foo_ext", "libfoo", cwd=tmp_path)
+        building.run(
+            env.python, "-m", *command, allowed_to_differ, "foo_ext", "libfoo", cwd=tmp_path
+        )

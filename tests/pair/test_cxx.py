@@ -6,7 +6,7 @@ import shutil
 import sys
 from typing import TYPE_CHECKING
 
-import lab
+import building
 import pytest
 from elf import dynamic_in_wheel
 
@@ -25,9 +25,9 @@ def has_libcxx(folder: Path) -> bool:
         return False
     (folder / "probe.cpp").write_text("#include <string>\nint main() { return 0; }\n", "utf-8")
     try:
-        lab.run(CLANG, "-stdlib=libc++", "-o", folder / "probe", folder / "probe.cpp")
-        lab.run(folder / "probe")
-    except lab.CommandError:
+        building.run(CLANG, "-stdlib=libc++", "-o", folder / "probe", folder / "probe.cpp")
+        building.run(folder / "probe")
+    except building.CommandError:
         return False
     return True
 
@@ -38,14 +38,14 @@ def has_libcxx(folder: Path) -> bool:
 def test_catch_and_cast(tmp_path: Path, env: dict[str, str], library: str) -> None:
     if env and not has_libcxx(tmp_path):
         pytest.skip("requires clang and libc++ (Debian: clang-14, libc++-14-dev, libc++abi-14-dev)")
-    folder = lab.generate(tmp_path, language="cxx")
+    folder = building.generate(tmp_path, language="cxx")
     wheels = folder / "dist"
     # Not every system has libc++: the checker says so, and a repair tool would copy it.
-    provider = lab.build(folder / "libfoo", wheels, env=env, is_right=not env)
-    consumer = lab.build(folder / "foo-ext", wheels, env=env, is_right=not env)
+    provider = building.build(folder / "libfoo", wheels, env=env, is_right=not env)
+    consumer = building.build(folder / "foo-ext", wheels, env=env, is_right=not env)
     for wheel in (provider, consumer):
         assert library in dynamic_in_wheel(wheel)["NEEDED"]
-    installed = lab.new_environment(tmp_path / "env", provider, consumer)
+    installed = building.new_environment(tmp_path / "env", provider, consumer)
     said = installed.run(
         "import foo_ext\n"
         "print(foo_ext.area_of_square(2))\n"
@@ -57,11 +57,11 @@ def test_catch_and_cast(tmp_path: Path, env: dict[str, str], library: str) -> No
 
 def test_type_information_comes_from_the_library(tmp_path: Path) -> None:
     """What libc++ depends on: the consumer must not hold the classes' type information itself."""
-    folder = lab.generate(tmp_path, language="cxx")
+    folder = building.generate(tmp_path, language="cxx")
     wheels = folder / "dist"
-    lab.build(folder / "libfoo", wheels)
-    consumer = lab.build(folder / "foo-ext", wheels)
-    env = lab.new_environment(tmp_path / "env", consumer)
+    building.build(folder / "libfoo", wheels)
+    consumer = building.build(folder / "foo-ext", wheels)
+    env = building.new_environment(tmp_path / "env", consumer)
     (extension,) = (env.site_packages / "foo_ext").glob("_ext*.so")
-    undefined = lab.run("nm", "-D", "--undefined-only", extension).split()
+    undefined = building.run("nm", "-D", "--undefined-only", extension).split()
     assert {"_ZTIN3foo5ErrorE", "_ZTIN3foo5ShapeE", "_ZTIN3foo6SquareE"} <= set(undefined)

@@ -7,7 +7,7 @@ import re
 import shutil
 from pathlib import Path
 
-import lab
+import building
 import local_extensions
 import pytest
 
@@ -24,7 +24,7 @@ GIT = {**IDENTITY, "GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_NOSYSTEM": "1"}
 
 def commit(folder: Path) -> None:
     for command in (("init", "-q"), ("add", "--all"), ("commit", "-qm", "x")):
-        lab.run("git", *command, cwd=folder, env=GIT)
+        building.run("git", *command, cwd=folder, env=GIT)
 
 
 @pytest.fixture
@@ -32,10 +32,10 @@ def source(tmp_path: Path) -> Path:
     """The template as it is now, committed in a repository of its own."""
     folder = tmp_path / "source"
     ignore = shutil.ignore_patterns("__pycache__")
-    shutil.copytree(lab.ROOT / "template", folder / "template", ignore=ignore)
+    shutil.copytree(building.ROOT / "template", folder / "template", ignore=ignore)
     ignore = shutil.ignore_patterns("__pycache__", "build", "*.egg-info")
-    shutil.copytree(lab.ROOT / "loader", folder / "loader", ignore=ignore)
-    shutil.copy(lab.ROOT / "cookiecutter.json", folder)
+    shutil.copytree(building.ROOT / "loader", folder / "loader", ignore=ignore)
+    shutil.copy(building.ROOT / "cookiecutter.json", folder)
     (folder / ".gitignore").write_text("__pycache__/\n", encoding="utf-8")
     commit(folder)
     return folder
@@ -45,7 +45,7 @@ def source(tmp_path: Path) -> Path:
 def url(source: Path) -> str:
     """The URL of a bare clone of that repository."""
     bare = source.with_name("native-lib-template.git")
-    lab.run("git", "clone", "-q", "--bare", source, bare, env=GIT)
+    building.run("git", "clone", "-q", "--bare", source, bare, env=GIT)
     return bare.as_uri()
 
 
@@ -56,7 +56,7 @@ def cookiecutter(folder: Path, *arguments: str | Path) -> Path:
     kept = {f"{what}_dir": str(folder / what) for what in ("replay", "cookiecutters")}
     config.write_text(json.dumps(kept), encoding="utf-8")
     options = ("--config-file", config, "--output-dir", output)
-    assert lab.run(lab.tool("cookiecutter"), *arguments, *options, env=GIT) == ""
+    assert building.run(building.tool("cookiecutter"), *arguments, *options, env=GIT) == ""
     (made,) = output.iterdir()
     return made
 
@@ -86,7 +86,7 @@ def loader_source(pair: Path) -> str:
 
 def head(folder: Path) -> str:
     """Return the commit that a repository is at."""
-    return lab.run("git", "rev-parse", "HEAD", cwd=folder, env=GIT).strip()
+    return building.run("git", "rev-parse", "HEAD", cwd=folder, env=GIT).strip()
 
 
 def at(url: str, commit: str) -> str:
@@ -95,7 +95,7 @@ def at(url: str, commit: str) -> str:
 
 
 def test_every_way_in_gives_the_same(tmp_path: Path, url: str) -> None:
-    made = cookiecutter(tmp_path, lab.ROOT, "--no-input")
+    made = cookiecutter(tmp_path, building.ROOT, "--no-input")
     assert made.name == "foo-wheels"
     assert {path.name for path in made.iterdir()} == {
         *("libfoo", "foo-ext", "README.md", "noxfile.py", "LICENSE"),
@@ -103,8 +103,8 @@ def test_every_way_in_gives_the_same(tmp_path: Path, url: str) -> None:
     }
     expected = tree(made)
     for arguments in (
-        (lab.ROOT / "template", "--no-input"),
-        (lab.ROOT, "--directory", "template", "--no-input"),
+        (building.ROOT / "template", "--no-input"),
+        (building.ROOT, "--directory", "template", "--no-input"),
         (url, "--no-input"),
         (url, "--directory", "template", "--no-input"),
     ):
@@ -113,29 +113,29 @@ def test_every_way_in_gives_the_same(tmp_path: Path, url: str) -> None:
 
 def test_replays_give_the_same(tmp_path: Path) -> None:
     answers = ("library_name=bar", 'author=José "J" <&> \\', "language=cxx", "binding=cython")
-    expected = tree(cookiecutter(tmp_path, lab.ROOT, "--no-input", *answers))
+    expected = tree(cookiecutter(tmp_path, building.ROOT, "--no-input", *answers))
     full = tmp_path / "replay" / "template.json"
     context = json.loads(full.read_text("utf-8"))["cookiecutter"]
     public = {question: context[question] for question in context if question[0] != "_"}
     short = tmp_path / "answers.json"
     short.write_text(json.dumps({"cookiecutter": public}), encoding="utf-8")
     for file in (full, short):
-        for template in ((lab.ROOT, "--directory", "template"), (lab.ROOT / "template",)):
+        for template in ((building.ROOT, "--directory", "template"), (building.ROOT / "template",)):
             # cookiecutter writes its own replay file over the one that it was given.
             copied = shutil.copy(file, tmp_path / f"{file.stem}-copy.json")
             assert tree(cookiecutter(tmp_path, *template, "--replay-file", copied)) == expected
 
 
 def test_cruft_creates_checks_and_updates(tmp_path: Path, source: Path, url: str) -> None:
-    cruft = lab.tool("cruft")
+    cruft = building.tool("cruft")
     options = ("--directory", "template", "--no-input", "--default-config")
-    lab.run(cruft, "create", url, *options, cwd=tmp_path, env=GIT)
+    building.run(cruft, "create", url, *options, cwd=tmp_path, env=GIT)
     pair = tmp_path / "foo-wheels"
-    assert tree(pair) == tree(cookiecutter(tmp_path, lab.ROOT, "--no-input"))
+    assert tree(pair) == tree(cookiecutter(tmp_path, building.ROOT, "--no-input"))
     assert loader_source(pair) == at(url, head(source))
     (pair / "libfoo" / "src" / "mine.c").write_text("int mine;\n", encoding="utf-8")
     commit(pair)
-    lab.run(cruft, "check", cwd=pair, env=GIT)
+    building.run(cruft, "check", cwd=pair, env=GIT)
 
     (noxfile,) = (source / "template").rglob("noxfile.py")
     noxfile.write_text(noxfile.read_text("utf-8") + "\nNEW = CONSUMER\n", encoding="utf-8")
@@ -151,10 +151,10 @@ def test_cruft_creates_checks_and_updates(tmp_path: Path, source: Path, url: str
     text = text.replace("CHECKS = {", 'CHECKS = {\n    "new": lambda answers: "",', 1)
     checks.write_text(text, encoding="utf-8")
     commit(source)
-    lab.run("git", "push", "-q", url, "HEAD", cwd=source, env=GIT)
-    lab.run(cruft, "check", cwd=pair, env=GIT, fails=True)
+    building.run("git", "push", "-q", url, "HEAD", cwd=source, env=GIT)
+    building.run(cruft, "check", cwd=pair, env=GIT, fails=True)
     before = tree(pair)
-    lab.run(cruft, "update", "--skip-apply-ask", cwd=pair, env=GIT)
+    building.run(cruft, "update", "--skip-apply-ask", cwd=pair, env=GIT)
     after = tree(pair)
     changed = {name for name in before if before[name] != after[name] and name[:5] != ".git/"}
     assert changed == {"noxfile.py", "libfoo/include/foo/foo.h"}
@@ -163,7 +163,7 @@ def test_cruft_creates_checks_and_updates(tmp_path: Path, source: Path, url: str
     assert after["libfoo/src/mine.c"] == b"int mine;\n"
     # The loader's commit follows the template's.
     assert loader_source(pair) == at(url, head(source))
-    lab.run(cruft, "check", cwd=pair, env=GIT)
+    building.run(cruft, "check", cwd=pair, env=GIT)
 
 
 # The last commit that vendored into cmake/ and into the packages.
@@ -174,16 +174,16 @@ def test_cruft_updates_a_pair_of_the_old_layout(tmp_path: Path) -> None:
     source = tmp_path / "source"
     known = ("git", "cat-file", "-e", f"{OLD_LAYOUT}^{{commit}}")
     try:
-        lab.run(*known, cwd=lab.ROOT, env=GIT)
-    except (lab.CommandError, FileNotFoundError):
+        building.run(*known, cwd=building.ROOT, env=GIT)
+    except (building.CommandError, FileNotFoundError):
         pytest.skip("this is no clone with its history")
-    lab.run("git", "clone", "-q", "--no-checkout", lab.ROOT, source, env=GIT)
-    lab.run("git", "checkout", "-q", "-B", "main", OLD_LAYOUT, cwd=source, env=GIT)
+    building.run("git", "clone", "-q", "--no-checkout", building.ROOT, source, env=GIT)
+    building.run("git", "checkout", "-q", "-B", "main", OLD_LAYOUT, cwd=source, env=GIT)
     bare = (tmp_path / "template.git").as_uri()
-    lab.run("git", "clone", "-q", "--bare", source, tmp_path / "template.git", env=GIT)
-    cruft = lab.tool("cruft")
+    building.run("git", "clone", "-q", "--bare", source, tmp_path / "template.git", env=GIT)
+    cruft = building.tool("cruft")
     options = ("--directory", "template", "--no-input", "--default-config")
-    lab.run(cruft, "create", bare, *options, cwd=tmp_path, env=GIT)
+    building.run(cruft, "create", bare, *options, cwd=tmp_path, env=GIT)
     pair = tmp_path / "foo-wheels"
     assert (pair / "libfoo" / "cmake" / "NativeLibrary.cmake").is_file()
     (pair / "libfoo" / "src" / "mine.c").write_text("int mine;\n", encoding="utf-8")
@@ -192,13 +192,13 @@ def test_cruft_updates_a_pair_of_the_old_layout(tmp_path: Path) -> None:
     for folder in ("template", "loader"):
         shutil.rmtree(source / folder)
         ignore = shutil.ignore_patterns("__pycache__")
-        shutil.copytree(lab.ROOT / folder, source / folder, ignore=ignore)
+        shutil.copytree(building.ROOT / folder, source / folder, ignore=ignore)
     commit(source)
-    lab.run("git", "push", "-q", bare, "HEAD:main", cwd=source, env=GIT)
-    lab.run(cruft, "update", "--skip-apply-ask", cwd=pair, env=GIT)
+    building.run("git", "push", "-q", bare, "HEAD:main", cwd=source, env=GIT)
+    building.run(cruft, "update", "--skip-apply-ask", cwd=pair, env=GIT)
     made = {name: text for name, text in tree(pair).items() if not name.startswith(".git/")}
     assert made.pop("libfoo/src/mine.c") == b"int mine;\n"
-    assert made == tree(cookiecutter(tmp_path, lab.ROOT, "--no-input"))
+    assert made == tree(cookiecutter(tmp_path, building.ROOT, "--no-input"))
 
 
 def test_loader_comes_from_the_templates_commit(tmp_path: Path, source: Path, url: str) -> None:
@@ -207,21 +207,21 @@ def test_loader_comes_from_the_templates_commit(tmp_path: Path, source: Path, ur
         assert loader_source(cookiecutter(tmp_path, *arguments, "--no-input")) == expected
     # The same from a clone that somebody made, and not if others cannot get what is in it.
     clone = tmp_path / "clone"
-    lab.run("git", "clone", "-q", url, clone, env=GIT)
+    building.run("git", "clone", "-q", url, clone, env=GIT)
     assert loader_source(cookiecutter(tmp_path, clone, "--no-input")) == expected
     readme = clone / "loader" / "README.md"
     readme.write_text("changed\n", encoding="utf-8")
     folder = (clone / "loader").as_uri()
     assert loader_source(cookiecutter(tmp_path, clone, "--no-input")) == folder
-    lab.run("git", "commit", "-qam", "y", cwd=clone, env=GIT)
+    building.run("git", "commit", "-qam", "y", cwd=clone, env=GIT)
     assert loader_source(cookiecutter(tmp_path, clone, "--no-input")) == folder
-    lab.run("git", "push", "-q", "origin", "HEAD", cwd=clone, env=GIT)
+    building.run("git", "push", "-q", "origin", "HEAD", cwd=clone, env=GIT)
     assert loader_source(cookiecutter(tmp_path, clone, "--no-input")) == at(url, head(clone))
     # A tag is as good as a branch.
-    lab.run("git", "checkout", "-q", "--detach", cwd=clone, env=GIT)
-    lab.run("git", "commit", "-q", "--allow-empty", "-m", "z", cwd=clone, env=GIT)
-    lab.run("git", "tag", "v1", cwd=clone, env=GIT)
-    lab.run("git", "push", "-q", "origin", "v1", cwd=clone, env=GIT)
+    building.run("git", "checkout", "-q", "--detach", cwd=clone, env=GIT)
+    building.run("git", "commit", "-q", "--allow-empty", "-m", "z", cwd=clone, env=GIT)
+    building.run("git", "tag", "v1", cwd=clone, env=GIT)
+    building.run("git", "push", "-q", "origin", "v1", cwd=clone, env=GIT)
     tagged = cookiecutter(tmp_path, url, "--checkout", "v1", "--no-input")
     assert loader_source(tagged) == at(url, head(clone))
 
@@ -235,7 +235,7 @@ def test_loader_of_a_plain_folder(tmp_path: Path, source: Path) -> None:
     assert " " not in expected
     assert loader_source(cookiecutter(tmp_path, plain, "--no-input")) == expected
     commit(mine)
-    lab.run("git", "clone", "-q", mine, tmp_path / "cloned", env=GIT)
+    building.run("git", "clone", "-q", mine, tmp_path / "cloned", env=GIT)
     cloned = tmp_path / "cloned" / "a template"
     expected = (cloned / "loader").as_uri()
     assert loader_source(cookiecutter(tmp_path, cloned, "--no-input")) == expected
@@ -243,17 +243,19 @@ def test_loader_of_a_plain_folder(tmp_path: Path, source: Path) -> None:
 
 def test_loader_named_by_an_answer(tmp_path: Path) -> None:
     """For whoever has a mirror."""
-    made = cookiecutter(tmp_path, lab.ROOT, "--no-input", "_loader= @ https://example.org/x.whl")
+    made = cookiecutter(
+        tmp_path, building.ROOT, "--no-input", "_loader= @ https://example.org/x.whl"
+    )
     assert loader_source(made) == "https://example.org/x.whl"
 
 
 def test_loader_can_be_installed_from_there(tmp_path: Path, url: str) -> None:
     """As a first push of a generated pair does it; no index needs to have the loader."""
     pair = cookiecutter(tmp_path, url, "--no-input")
-    env = lab.new_environment(tmp_path / "env")
+    env = building.new_environment(tmp_path / "env")
     what = f"native-lib-loader[tools] @ {loader_source(pair)}"
-    lab.uv("pip", "install", "--quiet", "--python", env.python, what, env=GIT)
-    said = lab.run(env.python, "-m", "native_lib", "check", "--help")
+    building.uv("pip", "install", "--quiet", "--python", env.python, what, env=GIT)
+    said = building.run(env.python, "-m", "native_lib", "check", "--help")
     assert "--require TAG" in said
 
 
@@ -284,12 +286,12 @@ def test_published_loader_is_a_bounded_requirement(monkeypatch: pytest.MonkeyPat
 def test_bad_answer_to_cruft_writes_nothing(tmp_path: Path, url: str) -> None:
     context = json.dumps({"library_name": "foo__bar"})
     command = ("create", url, "--directory", "template", "--no-input", "--extra-context", context)
-    said = lab.run(lab.tool("cruft"), *command, cwd=tmp_path, env=GIT, fails=True)
+    said = building.run(building.tool("cruft"), *command, cwd=tmp_path, env=GIT, fails=True)
     assert "foo__bar" in said
     assert [path.name for path in tmp_path.glob("*-wheels")] == []
 
 
-def test_readme_shows_what_is_printed(pair: lab.Pair, installed: lab.Environment) -> None:
+def test_readme_shows_what_is_printed(pair: building.Pair, installed: building.Environment) -> None:
     text = (pair.folder / "README.md").read_text("utf-8")
     (first_screen,) = re.findall(r"\A# .*\n\n```console\n((?:.*\n)*?)```\n", text)
     assert len(first_screen.splitlines()) < 10

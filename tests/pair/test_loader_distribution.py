@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import lab
+import building
 import pytest
 from native_lib.check import system
 
-LOADER = lab.ROOT / "loader"
+LOADER = building.ROOT / "loader"
 CODE = """
 from pathlib import Path
 from native_lib.check import system
@@ -19,11 +19,11 @@ print(*sorted(file.name for file in Path(system.__file__).with_name("data").iter
 
 @pytest.mark.parametrize("way", ["wheel", "sdist", "editable"])
 def test_checkers_lists_are_installed(tmp_path: Path, way: str) -> None:
-    env = lab.new_environment(tmp_path / "env")
+    env = building.new_environment(tmp_path / "env")
     if way == "editable":
         env.install("-e", LOADER)
     else:
-        env.install(lab.build(LOADER, tmp_path / "dist", kind=way))
+        env.install(building.build(LOADER, tmp_path / "dist", kind=way))
     lists = sorted(file.name for file in Path(system.__file__).with_name("data").iterdir())
     assert len(lists) > 5
     assert env.run(CODE).split() == lists

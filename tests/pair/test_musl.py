@@ -10,7 +10,7 @@ import sys
 import zipfile
 from typing import TYPE_CHECKING, Callable
 
-import lab
+import building
 import pytest
 from elf import dynamic
 
@@ -41,24 +41,24 @@ def tree(once: Callable[[str, Callable[[Path], Path]], Path]) -> Path:
     """The provider built for musl, laid out as its wheel; a consumer elsewhere; a host program."""
 
     def make(folder: Path) -> Path:
-        project = lab.generate(folder) / "libfoo"
-        cmake, build = lab.tool("cmake"), folder / "build"
-        lab.run(
+        project = building.generate(folder) / "libfoo"
+        cmake, build = building.tool("cmake"), folder / "build"
+        building.run(
             *(cmake, "-G", "Ninja", "-S", str(project), "-B", str(build)),
             *("-DCMAKE_C_COMPILER=musl-gcc", "-DSKBUILD_PROJECT_VERSION=1.0.0"),
             "-DCMAKE_BUILD_TYPE=Release",
         )
-        lab.run(cmake, "--build", build)
-        lab.run(cmake, "--install", build, "--prefix", folder / "site-packages")
+        building.run(cmake, "--build", build)
+        building.run(cmake, "--install", build, "--prefix", folder / "site-packages")
         library = folder / "site-packages" / "libfoo" / "lib" / "libfoo__foo.so.1"
-        lab.compile_library(
+        building.compile_library(
             "double foo_square(double); double asked(double x) { return foo_square(x); }",
             folder / "elsewhere" / "consumer.so",
             str(library),
             compiler="musl-gcc",
         )
         (folder / "host.c").write_text(HOST, encoding="utf-8")
-        lab.run("musl-gcc", "-o", folder / "host", folder / "host.c")
+        building.run("musl-gcc", "-o", folder / "host", folder / "host.c")
         return folder
 
     return once("musl", make)
@@ -84,17 +84,19 @@ def test_anchor_and_manifest(tree: Path) -> None:
     assert '"anchor": "lib/libfoo__foo-anchor.so"' in manifest
 
 
-def test_no_anchor_on_glibc(pair: lab.Pair) -> None:
+def test_no_anchor_on_glibc(pair: building.Pair) -> None:
     with zipfile.ZipFile(pair.provider) as archive:
         assert '"anchor": ""' in archive.read("libfoo/_native_libs.py").decode()
         assert not [name for name in archive.namelist() if "anchor" in name]
 
 
 def test_without_the_anchor_a_preload_satisfies_nobody(tree: Path) -> None:
-    said = lab.run(tree / "host", library(tree), tree / "elsewhere" / "consumer.so", fails=True)
+    said = building.run(
+        tree / "host", library(tree), tree / "elsewhere" / "consumer.so", fails=True
+    )
     assert "Error loading shared library libfoo__foo.so.1" in said
 
 
 def test_with_the_anchor_the_consumer_is_served(tree: Path) -> None:
     consumer = tree / "elsewhere" / "consumer.so"
-    assert lab.run(tree / "host", anchor(tree), library(tree), consumer) == "9\n"
+    assert building.run(tree / "host", anchor(tree), library(tree), consumer) == "9\n"

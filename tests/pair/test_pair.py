@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import lab
+import building
 
 if TYPE_CHECKING:
     import pytest  # noqa: F401
 
 
-def test_the_extension_is_served_by_the_providers_file(installed: lab.Environment) -> None:
+def test_the_extension_is_served_by_the_providers_file(installed: building.Environment) -> None:
     expected = installed.site_packages / "libfoo" / "lib" / "libfoo__foo.so.1"
-    assert lab.mapped(installed, "import foo_ext; assert foo_ext.square(3) == 9", "foo.so") == [
-        str(expected)
-    ]
+    assert building.mapped(
+        installed, "import foo_ext; assert foo_ext.square(3) == 9", "foo.so"
+    ) == [str(expected)]

@@ -11,8 +11,8 @@ import zipfile
 from pathlib import Path
 from typing import Callable
 
+import building
 import cpythons
-import lab
 import pytest
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc, uses setpriv")
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc, us
 USE = f"""
 import foo_ext
 assert foo_ext.square(3) == 9
-{lab.MAPPED}
+{building.MAPPED}
 print("\\n".join(mapped("foo")))
 """
 ODD = "Größe 日本 and spaces"
@@ -41,7 +41,7 @@ def unpack(wheel: Path, folder: Path) -> Path:
 # Editable ----------------------------------------------------------------------------------------
 
 
-def editable(pair: lab.Pair, *folders: Path) -> list[str | Path]:
+def editable(pair: building.Pair, *folders: Path) -> list[str | Path]:
     """The arguments of uv that install folders as a user does; isolated builds use the wheels."""
     wheels = pair.provider.parent
     links: list[str | Path] = [
@@ -53,15 +53,15 @@ def editable(pair: lab.Pair, *folders: Path) -> list[str | Path]:
     return [*links, *(part for folder in folders for part in ("-e", folder))]
 
 
-def sources(env: lab.Environment) -> list[Path]:
+def sources(env: building.Environment) -> list[Path]:
     """The folders from which Python takes the two packages."""
     said = env.run("import libfoo, foo_ext; print(libfoo.__file__, foo_ext.__file__, sep='\\n')")
     return [Path(line).parent for line in said.splitlines()]
 
 
 @pytest.mark.parametrize("which", ["provider", "consumer", "both"])
-def test_editable(pair: lab.Pair, tmp_path: Path, which: str) -> None:
-    env = lab.new_environment(tmp_path / "env", pair.provider, pair.consumer)
+def test_editable(pair: building.Pair, tmp_path: Path, which: str) -> None:
+    env = building.new_environment(tmp_path / "env", pair.provider, pair.consumer)
     expected = [env.site_packages / "libfoo", env.site_packages / "foo_ext"]
     if which != "consumer":
         env.install(*editable(pair, pair.folder / "libfoo"))
@@ -78,15 +78,15 @@ def test_editable(pair: lab.Pair, tmp_path: Path, which: str) -> None:
         assert env.run("import foo_ext", fails=True).endswith(f"  fix:    {fix}\n")
 
 
-def test_consumer_built_against_the_editable_provider(pair: lab.Pair, tmp_path: Path) -> None:
+def test_consumer_built_against_the_editable_provider(pair: building.Pair, tmp_path: Path) -> None:
     """Without isolation a build sees the provider that is installed where pip runs."""
-    env = lab.new_environment(tmp_path / "env")
+    env = building.new_environment(tmp_path / "env")
     tools = ("pip", "scikit-build-core", "cmake", "ninja")
-    lab.uv("pip", "install", "--quiet", "--python", env.python, *tools)
-    path = f"{env.python.parent}{os.pathsep}{lab.environment()['PATH']}"
+    building.uv("pip", "install", "--quiet", "--python", env.python, *tools)
+    path = f"{env.python.parent}{os.pathsep}{building.environment()['PATH']}"
     command = ("-m", "pip", "install", "--no-index", "--no-build-isolation", "--no-deps")
     for project in ("libfoo", "foo-ext"):
-        lab.run(env.python, *command, "-e", pair.folder / project, env={"PATH": path})
+        building.run(env.python, *command, "-e", pair.folder / project, env={"PATH": path})
     assert env.run(USE) == files(env.site_packages)
     assert sources(env) == [
         pair.folder / "libfoo" / "python" / "libfoo",
@@ -95,13 +95,13 @@ def test_consumer_built_against_the_editable_provider(pair: lab.Pair, tmp_path: 
 
 
 @pytest.mark.parametrize("project", ["libfoo", "foo-ext"])
-def test_editable_inplace_is_refused(pair: lab.Pair, tmp_path: Path, project: str) -> None:
+def test_editable_inplace_is_refused(pair: building.Pair, tmp_path: Path, project: str) -> None:
     # A copy: the build leaves its files in the project's folder.
     folder = tmp_path / project
     shutil.copytree(pair.folder / project, folder)
-    env = lab.new_environment(tmp_path / "env")
-    said = lab.run(
-        *(lab.tool("uv"), "pip", "install", "--no-deps", "--python", env.python),
+    env = building.new_environment(tmp_path / "env")
+    said = building.run(
+        *(building.tool("uv"), "pip", "install", "--no-deps", "--python", env.python),
         *("-C", "editable.mode=inplace", *editable(pair, folder)),
         env={"UV_NO_CONFIG": "1"},
         fails=True,
@@ -116,15 +116,15 @@ def test_editable_inplace_is_refused(pair: lab.Pair, tmp_path: Path, project: st
 # What pip once took ------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("record", lab.ORIGINS)
+@pytest.mark.parametrize("record", building.ORIGINS)
 def test_what_is_installed_again_is_what_was_installed(
-    installed: lab.Environment, tmp_path: Path, record: str
+    installed: building.Environment, tmp_path: Path, record: str
 ) -> None:
     """An index may not have it, or somebody else's of that name."""
     for name in ("libfoo", "libfoo-1.0.0.whl"):
         (tmp_path / name).mkdir()
     record, origin = (
-        text.replace("/src/", f"{tmp_path}/") for text in (record, lab.ORIGINS[record])
+        text.replace("/src/", f"{tmp_path}/") for text in (record, building.ORIGINS[record])
     )
     (info,) = installed.site_packages.glob("libfoo-*.dist-info")
     (info / "direct_url.json").write_text(record, encoding="utf-8")
@@ -135,7 +135,7 @@ def test_what_is_installed_again_is_what_was_installed(
 
 @pytest.mark.parametrize("is_editable", [False, True], ids=["wheel", "editable"])
 def test_what_was_installed_and_is_gone(
-    installed: lab.Environment, tmp_path: Path, is_editable: bool
+    installed: building.Environment, tmp_path: Path, is_editable: bool
 ) -> None:
     """As conda's build folders are, and the wheels of a Docker build's other stage."""
     taken = tmp_path / ODD / ("libfoo" if is_editable else "libfoo-1.0.0-py3-none-any.whl")
@@ -155,12 +155,12 @@ def test_what_was_installed_and_is_gone(
 
 @pytest.mark.parametrize("is_users", [False, True], ids=["target", "user's"])
 def test_what_lies_where_pip_does_not_install(
-    pair: lab.Pair, installed: lab.Environment, tmp_path: Path, is_users: bool
+    pair: building.Pair, installed: building.Environment, tmp_path: Path, is_users: bool
 ) -> None:
     """The command is run: it must fix."""
     base = {"PYTHONUSERBASE": str(tmp_path / "a base")}
     target = installed.users_folder(base) if is_users else tmp_path / "a target"
-    lab.uv("pip", "install", "-q", "--no-deps", "--target", target, pair.provider)
+    building.uv("pip", "install", "-q", "--no-deps", "--target", target, pair.provider)
     (target / "libfoo-1.0.0.dist-info" / "direct_url.json").unlink()
     (target / "libfoo" / "lib" / "libfoo__foo.so.1").unlink()
     there = {"PYTHONPATH": str(target), **base}
@@ -169,7 +169,7 @@ def test_what_lies_where_pip_does_not_install(
     assert said.endswith(f"  fix:    python -m pip install {command}\n")
     arguments = shlex.split(command)
     index = {"PIP_FIND_LINKS": str(pair.provider.parent), "PIP_NO_INDEX": "1"}
-    lab.run(sys.executable, "-m", "pip", "install", *arguments, env=index)
+    building.run(sys.executable, "-m", "pip", "install", *arguments, env=index)
     assert installed.run(USE, env=there) == files(target, installed.site_packages)
 
 
@@ -177,43 +177,45 @@ def test_what_lies_where_pip_does_not_install(
 
 
 @pytest.mark.parametrize("first", ["provider", "consumer"])
-def test_two_entries_of_the_path(pair: lab.Pair, tmp_path: Path, first: str) -> None:
-    env = lab.new_environment(tmp_path / "env")
+def test_two_entries_of_the_path(pair: building.Pair, tmp_path: Path, first: str) -> None:
+    env = building.new_environment(tmp_path / "env")
     for wheel, folder in ((pair.provider, "provider"), (pair.consumer, "consumer")):
         target = ("--target", tmp_path / folder)
-        lab.uv("pip", "install", "-q", "--no-deps", "--python", env.python, *target, wheel)
+        building.uv("pip", "install", "-q", "--no-deps", "--python", env.python, *target, wheel)
     second = "consumer" if first == "provider" else "provider"
     path = f"{tmp_path / first}{os.pathsep}{tmp_path / second}"
     expected = files(tmp_path / "provider", tmp_path / "consumer")
     assert env.run(USE, env={"PYTHONPATH": path}) == expected
 
 
-def test_user_site(pair: lab.Pair, tmp_path: Path) -> None:
+def test_user_site(pair: building.Pair, tmp_path: Path) -> None:
     # Not this virtual environment's interpreter: those have no user site.
     python = cpythons.installed()[cpythons.OWN]
     there = {"PYTHONUSERBASE": str(tmp_path / "user base")}
     ask = "import site; print(site.ENABLE_USER_SITE, site.getusersitepackages(), sep='\\n')"
-    enabled, folder = lab.run(python, "-c", ask, env=there).splitlines()
+    enabled, folder = building.run(python, "-c", ask, env=there).splitlines()
     if enabled != "True":
         pytest.skip(f"{python} has no user site")
     assert folder.startswith(there["PYTHONUSERBASE"])
     # As `pip install --user` does, which is refused where a system manages its Python.
     target = ("--target", folder)
     wheels = (pair.provider, pair.consumer)
-    lab.uv("pip", "install", "-q", "--no-deps", "--python", python, *target, *wheels)
-    assert lab.run(python, "-c", USE, env=there, cwd=tmp_path) == files(folder)
+    building.uv("pip", "install", "-q", "--no-deps", "--python", python, *target, *wheels)
+    assert building.run(python, "-c", USE, env=there, cwd=tmp_path) == files(folder)
 
 
 @pytest.fixture(scope="session")
-def odd(once: Callable[[str, Callable[[Path], lab.Pair]], lab.Pair]) -> lab.Pair:
+def odd(once: Callable[[str, Callable[[Path], building.Pair]], building.Pair]) -> building.Pair:
     """A pair that was generated and built in a folder that many people have in their names."""
-    return once("odd", lambda folder: lab.build_pair(folder / ODD))
+    return once("odd", lambda folder: building.build_pair(folder / ODD))
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
-def test_path_with_spaces_and_other_letters(odd: lab.Pair, tmp_path: Path, encoding: str) -> None:
+def test_path_with_spaces_and_other_letters(
+    odd: building.Pair, tmp_path: Path, encoding: str
+) -> None:
     assert ODD in str(odd.folder)
-    env = lab.new_environment(tmp_path / ODD, odd.provider, odd.consumer)
+    env = building.new_environment(tmp_path / ODD, odd.provider, odd.consumer)
     # Python decodes paths as UTF-8 in spite of the C locale unless it is told not to.
     ascii_only = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
     variables = ascii_only if encoding == "ascii" else {}
@@ -235,7 +237,7 @@ def without_capabilities() -> list[str]:
     return [setpriv, "--inh-caps=-all", "--bounding-set=-all"]
 
 
-def test_read_only_site_packages(installed: lab.Environment) -> None:
+def test_read_only_site_packages(installed: building.Environment) -> None:
     site = installed.site_packages
     everything = [installed.folder, *installed.folder.rglob("*")]
     for path in everything:
@@ -251,7 +253,7 @@ for name in ("new", "libfoo/__init__.py", "libfoo/lib/libfoo__foo.so.1", "libfoo
     raise SystemExit(name + " can be written")
 {USE}"""
     try:
-        assert lab.run(*without_capabilities(), installed.python, "-c", code) == files(site)
+        assert building.run(*without_capabilities(), installed.python, "-c", code) == files(site)
         assert not list(site.rglob("__pycache__/__init__*"))
     finally:
         for path in everything:
@@ -274,13 +276,13 @@ sys.path.insert(0, cache)
 """
 
 
-def test_zipped_application_that_unpacks_its_wheels(pair: lab.Pair, tmp_path: Path) -> None:
+def test_zipped_application_that_unpacks_its_wheels(pair: building.Pair, tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "app.pyz", "w") as archive:
         archive.writestr("__main__.py", APPLICATION)
         for wheel in (pair.provider, pair.consumer):
             archive.write(wheel, wheel.name)
     cache = tmp_path / "cache"
-    assert lab.run(sys.executable, tmp_path / "app.pyz", cache) == files(cache)
+    assert building.run(sys.executable, tmp_path / "app.pyz", cache) == files(cache)
 
 
 # Windows tells what lies below a file from nothing else that is not there.
@@ -297,7 +299,9 @@ os.stat = as_windows
 
 
 @pytest.mark.parametrize("system", ["", AS_WINDOWS], ids=["Linux", "as Windows"])
-def test_provider_imported_out_of_a_zip_file(pair: lab.Pair, tmp_path: Path, system: str) -> None:
+def test_provider_imported_out_of_a_zip_file(
+    pair: building.Pair, tmp_path: Path, system: str
+) -> None:
     """No system opens a library there, and the person who tries is told so."""
     unpack(pair.consumer, tmp_path)
     code = f"""{system}
@@ -307,7 +311,7 @@ except ImportError as error:
     print(type(error).__name__, error, f"path={{error.path}}", sep="\\n")
 """
     path = f"{pair.provider}{os.pathsep}{tmp_path}"
-    said = lab.run(sys.executable, "-c", code, env={"PYTHONPATH": path}).splitlines()
+    said = building.run(sys.executable, "-c", code, env={"PYTHONPATH": path}).splitlines()
     file = f"{pair.provider}/libfoo/lib/libfoo__foo.so.1"
     assert said[:3] == [
         "LibraryNotFoundError",

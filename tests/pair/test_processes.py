@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Callable
 
-import lab
+import building
 import pytest
 
 if TYPE_CHECKING:
@@ -19,23 +19,24 @@ LOADED = "native-lib: libfoo: foo is "  # the debug line of one load
 
 @pytest.fixture(scope="session")
 def env(
-    once: Callable[[str, Callable[[Path], lab.Environment]], lab.Environment], pair: lab.Pair
-) -> lab.Environment:
+    once: Callable[[str, Callable[[Path], building.Environment]], building.Environment],
+    pair: building.Pair,
+) -> building.Environment:
     """An environment with the default pair, which these tests use and do not change."""
     return once(
         "processes",
-        lambda folder: lab.new_environment(folder / "env", pair.provider, pair.consumer),
+        lambda folder: building.new_environment(folder / "env", pair.provider, pair.consumer),
     )
 
 
-def library(env: lab.Environment) -> str:
+def library(env: building.Environment) -> str:
     return f"{env.site_packages}/libfoo/lib/libfoo__foo.so.1"
 
 
-def test_debug_lines_go_nowhere_without_stderr(env: lab.Environment) -> None:
+def test_debug_lines_go_nowhere_without_stderr(env: building.Environment) -> None:
     """A service may close it; what is meant for it must not end up in stdout, which is data."""
     command = f"{env.python} -c 'import foo_ext; print(foo_ext.square(3))' 2>&-"
-    assert lab.run("sh", "-c", command, env=DEBUG) == "9.0\n"
+    assert building.run("sh", "-c", command, env=DEBUG) == "9.0\n"
 
 
 # Threads ------------------------------------------------------------------------------------------
@@ -69,8 +70,8 @@ import libfoo
 
 
 @pytest.mark.parametrize("code", [IMPORT, LOAD], ids=["import", "load"])
-def test_threads_at_once(env: lab.Environment, code: str) -> None:
-    said = env.run(f"{AT_ONCE}{code}{lab.MAPPED}\nprint(mapped('foo.so'))", env=DEBUG)
+def test_threads_at_once(env: building.Environment, code: str) -> None:
+    said = env.run(f"{AT_ONCE}{code}{building.MAPPED}\nprint(mapped('foo.so'))", env=DEBUG)
     assert said.count(LOADED) == 1
     assert said.splitlines()[-1] == str([library(env)])
 
@@ -80,7 +81,7 @@ def test_threads_at_once(env: lab.Environment, code: str) -> None:
 PROGRAM = f"""
 import multiprocessing, sys
 import foo_ext
-{lab.MAPPED}
+{building.MAPPED}
 def work(number):
     return foo_ext.square(number), mapped("foo.so")
 
@@ -92,10 +93,12 @@ if __name__ == "__main__":
 
 # A fork has what its parent loaded, a new process loads for itself.
 @pytest.mark.parametrize(("method", "loads"), [("fork", 1), ("spawn", 2), ("forkserver", 2)])
-def test_multiprocessing(env: lab.Environment, tmp_path: Path, method: str, loads: int) -> None:
+def test_multiprocessing(
+    env: building.Environment, tmp_path: Path, method: str, loads: int
+) -> None:
     program = tmp_path / "program.py"
     program.write_text(PROGRAM, encoding="utf-8")
-    said = lab.run(env.python, program, method, env=DEBUG)
+    said = building.run(env.python, program, method, env=DEBUG)
     assert said.splitlines()[-1] == f"(9.0, {[library(env)]})"
     assert said.count(LOADED) == loads
 
@@ -119,7 +122,7 @@ def in_child(work):
 FORK_UNDER_LOCK = f"""
 import os, signal, sys, threading
 import libfoo
-{lab.MAPPED}{IN_CHILD}
+{building.MAPPED}{IN_CHILD}
 inside, go_on = threading.Event(), threading.Event()
 
 class HeldUp:
@@ -141,7 +144,7 @@ FORK_WHILE_REQUIRING = f"""
 import os, signal, sys, threading
 from libfoo import _native_libs
 from libfoo._shared_lib_manager import LibraryLoader
-{lab.MAPPED}{IN_CHILD}
+{building.MAPPED}{IN_CHILD}
 inside, go_on = threading.Event(), threading.Event()
 
 def load_others():
@@ -168,7 +171,7 @@ thread.join()
 @pytest.mark.parametrize(
     "code", [FORK_UNDER_LOCK, FORK_WHILE_REQUIRING], ids=["under lock", "while requiring"]
 )
-def test_fork_while_another_thread_loads(env: lab.Environment, code: str) -> None:
+def test_fork_while_another_thread_loads(env: building.Environment, code: str) -> None:
     said = env.run(code, env=DEBUG).splitlines()
     assert str([library(env)]) in said  # the child's
     assert "child ended with 0" in said
@@ -188,13 +191,13 @@ RELOADS = {
 
 
 @pytest.mark.parametrize("reload", RELOADS.values(), ids=RELOADS)
-def test_reload(env: lab.Environment, reload: str) -> None:
+def test_reload(env: building.Environment, reload: str) -> None:
     code = f"""
 import importlib, sys, libfoo, foo_ext
 {reload}
 (loaded,) = libfoo.loader.load()
 assert foo_ext.square(3) == 9
-{lab.MAPPED}
+{building.MAPPED}
 print(loaded.origin, mapped("foo.so"))
 """
     said = env.run(code)

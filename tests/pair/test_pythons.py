@@ -8,15 +8,15 @@ import zipfile
 from pathlib import Path
 from typing import Callable
 
+import building
 import cpythons
-import lab
 import pytest
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc, makes ELF files")
 
 
 @pytest.fixture(scope="session")
-def unpacked(once: Callable[[str, Callable[[Path], Path]], Path], pair: lab.Pair) -> Path:
+def unpacked(once: Callable[[str, Callable[[Path], Path]], Path], pair: building.Pair) -> Path:
     """A folder with both wheels in it, for interpreters that are no virtual environment."""
 
     def make(folder: Path) -> Path:
@@ -33,10 +33,8 @@ def unpacked(once: Callable[[str, Callable[[Path], Path]], Path], pair: lab.Pair
 
 @pytest.mark.parametrize("version", cpythons.VERSIONS)
 def test_provider_loads(unpacked: Path, version: str) -> None:
-    code = (
-        f"import libfoo; print(libfoo.loader.load()[0].origin)\n{lab.MAPPED}print(mapped('.so.1'))"
-    )
-    said = lab.run(cpythons.need(version), "-c", code, env={"PYTHONPATH": str(unpacked)})
+    code = f"import libfoo; print(libfoo.loader.load()[0].origin)\n{building.MAPPED}print(mapped('.so.1'))"
+    said = building.run(cpythons.need(version), "-c", code, env={"PYTHONPATH": str(unpacked)})
     assert said.startswith("wheel\n")
     assert f"'{unpacked}/libfoo/lib/libfoo__foo.so.1'" in said
 
@@ -47,14 +45,14 @@ LIBFOO = {"libfoo", "libfoo._native_libs", "libfoo._shared_lib_manager"}
 LOADED = {*LIBFOO, "_ctypes"}
 FOO_EXT = {f"foo_ext{module}" for module in ("", "._native_requires", "._shared_lib_consumer")}
 CONSUMERS = "shared_lib_consumer"
-PLAIN = f"import sys; sys.path.append({str(lab.ROOT / 'loader' / 'src' / 'native_lib' / 'support')!r}); import {CONSUMERS}; "
+PLAIN = f"import sys; sys.path.append({str(building.ROOT / 'loader' / 'src' / 'native_lib' / 'support')!r}); import {CONSUMERS}; "
 PLAIN += f"{CONSUMERS}.load_library_module"
 
 
 def modules(python: Path, folder: Path, code: str, **env: str) -> set[str]:
     """What code imports that a bare interpreter has not loaded already."""
     there, bare = (
-        lab.run(python, "-I", "-S", "-c", MODULES.format(path=str(folder), code=line), env=env)
+        building.run(python, "-I", "-S", "-c", MODULES.format(path=str(folder), code=line), env=env)
         for line in (code, "pass")
     )
     return set(there.split()) - set(bare.split())
@@ -89,7 +87,7 @@ def test_modules_that_an_override_imports(unpacked: Path, tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("origin", ["wheel", "already-loaded", "system"])
 def test_modules_that_a_plain_name_imports(
-    plain_pair: lab.Pair, tmp_path: Path, origin: str
+    plain_pair: building.Pair, tmp_path: Path, origin: str
 ) -> None:
     """To tell where another copy lies takes ctypes, which the third file asks."""
     with zipfile.ZipFile(plain_pair.provider) as archive:
@@ -132,7 +130,9 @@ except ImportError as error:
 
 def in_isolation(python: Path, folder: Path, code: str) -> str:
     full = ISOLATED.format(code=TRY.format(code=code))
-    return lab.run(python, "-c", full, env={"PYTHONPATH": str(folder), "NATIVE_LIB_DEBUG": "1"})
+    return building.run(
+        python, "-c", full, env={"PYTHONPATH": str(folder), "NATIVE_LIB_DEBUG": "1"}
+    )
 
 
 LOAD = "import libfoo; libfoo.loader.load()"
@@ -176,16 +176,16 @@ BUILT = [
 Once = Callable[[str, Callable[[Path], Path]], Path]
 
 
-def built_by(once: Once, pair: lab.Pair, version: str, name: str) -> Path:
+def built_by(once: Once, pair: building.Pair, version: str, name: str) -> Path:
     """Return a folder with the pair, its consumer built by one Python from one set of answers."""
     python = cpythons.need(version)
 
     def make(folder: Path) -> Path:
-        generated = lab.generate(folder, **ANSWERS[name])
+        generated = building.generate(folder, **ANSWERS[name])
         wheels = generated / "dist"
         wheels.mkdir()
         shutil.copy(pair.provider, wheels)
-        lab.build(generated / "foo-ext", wheels, python=python)
+        building.build(generated / "foo-ext", wheels, python=python)
         for wheel in wheels.glob("*.whl"):
             with zipfile.ZipFile(wheel) as archive:
                 archive.extractall(folder / "unpacked")
@@ -196,15 +196,17 @@ def built_by(once: Once, pair: lab.Pair, version: str, name: str) -> Path:
 
 @pytest.mark.parametrize(("version", "name"), BUILT)
 def test_binding_is_built_and_imported_without_a_warning(
-    once: Once, pair: lab.Pair, version: str, name: str
+    once: Once, pair: building.Pair, version: str, name: str
 ) -> None:
     env = {"PYTHONPATH": str(built_by(once, pair, version, name))}
-    said = lab.run(cpythons.need(version), "-W", "error", "-c", lab.SQUARE, env=env)
+    said = building.run(cpythons.need(version), "-W", "error", "-c", building.SQUARE, env=env)
     assert said == "9.0\n"
 
 
 @pytest.mark.parametrize(("version", "name"), BUILT)
-def test_extension_in_a_subinterpreter(once: Once, pair: lab.Pair, version: str, name: str) -> None:
+def test_extension_in_a_subinterpreter(
+    once: Once, pair: building.Pair, version: str, name: str
+) -> None:
     folder = built_by(once, pair, version, name)
     code = "import foo_ext; print(foo_ext.square(3))"
     said = in_isolation(cpythons.need(version), folder, code).splitlines()
@@ -234,13 +236,15 @@ def square(value):
 
 @pytest.mark.parametrize("version", ["3.14", "3.15"])
 def test_pool_of_eight_interpreters(
-    once: Once, pair: lab.Pair, tmp_path: Path, version: str
+    once: Once, pair: building.Pair, tmp_path: Path, version: str
 ) -> None:
     folder = built_by(once, pair, version, "c-api-abi3-3.12")
     (tmp_path / "workers.py").write_text(WORKERS, encoding="utf-8")
     env = {"PYTHONPATH": f"{folder}:{tmp_path}", "NATIVE_LIB_DEBUG": "1"}
     python = cpythons.need(version)
-    said = lab.run(python, "-c", f"{POOL}{lab.MAPPED}print(mapped('foo.so'))", env=env).splitlines()
+    said = building.run(
+        python, "-c", f"{POOL}{building.MAPPED}print(mapped('foo.so'))", env=env
+    ).splitlines()
     library = f"{folder}/libfoo/lib/libfoo__foo.so.1"
     assert said[-2:] == ["True", f"['{library}']"]
     # Each interpreter has the loader of its own, and each line is whole.
@@ -250,7 +254,7 @@ def test_pool_of_eight_interpreters(
 
 # Lazy imports -------------------------------------------------------------------------------------
 
-IS_OPEN = f"{lab.MAPPED}\ndef is_open(): return bool(mapped('libfoo__foo.so.1'))\n"
+IS_OPEN = f"{building.MAPPED}\ndef is_open(): return bool(mapped('libfoo__foo.so.1'))\n"
 
 
 @pytest.mark.parametrize(
@@ -268,7 +272,7 @@ def test_lazy_import_loads_at_first_use(
 ) -> None:
     code = f"{IS_OPEN}{statement}\nprint(is_open())\nprint({use})\nprint(is_open())"
     env = {"PYTHONPATH": str(unpacked)}
-    said = lab.run(cpythons.need("3.15"), *options, "-W", "error", "-c", code, env=env)
+    said = building.run(cpythons.need("3.15"), *options, "-W", "error", "-c", code, env=env)
     assert said.split() == ["False", "9.0", "True"]
 
 
@@ -278,14 +282,16 @@ def test_lazy_import_of_a_broken_pair_tells_the_same_at_first_use(
     shutil.copytree(unpacked / "foo_ext", tmp_path / "foo_ext")
     code = "lazy import foo_ext\ntry:\n    foo_ext.square\nexcept ImportError as error:\n"
     code += "    print(type(error).__name__, error)"
-    said = lab.run(cpythons.need("3.15"), "-c", code, env={"PYTHONPATH": str(tmp_path)})
+    said = building.run(cpythons.need("3.15"), "-c", code, env={"PYTHONPATH": str(tmp_path)})
     assert said.startswith("LibraryNotFoundError foo_ext needs the native library 'foo'")
 
 
 def test_explicit_load_is_not_deferred(unpacked: Path) -> None:
     code = f"{IS_OPEN}import libfoo\nprint(is_open())\nlibfoo.loader.load()\nprint(is_open())"
     options = ("-X", "lazy_imports=all")
-    said = lab.run(cpythons.need("3.15"), *options, "-c", code, env={"PYTHONPATH": str(unpacked)})
+    said = building.run(
+        cpythons.need("3.15"), *options, "-c", code, env={"PYTHONPATH": str(unpacked)}
+    )
     assert said.split() == ["False", "True"]
 
 
@@ -327,7 +333,7 @@ def pypy(request: pytest.FixtureRequest, unpacked: Path) -> Callable[[str], str]
 
     def run(code: str) -> str:
         check = "import sys; assert sys.implementation.name == 'pypy'"
-        return lab.run(python, "-c", f"{before}{check}{lab.MAPPED}{code}", env=env)
+        return building.run(python, "-c", f"{before}{check}{building.MAPPED}{code}", env=env)
 
     return run
 
@@ -369,7 +375,7 @@ def test_pypy_finds_a_second_copy(
 
 def test_pypy_finds_symbols_of_another_file(pypy: Callable[[str], str], tmp_path: Path) -> None:
     source = 'const char *foo_version(void) { return "another"; }'
-    other = lab.compile_library(source, tmp_path / "libother.so")
+    other = building.compile_library(source, tmp_path / "libother.so")
     said = pypy(
         f"import ctypes; first = ctypes.CDLL({str(other)!r}, ctypes.RTLD_GLOBAL)\n{CONFLICT}"
     )
@@ -407,7 +413,7 @@ for _ in range(2):
 
 def test_second_load_on_emscripten_fails_as_the_first(unpacked: Path) -> None:
     env = {"PYTHONPATH": str(unpacked)}
-    said = lab.run(sys.executable, "-c", f"{EMSCRIPTEN}{LOAD_TWICE}", env=env)
+    said = building.run(sys.executable, "-c", f"{EMSCRIPTEN}{LOAD_TWICE}", env=env)
     first, second = said[: len(said) // 2], said[len(said) // 2 :]
     assert first == second
     assert first.startswith("LibraryNotFoundError libfoo cannot load its library 'foo'.\n")
@@ -433,18 +439,18 @@ def pyodide(once: Callable[[str, Callable[[Path], Path]], Path]) -> Path:
         pytest.skip("no npm and node here, which run Pyodide")
 
     def make(folder: Path) -> Path:
-        lab.run("npm", "install", "--no-audit", "--no-fund", "pyodide@314.0.7", cwd=folder)
+        building.run("npm", "install", "--no-audit", "--no-fund", "pyodide@314.0.7", cwd=folder)
         (folder / "run.mjs").write_text(PYODIDE, encoding="utf-8")
         return folder / "run.mjs"
 
     try:
         return once("pyodide", make)
-    except lab.CommandError as error:
+    except building.CommandError as error:
         pytest.skip(f"not available: npm's pyodide: {str(error).splitlines()[0]}")
 
 
 def test_second_load_on_pyodide_fails_as_the_first(unpacked: Path, pyodide: Path) -> None:
-    said = lab.run("node", pyodide, unpacked, LOAD_TWICE)
+    said = building.run("node", pyodide, unpacked, LOAD_TWICE)
     assert said.count("LibraryNotFoundError libfoo cannot load its library 'foo'.\n") == 2
     assert said.count("Error: need to see wasm magic number\n") == 2
     assert "LoadedLibrary" not in said

@@ -6,7 +6,7 @@ import shutil
 import sys
 from typing import TYPE_CHECKING, Callable
 
-import lab
+import building
 import pytest
 from native_lib.cli import main
 
@@ -27,28 +27,30 @@ def edit(file: Path, old: str, new: str) -> None:
 
 
 @pytest.fixture(scope="session")
-def stranger(once: Callable[[str, Callable[[Path], lab.Pair]], lab.Pair]) -> lab.Pair:
+def stranger(
+    once: Callable[[str, Callable[[Path], building.Pair]], building.Pair],
+) -> building.Pair:
     """Another pair whose library exports the very function names of the default pair's."""
 
-    def make(folder: Path) -> lab.Pair:
+    def make(folder: Path) -> building.Pair:
         answers = {"provider_name": "libother", "extension_name": "other-ext"}
-        generated = lab.generate(folder, **answers)
+        generated = building.generate(folder, **answers)
         edit(generated / "libother" / "src" / "foo.c", "return value * value", "return -value")
         wheels = generated / "dist"
-        provider = lab.build(generated / "libother", wheels)
-        return lab.Pair(generated, provider, lab.build(generated / "other-ext", wheels))
+        provider = building.build(generated / "libother", wheels)
+        return building.Pair(generated, provider, building.build(generated / "other-ext", wheels))
 
     return once("stranger", make)
 
 
 @pytest.mark.parametrize("order", ["foo_ext, other_ext", "other_ext, foo_ext"])
 def test_symbols_do_not_leak(
-    pair: lab.Pair, stranger: lab.Pair, tmp_path: Path, order: str
+    pair: building.Pair, stranger: building.Pair, tmp_path: Path, order: str
 ) -> None:
     wheels = (pair.provider, pair.consumer, stranger.provider, stranger.consumer)
-    env = lab.new_environment(tmp_path / "env", *wheels)
+    env = building.new_environment(tmp_path / "env", *wheels)
     code = f"import {order}; assert (foo_ext.square(3), other_ext.square(3)) == (9, -3)"
-    assert lab.mapped(env, code, "foo.so") == [
+    assert building.mapped(env, code, "foo.so") == [
         f"{env.site_packages}/libfoo/lib/libfoo__foo.so.1",
         f"{env.site_packages}/libother/lib/libother__foo.so.1",
     ]
@@ -58,11 +60,11 @@ def test_symbols_do_not_leak(
 
 
 @pytest.fixture(scope="session")
-def family(once: Callable[[str, Callable[[Path], lab.Pair]], lab.Pair]) -> lab.Pair:
+def family(once: Callable[[str, Callable[[Path], building.Pair]], building.Pair]) -> building.Pair:
     """A pair whose provider ships foo and bar; bar calls foo, and the consumer calls bar only."""
 
-    def make(folder: Path) -> lab.Pair:
-        generated = lab.generate(folder)
+    def make(folder: Path) -> building.Pair:
+        generated = building.generate(folder)
         provider, consumer = generated / "libfoo", generated / "foo-ext"
         (provider / "src" / "bar.c").write_text(
             "#include <foo/bar_export.h>\n#include <foo/foo.h>\n"
@@ -89,14 +91,14 @@ def family(once: Callable[[str, Callable[[Path], lab.Pair]], lab.Pair]) -> lab.P
         edit(source, "foo_square(value)", "bar_cube(value)")
         edit(source, "foo_version()", '"none"')
         wheels = generated / "dist"
-        wheel = lab.build(provider, wheels)
-        return lab.Pair(generated, wheel, lab.build(consumer, wheels))
+        wheel = building.build(provider, wheels)
+        return building.Pair(generated, wheel, building.build(consumer, wheels))
 
     return once("family", make)
 
 
-def test_a_library_is_loaded_after_what_it_needs(family: lab.Pair, tmp_path: Path) -> None:
-    env = lab.new_environment(tmp_path / "env", family.provider, family.consumer)
+def test_a_library_is_loaded_after_what_it_needs(family: building.Pair, tmp_path: Path) -> None:
+    env = building.new_environment(tmp_path / "env", family.provider, family.consumer)
     said = env.run(
         "import foo_ext; print(foo_ext.square(3))", env={"NATIVE_LIB_DEBUG": "1"}
     ).splitlines()
@@ -108,10 +110,10 @@ def test_a_library_is_loaded_after_what_it_needs(family: lab.Pair, tmp_path: Pat
     ]
 
 
-def test_only_what_is_asked_for_is_loaded(family: lab.Pair, tmp_path: Path) -> None:
-    env = lab.new_environment(tmp_path / "env", family.provider)
+def test_only_what_is_asked_for_is_loaded(family: building.Pair, tmp_path: Path) -> None:
+    env = building.new_environment(tmp_path / "env", family.provider)
     code = "import libfoo; assert [x.name for x in libfoo.loader.load('foo')] == ['foo']"
-    assert len(lab.mapped(env, code, "libfoo__")) == 1
+    assert len(building.mapped(env, code, "libfoo__")) == 1
     said = env.run("import libfoo; libfoo.loader.load('baz')", fails=True)
     assert "LibraryNotFoundError: libfoo 1.0.0 ships no library 'baz'; it has foo, bar" in said
 
@@ -124,8 +126,8 @@ def chain(once: Callable[[str, Callable[[Path], list[Path]]], list[Path]]) -> li
     """Three wheels: foo-ext requires libtop, and libtop's library requires libfoo's."""
 
     def make(folder: Path) -> list[Path]:
-        base = lab.generate(folder / "base")
-        above = lab.generate(
+        base = building.generate(folder / "base")
+        above = building.generate(
             folder / "above", library_name="top", provider_name="libtop", extension_name="top-ext"
         )
         top = above / "libtop"
@@ -153,13 +155,15 @@ def chain(once: Callable[[str, Callable[[Path], list[Path]]], list[Path]]) -> li
         edit(source, "#include <top/top.h>", "#include <foo/foo.h>\n#include <top/top.h>")
         edit(source, "return value * value", "return foo_square(value) + 1")
         wheels = folder / "dist"
-        return [lab.build(project, wheels) for project in (base / "libfoo", top, above / "top-ext")]
+        return [
+            building.build(project, wheels) for project in (base / "libfoo", top, above / "top-ext")
+        ]
 
     return once("chain", make)
 
 
 def test_dependencies_are_loaded_first(chain: list[Path], tmp_path: Path) -> None:
-    env = lab.new_environment(tmp_path / "env", *chain)
+    env = building.new_environment(tmp_path / "env", *chain)
     said = env.run(
         "import top_ext; print(top_ext.square(3))", env={"NATIVE_LIB_DEBUG": "1"}
     ).splitlines()
@@ -173,14 +177,14 @@ def test_dependencies_are_loaded_first(chain: list[Path], tmp_path: Path) -> Non
 
 
 def test_provider_of_a_provider_is_missing(chain: list[Path], tmp_path: Path) -> None:
-    env = lab.new_environment(tmp_path / "env", *chain[1:])
+    env = building.new_environment(tmp_path / "env", *chain[1:])
     said = env.run("import top_ext", fails=True)
     assert "libtop needs the native library 'foo' of the distribution libfoo" in said
     assert 'python -m pip install "libfoo>=1.0.0,<2"' in said
 
 
 def test_provider_of_a_provider_is_too_old(chain: list[Path], tmp_path: Path) -> None:
-    env = lab.new_environment(tmp_path / "env", *chain)
+    env = building.new_environment(tmp_path / "env", *chain)
     edit(env.site_packages / "libfoo" / "_native_libs.py", '"1.0.0"', '"0.9.0"')
     said = env.run("import top_ext", fails=True)
     assert "libtop was built against libfoo 1.0.0 and needs libfoo>=1.0.0,<2, but 0.9.0" in said
@@ -210,8 +214,10 @@ LOAD_MODULE = "from shared_lib_consumer import load_library_module as load\n"
 def run_by_hand(
     folder: Path, code: str, fails: bool = False, env: Mapping[str, str] | None = None
 ) -> str:
-    path = f"{folder}:{lab.ROOT / 'loader' / 'src'}"
-    return lab.run(sys.executable, "-c", code, env={"PYTHONPATH": path, **(env or {})}, fails=fails)
+    path = f"{folder}:{building.ROOT / 'loader' / 'src'}"
+    return building.run(
+        sys.executable, "-c", code, env={"PYTHONPATH": path, **(env or {})}, fails=fails
+    )
 
 
 def answer(number: int) -> str:
@@ -220,7 +226,7 @@ def answer(number: int) -> str:
 
 @pytest.mark.parametrize("libraries", ["Linux='lib/libhand.so.1'", "default='lib/libhand.so.1'"])
 def test_written_by_hand(tmp_path: Path, libraries: str) -> None:
-    library = lab.compile_library(
+    library = building.compile_library(
         answer(42), tmp_path / "hand" / "lib" / "libhand.so.1", soname="libhand.so.1"
     )
     package = tmp_path / "hand" / "__init__.py"
@@ -237,14 +243,16 @@ def test_written_by_hand(tmp_path: Path, libraries: str) -> None:
 
 def test_path_is_relative_to_the_module(tmp_path: Path) -> None:
     """Also where the module has no path of its own."""
-    file = lab.compile_library(answer(42), tmp_path / "lib" / "libhand.so.1", soname="libhand.so.1")
+    file = building.compile_library(
+        answer(42), tmp_path / "lib" / "libhand.so.1", soname="libhand.so.1"
+    )
     code = (
         "from shared_lib_manager import *\n"
         "hand = LibraryLoader({'hand': PlatformLibrary(default='lib/libhand.so.1')})\n"
         "print(hand.load()[0].path)"
     )
-    env = {"PYTHONPATH": str(lab.ROOT / "loader" / "src")}
-    assert lab.run(sys.executable, "-c", code, env=env, cwd=tmp_path) == f"{file}\n"
+    env = {"PYTHONPATH": str(building.ROOT / "loader" / "src")}
+    assert building.run(sys.executable, "-c", code, env=env, cwd=tmp_path) == f"{file}\n"
 
 
 def test_no_file_for_this_system(tmp_path: Path) -> None:
@@ -257,7 +265,7 @@ def test_no_file_for_this_system(tmp_path: Path) -> None:
 def test_load_mode(tmp_path: Path, mode: str, visible: bool) -> None:
     library = "{'hand': PlatformLibrary(default='libhand.so.1')}"
     by_hand(tmp_path, "hand", library, f"mode=LoadMode.{mode}")
-    lab.compile_library(answer(42), tmp_path / "hand" / "libhand.so.1", soname="libhand.so.1")
+    building.compile_library(answer(42), tmp_path / "hand" / "libhand.so.1", soname="libhand.so.1")
     said = run_by_hand(
         tmp_path,
         "import ctypes, hand; hand.loader.load(); print(hasattr(ctypes.CDLL(None), 'answer'))",
@@ -313,7 +321,7 @@ def test_path_may_be_a_path_or_come_from_a_function(tmp_path: Path, argument: st
     package = tmp_path / "hand" / "__init__.py"
     package.write_text(f"import pathlib\n{package.read_text('utf-8')}", encoding="utf-8")
     file = tmp_path / "hand" / "lib" / "libhand.so.1"
-    lab.compile_library(answer(42), file, soname="libhand.so.1")
+    building.compile_library(answer(42), file, soname="libhand.so.1")
     said = run_by_hand(tmp_path, "import hand; print(*hand.loader.load())")
     assert said == f"LoadedLibrary(name='hand', path={str(file)!r}, origin='wheel')\n"
 
@@ -358,27 +366,29 @@ def test_error_classes_wherever_the_files_lie(
     package = tmp_path / "my_manager"
     package.mkdir()
     (package / "__init__.py").touch()
-    for file in (lab.ROOT / "loader" / "src" / "native_lib" / "support").glob("shared_lib_*.py"):
+    for file in (building.ROOT / "loader" / "src" / "native_lib" / "support").glob(
+        "shared_lib_*.py"
+    ):
         shutil.copy(file, package / f"_{file.name}")
     consumer = manager.rpartition("manager")[0] + "consumer"
-    path = lab.ROOT / "loader" / "src" / source if source else tmp_path
+    path = building.ROOT / "loader" / "src" / source if source else tmp_path
     code = ERRORS.format(manager=manager, consumer=consumer, explain=explain)
-    said = lab.run(sys.executable, "-c", code, env={"PYTHONPATH": str(path)})
+    said = building.run(sys.executable, "-c", code, env={"PYTHONPATH": str(path)})
     assert said.endswith("shared_lib_manager' has no attribute 'absent'\n")
 
 
 def test_name_becomes_an_environment_variable(tmp_path: Path) -> None:
     by_hand(tmp_path, "hand", "{'my-lib': PlatformLibrary(default='libhand.so.1')}")
-    lab.compile_library(answer(1), tmp_path / "hand" / "libhand.so.1", soname="libhand.so.1")
-    other = lab.compile_library(
+    building.compile_library(answer(1), tmp_path / "hand" / "libhand.so.1", soname="libhand.so.1")
+    other = building.compile_library(
         answer(2), tmp_path / "other" / "libhand.so.1", soname="libhand.so.1"
     )
     env = {
-        "PYTHONPATH": f"{tmp_path}:{lab.ROOT / 'loader' / 'src'}",
+        "PYTHONPATH": f"{tmp_path}:{building.ROOT / 'loader' / 'src'}",
         "NATIVE_LIB_MY_LIB_PATH": str(other),
     }
     code = "import hand; print(hand.loader.load()[0].path)"
-    assert lab.run(sys.executable, "-c", code, env=env) == f"{other}\n"
+    assert building.run(sys.executable, "-c", code, env=env) == f"{other}\n"
 
 
 def test_providers_must_not_require_each_other_in_a_circle(tmp_path: Path) -> None:
@@ -386,20 +396,20 @@ def test_providers_must_not_require_each_other_in_a_circle(tmp_path: Path) -> No
         library = f"{{'{name}': PlatformLibrary(default='lib{name}.so.1')}}"
         by_hand(tmp_path, name, library, f"requires=lambda: load_library_module('{other}')")
         file = tmp_path / name / f"lib{name}.so.1"
-        lab.compile_library(answer(1), file, soname=file.name)
+        building.compile_library(answer(1), file, soname=file.name)
     said = run_by_hand(tmp_path, "import one; one.loader.load()", fails=True)
     assert "NativeLibraryError: one requires itself" in said
     assert "Providers must not require each other in a circle." in said
 
 
-def test_a_newer_manifest_is_refused(installed: lab.Environment) -> None:
+def test_a_newer_manifest_is_refused(installed: building.Environment) -> None:
     edit(installed.site_packages / "libfoo" / "_native_libs.py", "FORMAT = 1", "FORMAT = 2")
     said = installed.run("import foo_ext", fails=True)
     assert "has format 2" in said
     assert "`native-lib vendor`" in said
 
 
-def test_a_newer_record_is_refused(installed: lab.Environment) -> None:
+def test_a_newer_record_is_refused(installed: building.Environment) -> None:
     edit(installed.site_packages / "foo_ext" / "_native_requires.py", "FORMAT = 1", "FORMAT = 2")
     said = installed.run("import foo_ext", fails=True)
     assert "has format 2" in said

@@ -7,8 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import building
 import cpythons
-import lab
 import pytest
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc, makes ELF files")
@@ -31,11 +31,11 @@ def python(request: pytest.FixtureRequest) -> Path:
     return cpythons.need(request.param)
 
 
-def library(env: lab.Environment) -> Path:
+def library(env: building.Environment) -> Path:
     return env.site_packages / "libfoo" / "lib" / "libfoo__foo.so.1"
 
 
-def requires(env: lab.Environment, **changes: str) -> None:
+def requires(env: building.Environment, **changes: str) -> None:
     """Change what the consumer's record says, as if it had been built elsewhere."""
     record = env.site_packages / "foo_ext" / "_native_requires.py"
     text = record.read_text(encoding="utf-8")
@@ -45,7 +45,7 @@ def requires(env: lab.Environment, **changes: str) -> None:
     record.write_text(text, encoding="utf-8")
 
 
-def provides(env: lab.Environment, version: str) -> None:
+def provides(env: building.Environment, version: str) -> None:
     """Change the version that the provider's manifest says."""
     manifest = env.site_packages / "libfoo" / "_native_libs.py"
     text = manifest.read_text(encoding="utf-8")
@@ -55,7 +55,7 @@ def provides(env: lab.Environment, version: str) -> None:
 # The provider is missing or broken --------------------------------------------------------------
 
 
-def test_provider_not_installed(installed: lab.Environment) -> None:
+def test_provider_not_installed(installed: building.Environment) -> None:
     installed.uninstall("libfoo")
     said = installed.run(SHOW).splitlines()
     assert said == [
@@ -70,7 +70,7 @@ def test_provider_not_installed(installed: lab.Environment) -> None:
     ]
 
 
-def test_a_folder_of_the_providers_name_is_no_provider(installed: lab.Environment) -> None:
+def test_a_folder_of_the_providers_name_is_no_provider(installed: building.Environment) -> None:
     installed.uninstall("libfoo")
     (installed.folder / "here" / "libfoo").mkdir(parents=True)
     said = installed.run(SHOW, cwd=installed.folder / "here")
@@ -80,7 +80,7 @@ def test_a_folder_of_the_providers_name_is_no_provider(installed: lab.Environmen
     assert f"  found:     {found}" in said
 
 
-def test_another_package_of_the_providers_name(installed: lab.Environment) -> None:
+def test_another_package_of_the_providers_name(installed: building.Environment) -> None:
     (installed.site_packages / "libfoo" / "__init__.py").write_text("", encoding="utf-8")
     said = installed.run(SHOW)
     assert "what is importable as libfoo is something else." in said
@@ -89,7 +89,7 @@ def test_another_package_of_the_providers_name(installed: lab.Environment) -> No
     assert f"  fix:       {AGAIN}\n" in said
 
 
-def test_a_file_of_the_providers_name_is_nearer(installed: lab.Environment) -> None:
+def test_a_file_of_the_providers_name_is_nearer(installed: building.Environment) -> None:
     """pip could install what it likes, if it is there already."""
     nearer = installed.folder / "libfoo.py"
     nearer.write_text("", encoding="utf-8")
@@ -102,7 +102,7 @@ def test_a_file_of_the_providers_name_is_nearer(installed: lab.Environment) -> N
     assert f"{away}, then: {install}\n" in installed.run(SHOW)
 
 
-def test_metadata_is_all_that_is_left(installed: lab.Environment) -> None:
+def test_metadata_is_all_that_is_left(installed: building.Environment) -> None:
     """pip takes the provider for installed, and would do nothing."""
     shutil.rmtree(installed.site_packages / "libfoo")
     said = installed.run(SHOW)
@@ -111,7 +111,7 @@ def test_metadata_is_all_that_is_left(installed: lab.Environment) -> None:
 
 
 def test_provider_that_imports_something_absent_is_not_taken_for_absent(
-    installed: lab.Environment,
+    installed: building.Environment,
 ) -> None:
     with (installed.site_packages / "libfoo" / "__init__.py").open("a") as file:
         file.write("import something_absent\n")
@@ -119,7 +119,7 @@ def test_provider_that_imports_something_absent_is_not_taken_for_absent(
     assert said.startswith("ModuleNotFoundError\nNo module named 'something_absent'")
 
 
-def test_provider_that_raises_is_not_taken_for_absent(installed: lab.Environment) -> None:
+def test_provider_that_raises_is_not_taken_for_absent(installed: building.Environment) -> None:
     with (installed.site_packages / "libfoo" / "__init__.py").open("a") as file:
         file.write("raise ValueError('broken provider')\n")
     assert "ValueError: broken provider" in installed.run("import foo_ext", fails=True)
@@ -138,7 +138,7 @@ def test_provider_that_raises_is_not_taken_for_absent(installed: lab.Environment
     ],
 )
 def test_library_file_is_damaged(
-    installed: lab.Environment, damage: str, state: str, system: str
+    installed: building.Environment, damage: str, state: str, system: str
 ) -> None:
     file = library(installed)
     content = file.read_bytes()
@@ -160,7 +160,7 @@ def test_library_file_is_damaged(
     assert said.endswith(f"name=libfoo\npath={file}\n")
 
 
-def test_no_truncation_kills_the_process(installed: lab.Environment) -> None:
+def test_no_truncation_kills_the_process(installed: building.Environment) -> None:
     """glibc maps what is not there; the first look at it would be a bus error."""
     code = f"""
 import libfoo, os, shutil, sys
@@ -184,7 +184,7 @@ print(sorted(ends))
     assert installed.run(code) == "[0, 256]\n"
 
 
-def test_library_of_another_architecture(installed: lab.Environment) -> None:
+def test_library_of_another_architecture(installed: building.Environment) -> None:
     file = library(installed)
     content = bytearray(file.read_bytes())
     content[18:20] = (183).to_bytes(2, "little")  # e_machine: EM_AARCH64
@@ -194,15 +194,15 @@ def test_library_of_another_architecture(installed: lab.Environment) -> None:
     assert str(file) in said
     assert "cannot open shared object file" in said  # glibc's word for a foreign machine
     assert f"({len(content)} bytes, for another machine)" in said
-    assert f"for linux, {lab.run('uname', '-m').strip()}" in said
+    assert f"for linux, {building.run('uname', '-m').strip()}" in said
 
 
-def test_something_that_the_library_needs_is_missing(installed: lab.Environment) -> None:
-    other = lab.compile_library(
+def test_something_that_the_library_needs_is_missing(installed: building.Environment) -> None:
+    other = building.compile_library(
         "int other;", installed.folder / "libother.so.2", soname="libother.so.2"
     )
     options = ["-Wl,--no-as-needed", str(other)]
-    lab.compile_library(FOO, library(installed), *options, soname="libfoo__foo.so.1")
+    building.compile_library(FOO, library(installed), *options, soname="libfoo__foo.so.1")
     said = installed.run(SHOW)
     assert "  system: libother.so.2: cannot open shared object file" in said
     assert "  fix:    this file is intact; install what `system` names" in said
@@ -210,7 +210,9 @@ def test_something_that_the_library_needs_is_missing(installed: lab.Environment)
 
 
 @pytest.mark.parametrize("executable", ["None", "'/absent'", "__file__"])
-def test_python_that_does_not_know_its_program(installed: lab.Environment, executable: str) -> None:
+def test_python_that_does_not_know_its_program(
+    installed: building.Environment, executable: str
+) -> None:
     library(installed).write_bytes(b"")
     said = installed.run(
         f"import sys, json; __file__ = json.__file__; sys.executable = {executable}\n{SHOW}"
@@ -221,11 +223,11 @@ def test_python_that_does_not_know_its_program(installed: lab.Environment, execu
 @pytest.mark.skipif(
     not shutil.which("setpriv"), reason="requires setpriv (util-linux) to be refused"
 )
-def test_library_is_not_readable(installed: lab.Environment) -> None:
+def test_library_is_not_readable(installed: building.Environment) -> None:
     file = library(installed)
     file.chmod(0)
     powers = "-dac_override,-dac_read_search"
-    said = lab.run(
+    said = building.run(
         *(
             "setpriv",
             f"--bounding-set={powers}",
@@ -266,7 +268,7 @@ def test_library_is_not_readable(installed: lab.Environment) -> None:
     ],
 )
 def test_provider_version(
-    installed: lab.Environment, compatibility: str, built: str, there: str, fits: bool
+    installed: building.Environment, compatibility: str, built: str, there: str, fits: bool
 ) -> None:
     bound = f"libfoo>={built},<the next"
     requires(installed, compatibility=compatibility, version=built, requirement=bound)
@@ -288,7 +290,7 @@ def test_provider_version(
 
 @pytest.mark.parametrize("is_users", [False, True], ids=["target", "user's"])
 def test_wrong_version_where_pip_does_not_install(
-    installed: lab.Environment, tmp_path: Path, is_users: bool
+    installed: building.Environment, tmp_path: Path, is_users: bool
 ) -> None:
     """What pip would install comes later on the path: the command alone fixes nothing."""
     provides(installed, "2.0.0")
@@ -302,16 +304,16 @@ def test_wrong_version_where_pip_does_not_install(
     assert f'  fix:       {off}, then: python -m pip install "libfoo>=1.0.0,<2"\n' in said
 
 
-def test_wrong_version_is_told_before_anything_is_opened(installed: lab.Environment) -> None:
+def test_wrong_version_is_told_before_anything_is_opened(installed: building.Environment) -> None:
     provides(installed, "2.0.0")
-    assert lab.mapped(installed, SHOW, "foo") == []
+    assert building.mapped(installed, SHOW, "foo") == []
 
 
 def test_provider_of_the_next_major_version_for_real(
-    installed: lab.Environment, tmp_path: Path
+    installed: building.Environment, tmp_path: Path
 ) -> None:
-    folder = lab.generate(tmp_path, library_version="2.0.0")
-    installed.install(lab.build(folder / "libfoo", tmp_path / "wheels"))
+    folder = building.generate(tmp_path, library_version="2.0.0")
+    installed.install(building.build(folder / "libfoo", tmp_path / "wheels"))
     assert not library(installed).exists()  # its name ends in .so.2
     assert "needs libfoo>=1.0.0,<2, but 2.0.0 is installed" in installed.run(SHOW)
 
@@ -319,8 +321,8 @@ def test_provider_of_the_next_major_version_for_real(
 # Another file owns the name -------------------------------------------------------------------
 
 
-def test_second_copy_loaded_first(installed: lab.Environment) -> None:
-    copy = lab.compile_library(FOO, installed.folder / "copy.so", soname="libfoo__foo.so.1")
+def test_second_copy_loaded_first(installed: building.Environment) -> None:
+    copy = building.compile_library(FOO, installed.folder / "copy.so", soname="libfoo__foo.so.1")
     said = installed.run(f"import ctypes; ctypes.CDLL({str(copy)!r})\n{SHOW}")
     assert said.startswith(
         "LibraryConflictError\nAnother file in this process already has the name"
@@ -331,8 +333,8 @@ def test_second_copy_loaded_first(installed: lab.Environment) -> None:
     assert said.endswith(f"name=libfoo\npath={copy}\n")
 
 
-def test_second_copy_is_a_warning_if_asked_for(installed: lab.Environment) -> None:
-    copy = lab.compile_library(FOO, installed.folder / "copy.so", soname="libfoo__foo.so.1")
+def test_second_copy_is_a_warning_if_asked_for(installed: building.Environment) -> None:
+    copy = building.compile_library(FOO, installed.folder / "copy.so", soname="libfoo__foo.so.1")
     said = installed.run(
         f"import ctypes; ctypes.CDLL({str(copy)!r})\nimport foo_ext; print(foo_ext.square(3))",
         env={"NATIVE_LIB_CONFLICT": "warn"},
@@ -341,12 +343,12 @@ def test_second_copy_is_a_warning_if_asked_for(installed: lab.Environment) -> No
     assert said.endswith("-3.0\n")  # the operating system did serve the first
 
 
-def test_second_copy_is_told_once(installed: lab.Environment) -> None:
+def test_second_copy_is_told_once(installed: building.Environment) -> None:
     """Where it has the name, it has the symbols too; its file is no other than the one that serves."""
     source = (
         'const char *foo_version(void) { return "1"; } double foo_square(double x) { return -x; }'
     )
-    copy = lab.compile_library(source, installed.folder / "copy.so", soname="libfoo__foo.so.1")
+    copy = building.compile_library(source, installed.folder / "copy.so", soname="libfoo__foo.so.1")
     said = installed.run(
         "import foo_ext; print(foo_ext.square(3))",
         env={"NATIVE_LIB_CONFLICT": "warn", "LD_PRELOAD": str(copy)},
@@ -356,8 +358,8 @@ def test_second_copy_is_told_once(installed: lab.Environment) -> None:
     assert said.endswith("-3.0\n")
 
 
-def test_what_is_told_is_what_answers(installed: lab.Environment) -> None:
-    copy = lab.compile_library(FOO, installed.folder / "copy.so", soname="libfoo__foo.so.1")
+def test_what_is_told_is_what_answers(installed: building.Environment) -> None:
+    copy = building.compile_library(FOO, installed.folder / "copy.so", soname="libfoo__foo.so.1")
     code = f"""
 import ctypes, libfoo; ctypes.CDLL({str(copy)!r})
 print(*libfoo.loader.load())
@@ -367,19 +369,19 @@ print(*libfoo.loader.load())
     assert said.endswith(told)
 
 
-def test_our_own_file_loaded_before_is_no_conflict(installed: lab.Environment) -> None:
+def test_our_own_file_loaded_before_is_no_conflict(installed: building.Environment) -> None:
     code = f"import ctypes; ctypes.CDLL({str(library(installed))!r}); import foo_ext"
-    assert lab.mapped(installed, code, "foo.so") == [str(library(installed))]
+    assert building.mapped(installed, code, "foo.so") == [str(library(installed))]
 
 
-def test_copy_loaded_afterwards_does_no_harm(installed: lab.Environment) -> None:
-    copy = lab.compile_library(FOO, installed.folder / "copy.so", soname="libfoo__foo.so.1")
+def test_copy_loaded_afterwards_does_no_harm(installed: building.Environment) -> None:
+    copy = building.compile_library(FOO, installed.folder / "copy.so", soname="libfoo__foo.so.1")
     code = f"import foo_ext, ctypes; ctypes.CDLL({str(copy)!r}); print(foo_ext.square(3))"
     assert installed.run(code) == "9.0\n"
 
 
 def test_symbols_that_are_taken_between_two_consumers(
-    installed: lab.Environment, stranger: Path
+    installed: building.Environment, stranger: Path
 ) -> None:
     """The first consumer is bound already; the second would be bound to the stranger."""
     code = f"""
@@ -394,18 +396,18 @@ import sys; del sys.modules["foo_ext"], sys.modules["foo_ext._ext"]
     )
 
 
-def test_misleading_search_paths_are_not_followed(installed: lab.Environment) -> None:
-    lab.compile_library(FOO, installed.folder / "libfoo__foo.so.1", soname="libfoo__foo.so.1")
+def test_misleading_search_paths_are_not_followed(installed: building.Environment) -> None:
+    building.compile_library(FOO, installed.folder / "libfoo__foo.so.1", soname="libfoo__foo.so.1")
     env = {"LD_LIBRARY_PATH": str(installed.folder)}
     assert installed.run("import foo_ext; print(foo_ext.square(3))", env=env) == "9.0\n"
 
 
 def test_plain_name_accepts_the_copy_that_is_loaded(
-    plain_pair: lab.Pair, python: Path, tmp_path: Path
+    plain_pair: building.Pair, python: Path, tmp_path: Path
 ) -> None:
     wheels = (plain_pair.provider, plain_pair.consumer)
-    env = lab.new_environment(tmp_path / "env", *wheels, python=python)
-    copy = lab.compile_library(FOO, tmp_path / "system" / "libfoo.so.1", soname="libfoo.so.1")
+    env = building.new_environment(tmp_path / "env", *wheels, python=python)
+    copy = building.compile_library(FOO, tmp_path / "system" / "libfoo.so.1", soname="libfoo.so.1")
     code = f"""
 import ctypes; ctypes.CDLL({str(copy)!r})
 import foo_ext, libfoo
@@ -420,12 +422,12 @@ print(foo_ext.square(3), *libfoo.loader.load())
 
 
 @pytest.fixture
-def stranger(installed: lab.Environment) -> Path:
+def stranger(installed: building.Environment) -> Path:
     """A library of another name with the same function names."""
-    return lab.compile_library(FOO, installed.folder / "stranger.so", soname="stranger.so")
+    return building.compile_library(FOO, installed.folder / "stranger.so", soname="stranger.so")
 
 
-def test_preloaded_symbols(installed: lab.Environment, stranger: Path) -> None:
+def test_preloaded_symbols(installed: building.Environment, stranger: Path) -> None:
     said = installed.run(SHOW, env={"LD_PRELOAD": str(stranger)})
     assert said.startswith("LibraryConflictError\nAnother loaded file already defines foo_version,")
     assert "so calls meant for libfoo would go there" in said
@@ -433,12 +435,12 @@ def test_preloaded_symbols(installed: lab.Environment, stranger: Path) -> None:
     assert f"  ours:    {library(installed)} (libfoo 1.0.0)" in said
 
 
-def test_global_symbols(installed: lab.Environment, stranger: Path) -> None:
+def test_global_symbols(installed: building.Environment, stranger: Path) -> None:
     code = f"import ctypes; ctypes.CDLL({str(stranger)!r}, ctypes.RTLD_GLOBAL)\n{SHOW}"
     assert f"  answers: {stranger}\n" in installed.run(code)
 
 
-def test_local_symbols_are_no_conflict(installed: lab.Environment, stranger: Path) -> None:
+def test_local_symbols_are_no_conflict(installed: building.Environment, stranger: Path) -> None:
     code = (
         f"import ctypes; ctypes.CDLL({str(stranger)!r})\nimport foo_ext; print(foo_ext.square(3))"
     )
@@ -446,7 +448,7 @@ def test_local_symbols_are_no_conflict(installed: lab.Environment, stranger: Pat
 
 
 def test_symbols_in_the_way_are_a_warning_if_asked_for(
-    installed: lab.Environment, stranger: Path
+    installed: building.Environment, stranger: Path
 ) -> None:
     env = {"LD_PRELOAD": str(stranger), "NATIVE_LIB_CONFLICT": "warn"}
     said = installed.run("import foo_ext; print(foo_ext.square(3))", env=env)
@@ -454,12 +456,12 @@ def test_symbols_in_the_way_are_a_warning_if_asked_for(
     assert said.endswith("-3.0\n")  # the consumer really was bound to the stranger
 
 
-def test_our_own_file_preloaded_is_no_conflict(installed: lab.Environment) -> None:
+def test_our_own_file_preloaded_is_no_conflict(installed: building.Environment) -> None:
     env = {"LD_PRELOAD": str(library(installed))}
     assert installed.run("import foo_ext; print(foo_ext.square(3))", env=env) == "9.0\n"
 
 
-def test_our_own_file_loaded_globally_is_no_conflict(installed: lab.Environment) -> None:
+def test_our_own_file_loaded_globally_is_no_conflict(installed: building.Environment) -> None:
     code = f"""
 import ctypes; ctypes.CDLL({str(library(installed))!r}, ctypes.RTLD_GLOBAL)
 import foo_ext; print(foo_ext.square(3))
@@ -477,7 +479,7 @@ import foo_ext; print(foo_ext.square(3))
     ],
 )
 def test_symbol_versions(
-    installed: lab.Environment, ours: str | None, theirs: str | None, conflict: bool
+    installed: building.Environment, ours: str | None, theirs: str | None, conflict: bool
 ) -> None:
     """The loader's verdict is what the operating system then does with the consumer's reference."""
 
@@ -489,13 +491,13 @@ def test_symbol_versions(
             f" double foo_square(double x) {{ return {factor} * x; }}"
         )
         options = [f"-Wl,--version-script={script}"] if node else []
-        return lab.compile_library(source, output, *options, soname=soname)
+        return building.compile_library(source, output, *options, soname=soname)
 
     env = installed
     versioned(library(env), ours, 1, "libfoo__foo.so.1")
     stranger = versioned(env.folder / "theirs" / "stranger.so", theirs, 2, "stranger.so")
     # A consumer that was linked against our versions: what the extension module would be.
-    consumer = lab.compile_library(
+    consumer = building.compile_library(
         "double foo_square(double); double asked(double x) { return foo_square(x); }",
         env.folder / "consumer.so",
         str(library(env)),
@@ -517,7 +519,7 @@ print(asked(3))
 # What the person there can do ------------------------------------------------------------------
 
 
-def test_debug_tells_what_was_chosen(installed: lab.Environment) -> None:
+def test_debug_tells_what_was_chosen(installed: building.Environment) -> None:
     said = installed.run("import foo_ext", env={"NATIVE_LIB_DEBUG": "1"})
     assert said.splitlines() == [
         "native-lib: foo_ext requires libfoo>=1.0.0,<2, there is 1.0.0",
@@ -525,7 +527,7 @@ def test_debug_tells_what_was_chosen(installed: lab.Environment) -> None:
     ]
 
 
-def test_debug_line_is_written_by_one_call(installed: lab.Environment) -> None:
+def test_debug_line_is_written_by_one_call(installed: building.Environment) -> None:
     """So lines of interpreters that run in parallel do not run into each other."""
     code = """
 import sys
@@ -545,25 +547,27 @@ import foo_ext
 
 
 @pytest.mark.parametrize("value", ["", "0", "false", "no", "off", "OFF"])
-def test_debug_is_off(installed: lab.Environment, value: str) -> None:
+def test_debug_is_off(installed: building.Environment, value: str) -> None:
     assert installed.run("import foo_ext", env={"NATIVE_LIB_DEBUG": value}) == ""
 
 
-def test_path_in_the_environment_is_opened_instead(installed: lab.Environment) -> None:
+def test_path_in_the_environment_is_opened_instead(installed: building.Environment) -> None:
     other = installed.folder / "mine" / "libfoo__foo.so.1"
     other.parent.mkdir()
     shutil.copy(library(installed), other)
     env = {"NATIVE_LIB_FOO_PATH": str(other)}
     code = "import foo_ext, libfoo; assert libfoo.loader.load()[0].origin == 'override'"
-    assert lab.mapped(installed, code, "foo.so", **env) == [str(other)]
+    assert building.mapped(installed, code, "foo.so", **env) == [str(other)]
 
 
 def test_path_in_the_environment_does_not_win_over_a_loaded_copy(
-    plain_pair: lab.Pair, python: Path, tmp_path: Path
+    plain_pair: building.Pair, python: Path, tmp_path: Path
 ) -> None:
-    env = lab.new_environment(tmp_path / "env", plain_pair.provider, python=python)
-    loaded = lab.compile_library(FOO, tmp_path / "loaded" / "libfoo.so.1", soname="libfoo.so.1")
-    named = lab.compile_library(FOO, tmp_path / "named" / "libfoo.so.1", soname="libfoo.so.1")
+    env = building.new_environment(tmp_path / "env", plain_pair.provider, python=python)
+    loaded = building.compile_library(
+        FOO, tmp_path / "loaded" / "libfoo.so.1", soname="libfoo.so.1"
+    )
+    named = building.compile_library(FOO, tmp_path / "named" / "libfoo.so.1", soname="libfoo.so.1")
     said = env.run(
         f"import ctypes, libfoo; ctypes.CDLL({str(loaded)!r}); libfoo.loader.load()",
         env={"NATIVE_LIB_FOO_PATH": str(named)},
@@ -573,14 +577,14 @@ def test_path_in_the_environment_does_not_win_over_a_loaded_copy(
     assert f"  answers: {loaded}\n  ours:    {named}" in said
 
 
-def test_path_in_the_environment_is_wrong(installed: lab.Environment) -> None:
+def test_path_in_the_environment_is_wrong(installed: building.Environment) -> None:
     said = installed.run(SHOW, env={"NATIVE_LIB_FOO_PATH": "/absent/libfoo.so"})
     assert said.startswith("LibraryNotFoundError")
     assert "  file:   /absent/libfoo.so (no such file)" in said
     assert "  fix:    correct or unset NATIVE_LIB_FOO_PATH" in said
 
 
-def test_private_name_has_no_system_copy(installed: lab.Environment) -> None:
+def test_private_name_has_no_system_copy(installed: building.Environment) -> None:
     env = {"PREFER_FOO_SYSTEM_LIBRARY": "1", "NATIVE_LIB_DEBUG": "1"}
     said = installed.run("import foo_ext", env=env)
     assert "libfoo: libfoo__foo.so.1 is a private name, no system has it" in said
@@ -601,15 +605,17 @@ def test_private_name_has_no_system_copy(installed: lab.Environment) -> None:
     ],
 )
 def test_plain_name_of_the_system(
-    plain_pair: lab.Pair,
+    plain_pair: building.Pair,
     python: Path,
     tmp_path: Path,
     variable: str | None,
     argument: bool | None,
     origin: str,
 ) -> None:
-    env = lab.new_environment(tmp_path / "env", plain_pair.provider, python=python)
-    system = lab.compile_library(FOO, tmp_path / "system" / "libfoo.so.1", soname="libfoo.so.1")
+    env = building.new_environment(tmp_path / "env", plain_pair.provider, python=python)
+    system = building.compile_library(
+        FOO, tmp_path / "system" / "libfoo.so.1", soname="libfoo.so.1"
+    )
     path = str(system) if origin == "system" else f"{env.site_packages}/libfoo/lib/libfoo.so.1"
     said = env.run(
         f"import libfoo; print(*libfoo.loader.load(prefer_system={argument}))",
@@ -622,9 +628,9 @@ def test_plain_name_of_the_system(
 
 
 def test_plain_name_that_the_system_lacks(
-    plain_pair: lab.Pair, python: Path, tmp_path: Path
+    plain_pair: building.Pair, python: Path, tmp_path: Path
 ) -> None:
-    env = lab.new_environment(tmp_path / "env", plain_pair.provider, python=python)
+    env = building.new_environment(tmp_path / "env", plain_pair.provider, python=python)
     said = env.run(
         "import libfoo; print(libfoo.loader.load()[0].origin)",
         env={"PREFER_FOO_SYSTEM_LIBRARY": "1", "NATIVE_LIB_DEBUG": "1"},
@@ -633,27 +639,27 @@ def test_plain_name_that_the_system_lacks(
     assert said.endswith("wheel\n")
 
 
-def test_asking_for_the_name_loads_nothing(installed: lab.Environment) -> None:
+def test_asking_for_the_name_loads_nothing(installed: building.Environment) -> None:
     """Our file answers to no name here, and the system's search would find one that does."""
-    lab.compile_library(FOO, library(installed))
-    other = lab.compile_library(FOO, installed.folder / "other" / "libfoo__foo.so.1")
+    building.compile_library(FOO, library(installed))
+    other = building.compile_library(FOO, installed.folder / "other" / "libfoo__foo.so.1")
     env = {"LD_LIBRARY_PATH": str(other.parent), "NATIVE_LIB_DEBUG": "1"}
     code = "import libfoo; libfoo.loader.load()"
     assert "libfoo__foo.so.1 is not verified, no file answers to it" in installed.run(code, env=env)
-    assert lab.mapped(installed, code, "foo.so", **env) == [str(library(installed))]
+    assert building.mapped(installed, code, "foo.so", **env) == [str(library(installed))]
 
 
-def test_probe_symbol_that_is_not_exported(installed: lab.Environment, stranger: Path) -> None:
-    lab.compile_library("int other;", library(installed), soname="libfoo__foo.so.1")
+def test_probe_symbol_that_is_not_exported(installed: building.Environment, stranger: Path) -> None:
+    building.compile_library("int other;", library(installed), soname="libfoo__foo.so.1")
     env = {"LD_PRELOAD": str(stranger), "NATIVE_LIB_DEBUG": "1"}
     said = installed.run("import libfoo; libfoo.loader.load()", env=env)
     assert f"symbols are not verified, {library(installed)} has no foo_version" in said
 
 
-def test_the_program_itself_holds_the_symbols(installed: lab.Environment) -> None:
+def test_the_program_itself_holds_the_symbols(installed: building.Environment) -> None:
     """As Debian's python holds zlib's: its own, or those of a library it was linked against."""
     asked = "import sysconfig as s; print(*s.get_config_vars('INCLUDEPY', 'LIBDIR', 'LDVERSION'))"
-    include, folder, version = lab.run(installed.python, "-c", asked).split()
+    include, folder, version = building.run(installed.python, "-c", asked).split()
     if not list(Path(folder).glob(f"libpython{version}.*")):
         pytest.skip(f"requires a library libpython{version} to embed")
     source = installed.folder / "program.c"
@@ -663,12 +669,12 @@ def test_the_program_itself_holds_the_symbols(installed: lab.Environment) -> Non
         encoding="utf-8",
     )
     program = installed.folder / "program"
-    lab.run(
+    building.run(
         *("cc", "-rdynamic", f"-I{include}", "-o", program, source, f"-L{folder}"),
         *(f"-lpython{version}", f"-Wl,-rpath,{folder}", "-lm", "-ldl", "-lpthread", "-lutil"),
     )
     env = {"PYTHONPATH": str(installed.site_packages)}
     # From 3.14 on, a Python that does not find itself warns first, on standard error.
-    said = lab.run(program, "-c", SHOW, env=env, stderr=subprocess.PIPE)
+    said = building.run(program, "-c", SHOW, env=env, stderr=subprocess.PIPE)
     assert said.startswith("LibraryConflictError")
     assert f"  answers: {program}\n" in said

@@ -8,7 +8,7 @@ import tarfile
 import zipfile
 from typing import TYPE_CHECKING, Callable
 
-import lab
+import building
 import pytest
 
 if TYPE_CHECKING:
@@ -18,26 +18,30 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 
 
 @pytest.fixture(scope="session")
-def upstream_pair(once: Callable[[str, Callable[[Path], lab.Pair]], lab.Pair]) -> lab.Pair:
+def upstream_pair(
+    once: Callable[[str, Callable[[Path], building.Pair]], building.Pair],
+) -> building.Pair:
     """A pair with library_source=upstream and a CMake package of another name, built."""
     answers = {"library_source": "upstream", "cmake_package": "FOO"}
-    return once("upstream_pair", lambda folder: lab.build_pair(folder, **answers))
+    return once("upstream_pair", lambda folder: building.build_pair(folder, **answers))
 
 
 @pytest.fixture
-def provider(upstream_pair: lab.Pair, tmp_path: Path) -> Path:
+def provider(upstream_pair: building.Pair, tmp_path: Path) -> Path:
     """A copy of the provider's folder, to be broken."""
     return shutil.copytree(upstream_pair.folder / "libfoo", tmp_path / "libfoo")
 
 
-def test_extension_is_served_by_the_providers_file(upstream_pair: lab.Pair, tmp_path: Path) -> None:
-    env = lab.new_environment(tmp_path / "env", upstream_pair.provider, upstream_pair.consumer)
+def test_extension_is_served_by_the_providers_file(
+    upstream_pair: building.Pair, tmp_path: Path
+) -> None:
+    env = building.new_environment(tmp_path / "env", upstream_pair.provider, upstream_pair.consumer)
     code = "import foo_ext; assert foo_ext.version() == '1.0.0'"
     served = env.site_packages / "libfoo" / "lib" / "libfoo__foo.so.1"
-    assert lab.mapped(env, code, "foo.so") == [str(served)]
+    assert building.mapped(env, code, "foo.so") == [str(served)]
 
 
-def test_wheel_has_the_library_once_and_no_sources(upstream_pair: lab.Pair) -> None:
+def test_wheel_has_the_library_once_and_no_sources(upstream_pair: building.Pair) -> None:
     with zipfile.ZipFile(upstream_pair.provider) as archive:
         names = archive.namelist()
     assert [name for name in names if ".so" in name] == ["libfoo/lib/libfoo__foo.so.1"]
@@ -61,8 +65,8 @@ def test_build_without_the_right_sources(provider: Path, kind: str, state: str, 
         source = provider / "source.toml"
         text = source.read_text("utf-8")
         source.write_text(text.replace('version = "1.0.0"', 'version = "1.0.1"'), encoding="utf-8")
-    with pytest.raises(lab.CommandError) as failed:
-        lab.build(provider, provider.parent / "dist", kind=kind)
+    with pytest.raises(building.CommandError) as failed:
+        building.build(provider, provider.parent / "dist", kind=kind)
     upstream = provider / "upstream"
     lines = [line for line in str(failed.value).splitlines() if line.startswith("libfoo: ")]
     (line,) = lines
@@ -73,8 +77,8 @@ def test_build_without_the_right_sources(provider: Path, kind: str, state: str, 
 
 def test_cmake_alone_says_the_same(provider: Path) -> None:
     shutil.rmtree(provider / "upstream")
-    command: list[str | Path] = [lab.tool("cmake"), "-S", provider, "-B", provider / "build"]
-    said = lab.run(*command, "-DSKBUILD_PROJECT_VERSION=1.0.0", fails=True)
+    command: list[str | Path] = [building.tool("cmake"), "-S", provider, "-B", provider / "build"]
+    said = building.run(*command, "-DSKBUILD_PROJECT_VERSION=1.0.0", fails=True)
     assert "foo 1.0.0 of source.toml is not in" in " ".join(said.split())
 
 
@@ -83,13 +87,13 @@ def test_probe_symbol_that_is_no_function_of_the_library(provider: Path, tmp_pat
     lists = provider / "CMakeLists.txt"
     text = lists.read_text("utf-8").replace("PROBE_SYMBOL foo_version", "PROBE_SYMBOL foo_nope")
     lists.write_text(text, encoding="utf-8")
-    wheel = lab.build(provider, tmp_path / "dist", is_right=False)
-    with pytest.raises(lab.CommandError, match="exports foo_nope; it does not"):
-        lab.check_wheels(wheel)
-    env = lab.new_environment(tmp_path / "env", wheel)
-    lab.uv("pip", "install", "--quiet", "--python", env.python, "pytest")
+    wheel = building.build(provider, tmp_path / "dist", is_right=False)
+    with pytest.raises(building.CommandError, match="exports foo_nope; it does not"):
+        building.check_wheels(wheel)
+    env = building.new_environment(tmp_path / "env", wheel)
+    building.uv("pip", "install", "--quiet", "--python", env.python, "pytest")
     options = ("-q", "-p", "no:cacheprovider")
-    said = lab.run(env.python, "-m", "pytest", *options, provider / "tests", fails=True)
+    said = building.run(env.python, "-m", "pytest", *options, provider / "tests", fails=True)
     assert "FAILED" in said
     assert "test_probe_symbols_are_exported" in said
     told = env.run("import libfoo; libfoo.loader.load()", env={"NATIVE_LIB_DEBUG": "1"})
@@ -98,61 +102,61 @@ def test_probe_symbol_that_is_no_function_of_the_library(provider: Path, tmp_pat
 
 
 def test_post_release_keeps_name_and_bound(
-    provider: Path, upstream_pair: lab.Pair, tmp_path: Path
+    provider: Path, upstream_pair: building.Pair, tmp_path: Path
 ) -> None:
     source = provider / "source.toml"
     source.write_text(source.read_text("utf-8").replace("post = 0", "post = 1"), encoding="utf-8")
     out = tmp_path / "dist"
-    wheel = lab.build(provider, out)
+    wheel = building.build(provider, out)
     assert wheel.name.startswith("libfoo-1.0.0.post1-py3-none-")
-    consumer = lab.build(upstream_pair.folder / "foo-ext", out)
+    consumer = building.build(upstream_pair.folder / "foo-ext", out)
     with zipfile.ZipFile(consumer) as archive:
         (name,) = (name for name in archive.namelist() if name.endswith("METADATA"))
         assert "Requires-Dist: libfoo<2,>=1.0.0\n" in archive.read(name).decode()
-    env = lab.new_environment(tmp_path / "env", wheel, upstream_pair.consumer)
+    env = building.new_environment(tmp_path / "env", wheel, upstream_pair.consumer)
     assert env.run("import foo_ext; print(foo_ext.version())").strip() == "1.0.0"
 
 
 def test_wheel_from_the_sdist_is_the_same(
-    provider: Path, upstream_pair: lab.Pair, tmp_path: Path
+    provider: Path, upstream_pair: building.Pair, tmp_path: Path
 ) -> None:
-    sdist = lab.build(provider, tmp_path / "sdist", kind="sdist")
+    sdist = building.build(provider, tmp_path / "sdist", kind="sdist")
     with tarfile.open(sdist) as archive:
         archive.extractall(tmp_path, filter="data")
     (unpacked,) = tmp_path.glob("libfoo-1.0.0")
-    wheel = lab.build(unpacked, tmp_path / "dist")
+    wheel = building.build(unpacked, tmp_path / "dist")
     assert wheel.read_bytes() == upstream_pair.provider.read_bytes()
 
 
-def test_editable_install(provider: Path, upstream_pair: lab.Pair, tmp_path: Path) -> None:
-    env = lab.new_environment(tmp_path / "env")
-    lab.uv("pip", "install", "--quiet", "--python", env.python, "-e", provider)
+def test_editable_install(provider: Path, upstream_pair: building.Pair, tmp_path: Path) -> None:
+    env = building.new_environment(tmp_path / "env")
+    building.uv("pip", "install", "--quiet", "--python", env.python, "-e", provider)
     env.install(upstream_pair.consumer)
     assert env.run("import foo_ext; print(foo_ext.version())").strip() == "1.0.0"
 
 
-def test_folders_with_spaces_and_letters(upstream_pair: lab.Pair, tmp_path: Path) -> None:
+def test_folders_with_spaces_and_letters(upstream_pair: building.Pair, tmp_path: Path) -> None:
     project = tmp_path / "müßige Räume" / "libfoo"
     shutil.copytree(upstream_pair.folder / "libfoo", project)
     shutil.rmtree(project / "upstream")
-    archive = lab.upstream_archive(project.parent)
-    lab.fetch_source(project, "--archive", archive, "--unpinned")
-    wheel = lab.build(project, tmp_path / "dist")
-    env = lab.new_environment(tmp_path / "env", wheel, upstream_pair.consumer)
+    archive = building.upstream_archive(project.parent)
+    building.fetch_source(project, "--archive", archive, "--unpinned")
+    wheel = building.build(project, tmp_path / "dist")
+    env = building.new_environment(tmp_path / "env", wheel, upstream_pair.consumer)
     assert env.run("import foo_ext; print(foo_ext.version())").strip() == "1.0.0"
 
 
 def test_nox_builds_sdists_and_tells_upstreams_version(
-    upstream_pair: lab.Pair, tmp_path: Path
+    upstream_pair: building.Pair, tmp_path: Path
 ) -> None:
     ignored = shutil.ignore_patterns("dist", ".nox")
     folder = shutil.copytree(upstream_pair.folder, tmp_path / "pair", ignore=ignored)
     nox = (sys.executable, "-m", "nox", "-s")
     source = folder / "libfoo" / "source.toml"
     source.write_text(source.read_text("utf-8").replace("post = 0", "post = 1"), encoding="utf-8")
-    lab.run(*nox, "sdists", cwd=folder)
+    building.run(*nox, "sdists", cwd=folder)
     tag = {"GITHUB_REF_TYPE": "tag", "GITHUB_REF_NAME": "libfoo-v1.0.0.post1"}
-    said = lab.run(*nox, "plan", cwd=folder, env=tag)
+    said = building.run(*nox, "plan", cwd=folder, env=tag)
     assert "release=provider\nfiles=libfoo-1.0.0.post1*\n" in said
     with tarfile.open(folder / "dist" / "libfoo-1.0.0.post1.tar.gz") as archive:
         assert "libfoo-1.0.0.post1/upstream/include/foo.h" in archive.getnames()

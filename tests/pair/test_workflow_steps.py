@@ -13,7 +13,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Callable
 
-import lab
+import building
 import pytest
 
 if TYPE_CHECKING:
@@ -25,13 +25,13 @@ NOWHERE = {"PIP_INDEX_URL": "http://127.0.0.1:9/simple"}
 
 @pytest.fixture(scope="session")
 def loader_wheel(once: Callable[[str, Callable[[Path], Path]], Path]) -> Path:
-    return once("loader_wheel", lambda folder: lab.build(lab.ROOT / "loader", folder))
+    return once("loader_wheel", lambda folder: building.build(building.ROOT / "loader", folder))
 
 
 class Workshop:
     """A generated pair, its dist/ as a job has it, and nox; `native-lib` is built once for all."""
 
-    def __init__(self, pair: lab.Pair, folder: Path, loader: Path) -> None:
+    def __init__(self, pair: building.Pair, folder: Path, loader: Path) -> None:
         self.folder = folder
         self.dist = folder / "dist"
         self.links: list[Path] = []
@@ -40,7 +40,7 @@ class Workshop:
         self.dist.mkdir()
         noxfile = folder / "noxfile.py"
         text = noxfile.read_text("utf-8")
-        new = text.replace(lab.LOADER, f" @ {loader.as_uri()}")
+        new = text.replace(building.LOADER, f" @ {loader.as_uri()}")
         assert new != text
         noxfile.write_text(new, encoding="utf-8")
 
@@ -57,7 +57,7 @@ class Workshop:
         stderr: int = subprocess.STDOUT,
     ) -> str:
         links = {"PIP_FIND_LINKS": " ".join(str(folder) for folder in self.links)}
-        return lab.run(
+        return building.run(
             *(sys.executable, "-m", "nox", "-s", *arguments),
             cwd=self.folder,
             env={**links, **(env or {})},
@@ -67,7 +67,7 @@ class Workshop:
 
 
 @pytest.fixture
-def workshop(pair: lab.Pair, loader_wheel: Path, tmp_path: Path) -> Workshop:
+def workshop(pair: building.Pair, loader_wheel: Path, tmp_path: Path) -> Workshop:
     return Workshop(pair, tmp_path / "pair", loader_wheel)
 
 
@@ -84,7 +84,7 @@ def outputs(said: str) -> dict[str, str]:
 
 @pytest.fixture(scope="session")
 def sdists(
-    pair: lab.Pair, loader_wheel: Path, once: Callable[[str, Callable[[Path], Path]], Path]
+    pair: building.Pair, loader_wheel: Path, once: Callable[[str, Callable[[Path], Path]], Path]
 ) -> Path:
     """A folder with the sdists of the default pair, as `nox -s sdists` makes them."""
 
@@ -126,9 +126,9 @@ def test_tag_of_another_version(workshop: Workshop, sdists: Path) -> None:
 @pytest.mark.parametrize("oldest", ["3.11", "3.10"])
 def test_everything_is_built_and_tested(tmp_path: Path, oldest: str) -> None:
     """Each platform; on each the oldest Python, the newest and those without the GIL, or Alpine's."""
-    folder = lab.generate(tmp_path, python_min=oldest)
+    folder = building.generate(tmp_path, python_min=oldest)
     nox = (sys.executable, "-m", "nox", "-s", "plan")
-    said = outputs(lab.run(*nox, cwd=folder, stderr=subprocess.PIPE))
+    said = outputs(building.run(*nox, cwd=folder, stderr=subprocess.PIPE))
     assert (said["oldest"], said["newest"]) == (oldest, "3.15")
     runners = {what["platform"]: what["runner"] for what in json.loads(said["builds"])}
     machines = [
@@ -162,7 +162,7 @@ def test_a_second_release_at_home(workshop: Workshop) -> None:
 
 
 def test_pair_takes_the_wheels_of_dist_and_no_others(
-    workshop: Workshop, pair: lab.Pair, index: Path
+    workshop: Workshop, pair: building.Pair, index: Path
 ) -> None:
     workshop.put(pair.provider)
     workshop.put(pair.consumer)
@@ -171,7 +171,7 @@ def test_pair_takes_the_wheels_of_dist_and_no_others(
     assert "passed" in said
     python = workshop.folder / ".nox" / "pair" / "bin" / "python"
     code = "import importlib.metadata; print(importlib.metadata.version('libfoo'))"
-    assert lab.run(python, "-c", code) == "1.0.0\n"
+    assert building.run(python, "-c", code) == "1.0.0\n"
 
 
 # wheels -------------------------------------------------------------------------------------------
@@ -193,7 +193,7 @@ def test_wheels_of_a_consumer_without_its_provider(
 
 @pytest.mark.parametrize("platform", [HERE, "musllinux-x86_64", "macos-arm64", "windows-amd64"])
 def test_own_settings_are_kept(
-    workshop: Workshop, pair: lab.Pair, monkeypatch: pytest.MonkeyPatch, platform: str
+    workshop: Workshop, pair: building.Pair, monkeypatch: pytest.MonkeyPatch, platform: str
 ) -> None:
     """The consumer's, and those of whoever starts it; what is ours comes last."""
     options = pytest.importorskip("cibuildwheel.options", reason="cibuildwheel needs Python 3.11")
@@ -248,7 +248,7 @@ def started_with(
 
     def run(command: str, sdist: Path, *_: object, env: dict[str, str]) -> None:
         assert command == "cibuildwheel"
-        given.append((sdist.name, lab.environment(env)))
+        given.append((sdist.name, building.environment(env)))
 
     session = SimpleNamespace(
         posargs=arguments, install=lambda *_: None, run=run, error=pytest.fail
@@ -275,7 +275,7 @@ FILES = {
 }
 
 
-def test_wheel_missing_for_one_platform(workshop: Workshop, pair: lab.Pair) -> None:
+def test_wheel_missing_for_one_platform(workshop: Workshop, pair: building.Pair) -> None:
     for tag in TAGS:
         workshop.put(pair.provider, tag)
         workshop.put(pair.consumer, tag)
@@ -289,7 +289,7 @@ def test_wheel_missing_for_one_platform(workshop: Workshop, pair: lab.Pair) -> N
     ]
 
 
-def test_check(workshop: Workshop, pair: lab.Pair) -> None:
+def test_check(workshop: Workshop, pair: building.Pair) -> None:
     provider, consumer = workshop.put(pair.provider), workshop.put(pair.consumer)
     assert "2 files checked: 0 errors, 0 warnings, 0 notes" in workshop.nox("check")
     # What a repair without the exclusion makes.
@@ -323,7 +323,7 @@ def release(workshop: Workshop, folder: Path, version: str, edit: dict[str, str]
     for kind in ("sdist", "wheel"):
         shutil.rmtree(folder.with_name(f"{folder.name}-{kind}"), ignore_errors=True)
         shutil.copy(
-            lab.build(project, folder.with_name(f"{folder.name}-{kind}"), kind=kind), folder
+            building.build(project, folder.with_name(f"{folder.name}-{kind}"), kind=kind), folder
         )
 
 
@@ -397,10 +397,10 @@ def test_abi_where_the_last_release_does_not_build_any_more(
     (sdist,) = index.glob("libfoo-*.tar.gz")
     folder = workshop.folder / "old"
     folder.mkdir()
-    lab.run("tar", "-xzf", sdist, "-C", folder)
+    building.run("tar", "-xzf", sdist, "-C", folder)
     source = folder / "libfoo-1.0.0" / "src" / "foo.c"
     source.write_text("#error old\n", encoding="utf-8")
-    lab.run("tar", "-czf", sdist, "-C", folder, "libfoo-1.0.0")
+    building.run("tar", "-czf", sdist, "-C", folder, "libfoo-1.0.0")
     release(workshop, workshop.dist, "1.1.0", {})
     said = workshop.nox("abi")
     assert "types were not compared: libfoo==1.0.0 cannot be built from its sdist here" in said
@@ -419,7 +419,7 @@ def test_abi_of_types(workshop: Workshop, index: Path) -> None:
 
 
 def test_provider_on_the_index_lacks_what_the_consumer_calls(
-    workshop: Workshop, pair: lab.Pair
+    workshop: Workshop, pair: building.Pair
 ) -> None:
     """Its sources have more than the release of the same version: this run's tests saw no fault."""
     index = workshop.folder / "index"
@@ -431,20 +431,20 @@ def test_provider_on_the_index_lacks_what_the_consumer_calls(
     assert "needs foo_square, which libfoo__foo.so.1 of libfoo 1.0.0 does not export" in said
 
 
-def test_provider_is_not_published(workshop: Workshop, pair: lab.Pair) -> None:
+def test_provider_is_not_published(workshop: Workshop, pair: building.Pair) -> None:
     workshop.put(pair.consumer)
     said = workshop.nox("published", fails=True)
     assert "the index has no libfoo<2,>=1.0.0: release libfoo first" in said
 
 
-def test_provider_is_published(workshop: Workshop, pair: lab.Pair, index: Path) -> None:
+def test_provider_is_published(workshop: Workshop, pair: building.Pair, index: Path) -> None:
     workshop.put(pair.consumer)
     said = workshop.nox("published")
     assert "the index has libfoo-1.0.0-py3-none-" in said
     assert "2 files checked: 0 errors" in said
 
 
-def test_published_when_the_index_does_not_answer(workshop: Workshop, pair: lab.Pair) -> None:
+def test_published_when_the_index_does_not_answer(workshop: Workshop, pair: building.Pair) -> None:
     workshop.put(pair.consumer)
     workshop.nox("published", fails=True)
     said = workshop.nox("published", "-R", env=NOWHERE, fails=True)

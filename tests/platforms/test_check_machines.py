@@ -8,7 +8,7 @@ import zipfile
 from pathlib import Path
 from typing import Callable
 
-import lab
+import building
 import pytest
 from elftools.elf.elffile import ELFFile
 from native_lib.check.read_wheel import read_wheel
@@ -89,13 +89,13 @@ def test_other_readers_say_the_same(wheels: Wheels, tmp_path: Path, target: str)
 @pytest.mark.parametrize("change", CHANGES, ids=lambda change: change[0])
 def test_a_broken_library(wheels: Wheels, target: str, change: tuple[str, ...]) -> None:
     library = wheels.library
-    lab.run(lab.tool("patchelf"), *change, library)
+    building.run(building.tool("patchelf"), *change, library)
     assert wheels.found(library.read_bytes()) == CHANGES[change]
 
 
 def test_no_soname(wheels: Wheels, target: str, built: Built) -> None:
     compiler = str(built(target, "c").parent / "tools" / "cc")
-    made = lab.compile_library(FOO, wheels.folder / "foo.so", "-lc", compiler=compiler)
+    made = building.compile_library(FOO, wheels.folder / "foo.so", "-lc", compiler=compiler)
     assert "soname-missing" in wheels.found(made.read_bytes())
 
 
@@ -104,7 +104,7 @@ def test_a_function_that_the_consumer_calls_is_missing(
 ) -> None:
     compiler = str(built(target, "c").parent / "tools" / "cc")
     source = 'const char *foo_version(void) { return "1.0.0"; }'
-    made = lab.compile_library(
+    made = building.compile_library(
         source, wheels.folder / "foo.so", "-lc", compiler=compiler, soname=NAME
     )
     assert "symbol-missing" in wheels.found(made.read_bytes())

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Callable
 
-import lab
+import building
 import pytest
 from native_lib.literals import read_literals
 from platforms import binary, cross
@@ -120,7 +120,7 @@ def test_every_needed_name_is_a_providers_or_the_systems(case: tuple[str, str, P
 
 def test_no_folder_of_the_build_is_in_any_file(case: tuple[str, str, Path]) -> None:
     _, _, site = case
-    private = (str(site.parent), str(lab.ROOT), str(Path.home()))
+    private = (str(site.parent), str(building.ROOT), str(Path.home()))
     for file, content in cross.files(site, site).items():
         assert not [folder for folder in private if folder.encode() in content], file
 

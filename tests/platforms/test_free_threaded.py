@@ -5,14 +5,14 @@ from __future__ import annotations
 import shutil
 from typing import TYPE_CHECKING, Callable
 
+import building
 import cpythons
-import lab
 import pytest
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-Once = Callable[[str, Callable[["Path"], lab.Environment]], lab.Environment]
+Once = Callable[[str, Callable[["Path"], building.Environment]], building.Environment]
 
 # Every binding that the template offers; each says in its own way that it does without the GIL.
 BINDINGS = {
@@ -40,7 +40,7 @@ def work(number):
 threads = [threading.Thread(target=work, args=(number,)) for number in range(64)]
 for thread in threads: thread.start()
 for thread in threads: thread.join()
-{lab.MAPPED}
+{building.MAPPED}
 print(sorted(said) == [n * n for n in range(64)], failed, sys._is_gil_enabled(), mapped("foo.so"))
 """
 
@@ -52,23 +52,23 @@ def python() -> Path:
 
 @pytest.fixture(scope="session", params=BINDINGS)
 def free_threaded(
-    request: pytest.FixtureRequest, python: Path, pair: lab.Pair, once: Once
-) -> lab.Environment:
+    request: pytest.FixtureRequest, python: Path, pair: building.Pair, once: Once
+) -> building.Environment:
     """An environment of a free-threaded Python with the provider, and a consumer built for it."""
     binding: str = request.param
 
-    def make(folder: Path) -> lab.Environment:
-        generated = lab.generate(folder, **BINDINGS[binding])
+    def make(folder: Path) -> building.Environment:
+        generated = building.generate(folder, **BINDINGS[binding])
         wheels = generated / "dist"
         wheels.mkdir()
         shutil.copy(pair.provider, wheels)  # there is no Python in it, so it serves this one, too
-        consumer = lab.build(generated / "foo-ext", wheels, python=python)
-        return lab.new_environment(folder / "env", pair.provider, consumer, python=python)
+        consumer = building.build(generated / "foo-ext", wheels, python=python)
+        return building.new_environment(folder / "env", pair.provider, consumer, python=python)
 
     return once(f"free_threaded-{binding}", make)
 
 
-def test_64_threads_at_once_in_fresh_processes(free_threaded: lab.Environment) -> None:
+def test_64_threads_at_once_in_fresh_processes(free_threaded: building.Environment) -> None:
     library = free_threaded.site_packages / "libfoo" / "lib" / "libfoo__foo.so.1"
     for _ in range(PROCESSES):
         said = free_threaded.run(IMPORT_AT_ONCE, env={"NATIVE_LIB_DEBUG": "1"}).splitlines()
@@ -80,7 +80,7 @@ def test_64_threads_at_once_in_fresh_processes(free_threaded: lab.Environment) -
         ]
 
 
-def test_module_was_built_without_the_gil(free_threaded: lab.Environment) -> None:
+def test_module_was_built_without_the_gil(free_threaded: building.Environment) -> None:
     code = "import sys, foo_ext; print(sys._is_gil_enabled(), foo_ext._ext.__file__)"
     said = free_threaded.run(code)
     assert said.startswith("False ")
@@ -89,14 +89,14 @@ def test_module_was_built_without_the_gil(free_threaded: lab.Environment) -> Non
 
 def test_a_module_that_says_nothing_turns_the_gil_on(python: Path, tmp_path: Path) -> None:
     """So the tests above can fail: this is what they would see."""
-    include = lab.run(python, "-c", "import sysconfig; print(sysconfig.get_path('include'))")
+    include = building.run(python, "-c", "import sysconfig; print(sysconfig.get_path('include'))")
     source = """
 #include <Python.h>
 static struct PyModuleDef module = {PyModuleDef_HEAD_INIT, "mute", NULL, 0, NULL, NULL, NULL, NULL, NULL};
 PyMODINIT_FUNC PyInit_mute(void) { return PyModuleDef_Init(&module); }
 """
-    lab.compile_library(source, tmp_path / "mute.so", f"-I{include.strip()}")
+    building.compile_library(source, tmp_path / "mute.so", f"-I{include.strip()}")
     code = "import sys, mute; print(sys._is_gil_enabled())"
-    said = lab.run(python, "-c", code, env={"PYTHONPATH": str(tmp_path)})
+    said = building.run(python, "-c", code, env={"PYTHONPATH": str(tmp_path)})
     assert "RuntimeWarning: The global interpreter lock (GIL) has been enabled" in said
     assert said.endswith("True\n")

@@ -8,8 +8,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+import building
 import debian
-import lab
 import pytest
 
 pytestmark = pytest.mark.skipif(
@@ -36,7 +36,7 @@ def test_not_root(script: str) -> None:
         folder.chmod(0o755)
         shutil.copytree(debian.MACHINES, folder / "machines")
         command = (*nobody, folder / "machines" / script, SCRIPTS[script])
-        said = lab.run(*command, env=states(folder), cwd=folder, fails=True)
+        said = building.run(*command, env=states(folder), cwd=folder, fails=True)
         assert said == f"{script}: requires root on a Debian or Ubuntu\n"
         assert not (folder / "state").exists()
 
@@ -44,7 +44,7 @@ def test_not_root(script: str) -> None:
 @pytest.mark.skipif(not IS_ROOT or not shutil.which("setpriv"), reason="requires root, and setpriv")
 def test_a_container_without_the_right_to_mount(tmp_path: Path) -> None:
     less = ("setpriv", "--bounding-set=-sys_admin", "--inh-caps=-sys_admin")
-    said = lab.run(*less, debian.MACHINES / "chroot", "sid", env=states(tmp_path), fails=True)
+    said = building.run(*less, debian.MACHINES / "chroot", "sid", env=states(tmp_path), fails=True)
     assert said == "chroot: requires the right to mount: run the container with --privileged\n"
     assert not (tmp_path / "state").exists()
 
@@ -62,7 +62,7 @@ def test_packages_that_are_not_debians(script: str, tmp_path: Path) -> None:
         encoding="utf-8",
     )
     env = {"APT_CONFIG": str(config), "DEBIAN_MIRROR": "", **states(tmp_path)}
-    said = lab.run(debian.MACHINES / script, SCRIPTS[script], env=env, fails=True)
+    said = building.run(debian.MACHINES / script, SCRIPTS[script], env=env, fails=True)
     if "requires the right to mount" in said:
         pytest.skip("requires the right to mount")
     assert said.splitlines()[-1] == (

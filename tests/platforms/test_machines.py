@@ -8,7 +8,7 @@ from __future__ import annotations
 import shutil
 from typing import TYPE_CHECKING, Callable
 
-import lab
+import building
 import pytest
 from platforms.conftest import MACHINES
 from platforms.elsewhere import FOO, Elsewhere
@@ -38,14 +38,14 @@ def test_the_python_is_of_that_machine(machine: Elsewhere, request: pytest.Fixtu
 
 
 def test_the_consumer_is_served(machine: Elsewhere) -> None:
-    said = machine.run(f"{lab.SQUARE}\n{lab.MAPPED}\nprint(*mapped('foo.so'), sep='\\n')")
+    said = machine.run(f"{building.SQUARE}\n{building.MAPPED}\nprint(*mapped('foo.so'), sep='\\n')")
     assert said == f"9.0\n{machine.library}\n"
 
 
 def test_without_the_loader_it_fails(machine: Elsewhere) -> None:
     init = machine.consumer / "__init__.py"
     init.write_text("from ._ext import square\n", encoding="utf-8")
-    said = machine.fail(lab.SQUARE)
+    said = machine.fail(building.SQUARE)
     assert f"ImportError: {machine.library.name}: cannot open shared object file" in said
 
 
@@ -61,7 +61,7 @@ def test_path_in_the_environment_is_opened_instead(machine: Elsewhere) -> None:
     other.parent.mkdir()
     shutil.copy(machine.library, other)
     env = {"NATIVE_LIB_FOO_PATH": str(other)}
-    assert machine.mapped(lab.SQUARE, "foo.so", **env) == [str(other)]
+    assert machine.mapped(building.SQUARE, "foo.so", **env) == [str(other)]
 
 
 # The provider is missing, too old or broken -------------------------------------------------------
@@ -69,7 +69,7 @@ def test_path_in_the_environment_is_opened_instead(machine: Elsewhere) -> None:
 
 def test_provider_not_installed(machine: Elsewhere) -> None:
     shutil.rmtree(machine.provider)
-    assert machine.run(lab.SHOW).splitlines() == [
+    assert machine.run(building.SHOW).splitlines() == [
         "LibraryNotFoundError",
         "foo_ext needs the native library 'foo' of the distribution libfoo, which is not installed.",
         f"  needed by: {machine.consumer} (built against libfoo 1.0.0)",
@@ -83,7 +83,7 @@ def test_provider_of_a_version_that_does_not_fit(machine: Elsewhere, there: str)
     text = manifest.read_text("utf-8")
     assert 'VERSION = "1.0.0"' in text
     manifest.write_text(text.replace('VERSION = "1.0.0"', f'VERSION = "{there}"'), "utf-8")
-    assert machine.run(lab.SHOW).splitlines() == [
+    assert machine.run(building.SHOW).splitlines() == [
         "LibraryVersionError",
         f"foo_ext was built against libfoo 1.0.0 and needs libfoo>=1.0.0,<2, but {there} is installed.",
         f"  provider:  {machine.provider} ({there})",
@@ -111,7 +111,7 @@ def test_library_file_is_damaged(
         shutil.copy(other, machine.library)
     elif damage != "missing":
         machine.library.write_bytes(content[:500] if damage == "truncated" else b"")
-    said = machine.run(lab.SHOW)
+    said = machine.run(building.SHOW)
     assert said.startswith("LibraryNotFoundError\nlibfoo cannot load its library 'foo'.\n"), said
     assert f"  file:   {machine.library} (" in said
     assert f"{state})" in said
@@ -126,7 +126,7 @@ def test_library_is_not_readable(machine: Elsewhere) -> None:
     machine.library.chmod(0)
     powers = "-dac_override,-dac_read_search"
     setpriv = ("setpriv", f"--bounding-set={powers}", f"--inh-caps={powers}")
-    said = lab.run(*setpriv, *machine.command(lab.SHOW), cwd=machine.folder)
+    said = building.run(*setpriv, *machine.command(building.SHOW), cwd=machine.folder)
     assert said.startswith("LibraryNotFoundError")
     assert f"  file:   {machine.library} (" in said
     assert "Permission denied" in said
@@ -136,7 +136,7 @@ def test_something_that_the_library_needs_is_missing(machine: Elsewhere) -> None
     other = machine.compile(machine.folder / "libother.so.2", "int other(void) { return 1; }")
     code = f"int other(void); int another(void) {{ return other(); }} {FOO}"
     machine.compile(machine.library, code, str(other))
-    said = machine.run(lab.SHOW)
+    said = machine.run(building.SHOW)
     assert "  system: libother.so.2: cannot open shared object file" in said
     assert "  fix:    the file itself is whole; install what `system` names" in said
 
@@ -185,7 +185,7 @@ ends(lambda: ctypes.CDLL(cut), 4096)
 
 def test_second_copy_loaded_first(machine: Elsewhere) -> None:
     copy = machine.stranger("theirs")
-    said = machine.run(f"import ctypes; ctypes.CDLL({str(copy)!r})\n{lab.SHOW}")
+    said = machine.run(f"import ctypes; ctypes.CDLL({str(copy)!r})\n{building.SHOW}")
     assert said.startswith(
         "LibraryConflictError\nAnother file in this process already has the name"
     )
@@ -204,9 +204,9 @@ def test_symbols_are_taken(machine: Elsewhere, how: str) -> None:
     # LD_PRELOAD is split at spaces, which the other folder's name has.
     stranger = machine.compile(machine.folder.parent / "theirs" / "stranger.so")
     if how == "preloaded":
-        said = machine.run(lab.SHOW, LD_PRELOAD=str(stranger))
+        said = machine.run(building.SHOW, LD_PRELOAD=str(stranger))
     else:
-        code = f"import ctypes; ctypes.CDLL({str(stranger)!r}, ctypes.RTLD_GLOBAL)\n{lab.SHOW}"
+        code = f"import ctypes; ctypes.CDLL({str(stranger)!r}, ctypes.RTLD_GLOBAL)\n{building.SHOW}"
         said = machine.run(code)
     assert said.startswith("LibraryConflictError\nThe symbols of libfoo's library are taken")
     assert f"  answers: {stranger}\n  ours:    {machine.library} (libfoo 1.0.0)" in said

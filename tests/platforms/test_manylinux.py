@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 from typing import Callable
 
-import lab
+import building
 import nox
 import pytest
 from native_lib.check.read_wheel import read_wheel
@@ -21,7 +21,7 @@ from packaging.version import Version
 from platforms import cross
 
 TARGET = cross.TARGETS["linux-x86_64"]
-REFERENCE = lab.ROOT / "reference-packages"
+REFERENCE = building.ROOT / "reference-packages"
 OLDEST = Version("2.17")
 
 
@@ -53,7 +53,7 @@ def repaired(
             command = settings.get("linux", {}).get("repair-wheel-command", default)
             path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
             line = command.format(dest_dir=folder / "repaired", wheel=wheel)
-            lab.run("sh", "-c", line, env={"PATH": path}, cwd=folder)
+            building.run("sh", "-c", line, env={"PATH": path}, cwd=folder)
         return {w.name.partition("-")[0]: w for w in (folder / "repaired").iterdir()}
 
     return once("manylinux", make)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Callable
 
-import lab
+import building
 from platforms import cross
 
 if TYPE_CHECKING:
@@ -34,19 +34,19 @@ def test_this_python_is_on_musl(musl: Elsewhere) -> None:
 
 
 def test_with_the_anchor_the_consumer_is_served(musl: Elsewhere) -> None:
-    assert musl.run(lab.SQUARE) == "9.0\n"
-    assert musl.mapped(lab.SQUARE, "foo.so") == [str(musl.library)]
+    assert musl.run(building.SQUARE) == "9.0\n"
+    assert musl.mapped(building.SQUARE, "foo.so") == [str(musl.library)]
 
 
 def test_without_the_anchor_it_is_not(musl: Elsewhere) -> None:
     without_anchor(musl)
-    said = musl.fail(lab.SQUARE)
+    said = musl.fail(building.SQUARE)
     assert "Error loading shared library libfoo__foo.so.1: No such file or directory" in said
 
 
 def test_the_c_library_has_alpines_name(musl: Elsewhere) -> None:
     """As on the musllinux images; this machine has no such file, and musl asks for none."""
-    said = lab.run("readelf", "-d", musl.library)
+    said = building.run("readelf", "-d", musl.library)
     assert "Shared library: [libc.musl-x86_64.so.1]" in said
     assert "libc.so]" not in said
 
@@ -57,8 +57,8 @@ def test_folder_with_spaces_and_other_letters(musl: Elsewhere) -> None:
     odd.mkdir()
     for folder in (musl.provider.parent, musl.consumer.parent):
         folder.rename(odd / folder.name)
-    assert there.run(lab.SQUARE) == "9.0\n"
-    assert there.mapped(lab.SQUARE, "foo.so") == [str(there.library)]
+    assert there.run(building.SQUARE) == "9.0\n"
+    assert there.mapped(building.SQUARE, "foo.so") == [str(there.library)]
 
 
 def test_two_providers(musl: Elsewhere, once: Once) -> None:

@@ -10,7 +10,7 @@ import dataclasses
 import shutil
 from typing import TYPE_CHECKING, Callable
 
-import lab
+import building
 import pytest
 from platforms import cross
 from platforms.elsewhere import FOO, Elsewhere
@@ -38,7 +38,7 @@ def provides(musl: Elsewhere, version: str) -> None:
 
 def test_provider_not_installed(musl: Elsewhere) -> None:
     shutil.rmtree(musl.provider)
-    assert musl.run(lab.SHOW).splitlines() == [
+    assert musl.run(building.SHOW).splitlines() == [
         "LibraryNotFoundError",
         "foo_ext needs the native library 'foo' of the distribution libfoo, which is not installed.",
         f"  needed by: {musl.consumer} (built against libfoo 1.0.0)",
@@ -69,7 +69,7 @@ def test_library_file_is_damaged(musl: Elsewhere, damage: str, state: str, syste
     else:
         kept = {"empty": b"", "truncated": content[:100], "half": content[:1000]}
         musl.library.write_bytes(kept.get(damage, b"version https://example.org"))
-    said = musl.run(lab.SHOW)
+    said = musl.run(building.SHOW)
     assert said.startswith("LibraryNotFoundError\nlibfoo cannot load its library 'foo'.\n"), said
     assert f"  file:   {musl.library} (" in said
     assert f"{state})" in said
@@ -104,7 +104,7 @@ print(sorted(ends))
 def test_library_of_another_architecture(musl: Elsewhere, built: Built) -> None:
     """musl does not look; without the loader's own look the process dies of its first instruction."""
     shutil.copy(built("linux-aarch64", "c") / "libfoo" / "lib" / PROVIDER, musl.library)
-    said = musl.run(lab.SHOW)
+    said = musl.run(building.SHOW)
     assert said.startswith("LibraryNotFoundError\nlibfoo cannot load its library 'foo'.")
     assert f"{musl.library} ({musl.library.stat().st_size} bytes, for another machine)" in said
 
@@ -113,7 +113,7 @@ def test_something_that_the_library_needs_is_missing(musl: Elsewhere) -> None:
     other = musl.compile(musl.folder / "libother.so.2", "int other(void) { return 1; }")
     code = f"int other(void); int another(void) {{ return other(); }} {FOO}"
     musl.compile(musl.library, code, str(other))
-    said = musl.run(lab.SHOW)
+    said = musl.run(building.SHOW)
     assert "  system: Error loading shared library libother.so.2: No such file" in said
     assert "  fix:    this file is intact; install what `system` names" in said
     assert "--force-reinstall" not in said
@@ -122,7 +122,7 @@ def test_something_that_the_library_needs_is_missing(musl: Elsewhere) -> None:
 @pytest.mark.parametrize("executable", ["None", "'/absent'", "json.__file__"])
 def test_python_that_does_not_know_its_program(musl: Elsewhere, executable: str) -> None:
     musl.library.write_bytes(b"")
-    said = musl.run(f"import sys, json; sys.executable = {executable}\n{lab.SHOW}")
+    said = musl.run(f"import sys, json; sys.executable = {executable}\n{building.SHOW}")
     assert said.startswith("LibraryNotFoundError\nlibfoo cannot load its library 'foo'.")
 
 
@@ -134,7 +134,7 @@ def test_library_is_not_readable(musl: Elsewhere, file: str) -> None:
     musl.library.with_name(file).chmod(0)
     powers = "-dac_override,-dac_read_search"
     setpriv = ("setpriv", f"--bounding-set={powers}", f"--inh-caps={powers}")
-    said = lab.run(*setpriv, musl.python, "-c", lab.SHOW, env=musl.env)
+    said = building.run(*setpriv, musl.python, "-c", building.SHOW, env=musl.env)
     assert said.startswith("LibraryNotFoundError")
     assert f"  file:   {musl.library} (" in said
     assert "Permission denied" in said
@@ -143,7 +143,7 @@ def test_library_is_not_readable(musl: Elsewhere, file: str) -> None:
 def test_anchor_is_missing(musl: Elsewhere) -> None:
     """A row of musl's own: the library's file is whole, and another one lacks."""
     musl.library.with_name("libfoo__foo-anchor.so").unlink()
-    said = musl.run(lab.SHOW)
+    said = musl.run(building.SHOW)
     assert said.startswith("LibraryNotFoundError")
     assert "libfoo__foo-anchor.so: No such file or directory" in said
     assert '  fix:    python -m pip install --force-reinstall --no-deps "libfoo==1.0.0"' in said
@@ -158,7 +158,7 @@ def test_anchor_is_missing(musl: Elsewhere) -> None:
 def test_provider_version(musl: Elsewhere, there: str, fits: bool) -> None:
     bound = "libfoo>=1.0.0,<2"
     provides(musl, there)
-    said = musl.run(lab.SHOW)
+    said = musl.run(building.SHOW)
     if fits:
         assert said == "9.0\n"
         return
@@ -173,7 +173,7 @@ def test_provider_version(musl: Elsewhere, there: str, fits: bool) -> None:
 
 def test_wrong_version_is_told_before_anything_is_opened(musl: Elsewhere) -> None:
     provides(musl, "2.0.0")
-    assert musl.mapped(lab.SHOW, "foo") == []
+    assert musl.mapped(building.SHOW, "foo") == []
 
 
 def test_provider_of_the_next_major_version_for_real(musl: Elsewhere, once: Once) -> None:
@@ -183,7 +183,7 @@ def test_provider_of_the_next_major_version_for_real(musl: Elsewhere, once: Once
     shutil.rmtree(musl.provider)
     shutil.copytree(site / "libfoo", musl.provider)
     assert not musl.library.exists()  # its name ends in .so.2
-    assert "needs libfoo>=1.0.0,<2, but 2.0.0 is installed" in musl.run(lab.SHOW)
+    assert "needs libfoo>=1.0.0,<2, but 2.0.0 is installed" in musl.run(building.SHOW)
 
 
 # Another file owns the name -------------------------------------------------------------------
@@ -192,7 +192,7 @@ def test_provider_of_the_next_major_version_for_real(musl: Elsewhere, once: Once
 def test_second_copy_loaded_first(musl: Elsewhere) -> None:
     """Found by its name, as musl wants it."""
     copy = musl.stranger("theirs")
-    code = f"import ctypes; ctypes.CDLL('{copy.name}')\n{lab.SHOW}"
+    code = f"import ctypes; ctypes.CDLL('{copy.name}')\n{building.SHOW}"
     said = musl.run(code, LD_LIBRARY_PATH=str(copy.parent))
     assert said.startswith(
         "LibraryConflictError\nAnother file in this process already has the name"
@@ -206,13 +206,13 @@ def test_copy_that_is_opened_by_its_path_has_no_name_to_take(musl: Elsewhere, wh
     """Before ours, glibc's rule is another: there it is a conflict."""
     theirs = f"import ctypes; ctypes.CDLL({str(musl.stranger('theirs'))!r})"
     code = [theirs, "import foo_ext"]
-    code = [*(code if when == "before" else reversed(code)), lab.SQUARE]
+    code = [*(code if when == "before" else reversed(code)), building.SQUARE]
     assert musl.run("\n".join(code)) == "9.0\n"
 
 
 def test_second_copy_is_a_warning_if_asked_for(musl: Elsewhere) -> None:
     copy = musl.stranger("theirs")
-    code = f"import ctypes; ctypes.CDLL('{copy.name}')\n{lab.SQUARE}"
+    code = f"import ctypes; ctypes.CDLL('{copy.name}')\n{building.SQUARE}"
     said = musl.run(code, LD_LIBRARY_PATH=str(copy.parent), NATIVE_LIB_CONFLICT="warn")
     assert "RuntimeWarning: Another file in this process already has the name" in said
     assert said.endswith("-3.0\n")  # musl did serve the first
@@ -222,7 +222,7 @@ def test_second_copy_is_told_once(musl: Elsewhere) -> None:
     """Preloaded by its name, as a path would give it none; it then has the symbols, too."""
     copy = musl.stranger("theirs")
     said = musl.run(
-        lab.SQUARE,
+        building.SQUARE,
         LD_PRELOAD=copy.name,
         LD_LIBRARY_PATH=str(copy.parent),
         NATIVE_LIB_CONFLICT="warn",
@@ -241,7 +241,7 @@ def test_what_is_told_is_what_answers(musl: Elsewhere) -> None:
 
 
 def test_our_own_file_loaded_before_is_no_conflict(musl: Elsewhere) -> None:
-    code = f"import ctypes; ctypes.CDLL({str(musl.library)!r})\n{lab.SQUARE}"
+    code = f"import ctypes; ctypes.CDLL({str(musl.library)!r})\n{building.SQUARE}"
     assert musl.run(code) == "9.0\n"
     assert musl.mapped(code, "foo.so") == [str(musl.library)]
 
@@ -249,7 +249,7 @@ def test_our_own_file_loaded_before_is_no_conflict(musl: Elsewhere) -> None:
 def test_search_path_that_has_another_copy_is_no_silent_mixture(musl: Elsewhere) -> None:
     """musl looks into LD_LIBRARY_PATH before the anchor's own folder; glibc does not look there."""
     copy = musl.stranger("theirs")
-    said = musl.run(lab.SHOW, LD_LIBRARY_PATH=str(copy.parent))
+    said = musl.run(building.SHOW, LD_LIBRARY_PATH=str(copy.parent))
     assert said.startswith("LibraryConflictError")
     assert f"  answers: {copy}\n" in said
 
@@ -264,23 +264,23 @@ def stranger(musl: Elsewhere) -> Path:
 
 
 def test_preloaded_symbols(musl: Elsewhere, stranger: Path) -> None:
-    said = musl.run(lab.SHOW, LD_PRELOAD=str(stranger))
+    said = musl.run(building.SHOW, LD_PRELOAD=str(stranger))
     assert said.startswith("LibraryConflictError\nAnother loaded file already defines foo_version")
     assert f"  answers: {stranger}\n" in said
     assert f"  ours:    {musl.library} (libfoo 1.0.0)" in said
 
 
 def test_global_symbols(musl: Elsewhere, stranger: Path) -> None:
-    code = f"import ctypes; ctypes.CDLL({str(stranger)!r}, ctypes.RTLD_GLOBAL)\n{lab.SHOW}"
+    code = f"import ctypes; ctypes.CDLL({str(stranger)!r}, ctypes.RTLD_GLOBAL)\n{building.SHOW}"
     assert f"  answers: {stranger}\n" in musl.run(code)
 
 
 def test_local_symbols_are_no_conflict(musl: Elsewhere, stranger: Path) -> None:
-    assert musl.run(f"import ctypes; ctypes.CDLL({str(stranger)!r})\n{lab.SQUARE}") == "9.0\n"
+    assert musl.run(f"import ctypes; ctypes.CDLL({str(stranger)!r})\n{building.SQUARE}") == "9.0\n"
 
 
 def test_symbols_in_the_way_are_a_warning_if_asked_for(musl: Elsewhere, stranger: Path) -> None:
-    said = musl.run(lab.SQUARE, LD_PRELOAD=str(stranger), NATIVE_LIB_CONFLICT="warn")
+    said = musl.run(building.SQUARE, LD_PRELOAD=str(stranger), NATIVE_LIB_CONFLICT="warn")
     assert "RuntimeWarning: Another loaded file already defines foo_version" in said
     assert said.endswith("-3.0\n")  # the consumer really was bound to the stranger
 
@@ -291,7 +291,7 @@ import ctypes, foo_ext
 ctypes.CDLL({str(stranger)!r}, ctypes.RTLD_GLOBAL)
 print(foo_ext.square(3))
 import sys; del sys.modules["foo_ext"], sys.modules["foo_ext._ext"]
-{lab.SHOW}"""
+{building.SHOW}"""
     said = musl.run(code)
     assert said.startswith(
         "9.0\nLibraryConflictError\nAnother loaded file already defines foo_version"
@@ -299,11 +299,13 @@ import sys; del sys.modules["foo_ext"], sys.modules["foo_ext._ext"]
 
 
 def test_our_own_file_preloaded_is_no_conflict(musl: Elsewhere) -> None:
-    assert musl.run(lab.SQUARE, LD_PRELOAD=str(musl.library)) == "9.0\n"
+    assert musl.run(building.SQUARE, LD_PRELOAD=str(musl.library)) == "9.0\n"
 
 
 def test_our_own_file_loaded_globally_is_no_conflict(musl: Elsewhere) -> None:
-    code = f"import ctypes; ctypes.CDLL({str(musl.library)!r}, ctypes.RTLD_GLOBAL)\n{lab.SQUARE}"
+    code = (
+        f"import ctypes; ctypes.CDLL({str(musl.library)!r}, ctypes.RTLD_GLOBAL)\n{building.SQUARE}"
+    )
     assert musl.run(code) == "9.0\n"
 
 
@@ -363,8 +365,8 @@ def test_the_program_itself_holds_the_symbols(musl: Elsewhere) -> None:
     home = musl.python.parent.parent
     (archive,) = home.glob("lib/libpython3.*.a")
     include = home / "include" / archive.stem.replace("lib", "")
-    lab.run(compiler, "-rdynamic", f"-I{include}", "-o", program, source, archive, "-lm")
-    said = lab.run(program, "-c", lab.SHOW, env={"PYTHONHOME": str(home), **musl.env})
+    building.run(compiler, "-rdynamic", f"-I{include}", "-o", program, source, archive, "-lm")
+    said = building.run(program, "-c", building.SHOW, env={"PYTHONHOME": str(home), **musl.env})
     assert said.startswith("LibraryConflictError\nAnother loaded file already defines foo_version")
     assert f"  answers: {program}\n" in said
 
@@ -391,7 +393,7 @@ def test_path_in_the_environment_satisfies_nobody(musl: Elsewhere) -> None:
     """As documented: the anchor belongs to the wheel's file."""
     other = copied(musl)
     env = {"NATIVE_LIB_FOO_PATH": str(other), "NATIVE_LIB_DEBUG": "1"}
-    said = musl.run(lab.SHOW, **env)
+    said = musl.run(building.SHOW, **env)
     assert f"libfoo: {PROVIDER} is not verified, no file answers to it" in said
     assert f"libfoo: foo is {other} (override)" in said
     assert f"Error loading shared library {PROVIDER}: No such file or directory" in said
@@ -399,16 +401,16 @@ def test_path_in_the_environment_satisfies_nobody(musl: Elsewhere) -> None:
 
 def test_path_in_the_environment_to_a_file_that_is_its_own_anchor(musl: Elsewhere) -> None:
     other = copied(musl)
-    lab.run(lab.tool("patchelf"), "--add-needed", PROVIDER, other)
-    lab.run(lab.tool("patchelf"), "--set-rpath", "$ORIGIN", other)
+    building.run(building.tool("patchelf"), "--add-needed", PROVIDER, other)
+    building.run(building.tool("patchelf"), "--set-rpath", "$ORIGIN", other)
     env = {"NATIVE_LIB_FOO_PATH": str(other)}
-    code = f"{lab.SQUARE}; import libfoo; print(libfoo.loader.load()[0].origin)"
+    code = f"{building.SQUARE}; import libfoo; print(libfoo.loader.load()[0].origin)"
     assert musl.run(code, **env) == "9.0\noverride\n"
-    assert musl.mapped(lab.SQUARE, "foo.so", **env) == [str(other)]
+    assert musl.mapped(building.SQUARE, "foo.so", **env) == [str(other)]
 
 
 def test_path_in_the_environment_is_wrong(musl: Elsewhere) -> None:
-    said = musl.run(lab.SHOW, NATIVE_LIB_FOO_PATH="/absent/libfoo.so")
+    said = musl.run(building.SHOW, NATIVE_LIB_FOO_PATH="/absent/libfoo.so")
     assert said.startswith("LibraryNotFoundError")
     assert "  file:   /absent/libfoo.so (no such file)" in said
     assert "  fix:    correct or unset NATIVE_LIB_FOO_PATH" in said
@@ -437,7 +439,7 @@ ORIGIN = "import libfoo; print(*libfoo.loader.load(prefer_system={}))"
 
 def test_plain_name_accepts_the_copy_that_is_loaded(plain: Elsewhere) -> None:
     copy = plain.stranger("system")
-    code = f"import ctypes; ctypes.CDLL('{copy.name}')\n{lab.SQUARE}\n{ORIGIN.format(None)}"
+    code = f"import ctypes; ctypes.CDLL('{copy.name}')\n{building.SQUARE}\n{ORIGIN.format(None)}"
     assert plain.run(code, LD_LIBRARY_PATH=str(copy.parent)) == (
         f"-3.0\nLoadedLibrary(name='foo', path={str(copy)!r}, origin='already-loaded')\n"
     )
@@ -461,7 +463,7 @@ def test_plain_name_of_the_system(
     system = plain.stranger("system")
     env = {} if variable is None else {"PREFER_FOO_SYSTEM_LIBRARY": variable}
     said = plain.run(
-        f"{ORIGIN.format(argument)}; {lab.SQUARE}", LD_LIBRARY_PATH=str(system.parent), **env
+        f"{ORIGIN.format(argument)}; {building.SQUARE}", LD_LIBRARY_PATH=str(system.parent), **env
     )
     assert said == f"LoadedLibrary(name='foo', path={str(system)!r}, origin='system')\n-3.0\n"
 
@@ -474,7 +476,7 @@ def test_plain_name_of_the_wheel(
 ) -> None:
     """Against LD_LIBRARY_PATH the anchor cannot win, whatever is asked for: musl looks there first."""
     env = {} if variable is None else {"PREFER_FOO_SYSTEM_LIBRARY": variable}
-    code = f"{ORIGIN.format(argument)}; {lab.SQUARE}"
+    code = f"{ORIGIN.format(argument)}; {building.SQUARE}"
     told = f"LoadedLibrary(name='foo', path={str(plain.library)!r}, origin='wheel')\n"
     assert plain.run(code, **env) == f"{told}9.0\n"
     system = str(plain.stranger("system").parent)
@@ -483,7 +485,9 @@ def test_plain_name_of_the_wheel(
 
 def test_plain_name_that_the_system_lacks(plain: Elsewhere) -> None:
     said = plain.run(
-        f"{ORIGIN.format(None)}; {lab.SQUARE}", PREFER_FOO_SYSTEM_LIBRARY="1", NATIVE_LIB_DEBUG="1"
+        f"{ORIGIN.format(None)}; {building.SQUARE}",
+        PREFER_FOO_SYSTEM_LIBRARY="1",
+        NATIVE_LIB_DEBUG="1",
     )
     assert "libfoo: the system has no libfoo.so.1" in said
     assert said.endswith("origin='wheel')\n9.0\n")

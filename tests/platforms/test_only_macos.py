@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import lab
+import building
 import nox
 import pytest
 from platforms.two_folders import Apart, unpack
@@ -42,7 +42,7 @@ def images(part):
 
 
 @pytest.fixture
-def apart(pair: lab.Pair, tmp_path: Path) -> Apart:
+def apart(pair: building.Pair, tmp_path: Path) -> Apart:
     return unpack(pair, tmp_path)
 
 
@@ -51,7 +51,7 @@ def compile_dylib(source: str, output: Path, name: str, *options: str | Path) ->
     output.parent.mkdir(parents=True, exist_ok=True)
     file = output.with_suffix(".c")
     file.write_text(source, encoding="utf-8")
-    lab.run("cc", "-dynamiclib", "-install_name", name, "-o", output, file, *options)
+    building.run("cc", "-dynamiclib", "-install_name", name, "-o", output, file, *options)
     return output
 
 
@@ -63,20 +63,20 @@ def real(path: Path) -> str:
 
 
 def test_library_opened_by_path_serves_a_dependency_by_install_name(apart: Apart) -> None:
-    said = apart.run(f"{lab.SQUARE}\n{IMAGES}\nprint(*images('libfoo__foo'), sep='\\n')")
+    said = apart.run(f"{building.SQUARE}\n{IMAGES}\nprint(*images('libfoo__foo'), sep='\\n')")
     assert said == f"9.0\n{real(apart.library)}\n"
 
 
 def test_extension_has_no_search_path(apart: Apart) -> None:
     """So that the test above shows what it says."""
-    said = lab.run("otool", "-l", apart.extension)
+    said = building.run("otool", "-l", apart.extension)
     assert NAME in said
     assert "LC_RPATH" not in said
 
 
 def test_without_the_loader_it_fails(apart: Apart) -> None:
     apart.without_the_loader()
-    assert f"Library not loaded: {NAME}" in apart.run(lab.SQUARE, fails=True)
+    assert f"Library not loaded: {NAME}" in apart.run(building.SQUARE, fails=True)
 
 
 def test_name_and_path_give_one_handle(apart: Apart) -> None:
@@ -105,17 +105,17 @@ def test_debug_tells_that_the_name_is_verified(apart: Apart) -> None:
 def test_search_path_to_another_copy_is_not_followed(apart: Apart) -> None:
     """dyld asks its loaded images before it uses LC_RPATH."""
     compile_dylib(FOO, apart.theirs, NAME)
-    lab.run("install_name_tool", "-add_rpath", apart.theirs.parent, apart.extension)
-    lab.run("codesign", "--force", "--sign", "-", apart.extension)
-    assert apart.run(lab.SQUARE) == "9.0\n"
+    building.run("install_name_tool", "-add_rpath", apart.theirs.parent, apart.extension)
+    building.run("codesign", "--force", "--sign", "-", apart.extension)
+    assert apart.run(building.SQUARE) == "9.0\n"
     # It leads there, if nothing is loaded.
     apart.without_the_loader()
-    assert apart.run(lab.SQUARE) == "-3.0\n"
+    assert apart.run(building.SQUARE) == "-3.0\n"
 
 
 def test_second_copy_loaded_first(apart: Apart) -> None:
     compile_dylib(FOO, apart.theirs, NAME)
-    said = apart.run(f"import ctypes; ctypes.CDLL({str(apart.theirs)!r})\n{lab.SHOW}")
+    said = apart.run(f"import ctypes; ctypes.CDLL({str(apart.theirs)!r})\n{building.SHOW}")
     assert said.startswith(
         "LibraryConflictError\nAnother file in this process already has the name"
     )
@@ -126,7 +126,7 @@ def test_second_copy_loaded_first(apart: Apart) -> None:
 def test_of_two_files_with_one_name_the_first_serves(apart: Apart) -> None:
     """Both are mapped."""
     compile_dylib(FOO, apart.theirs, NAME)
-    code = f"import ctypes; ctypes.CDLL({str(apart.theirs)!r})\n{lab.SQUARE}\n{IMAGES}"
+    code = f"import ctypes; ctypes.CDLL({str(apart.theirs)!r})\n{building.SQUARE}\n{IMAGES}"
     said = apart.run(f"{code}\nprint(*images('libfoo__foo'))", env={"NATIVE_LIB_CONFLICT": "warn"})
     assert f"-3.0\n{real(apart.theirs)} {real(apart.library)}\n" in said
 
@@ -167,12 +167,12 @@ def test_library_path_redirects_the_opening_by_path(
 def test_inserted_symbols_do_not_come_between(apart: Apart, run_with: Callable[..., str]) -> None:
     """A symbol's reference names the library that it is taken from (two-level namespace)."""
     stranger = compile_dylib(FOO, apart.folder / "stranger.dylib", "stranger.dylib")
-    assert run_with(lab.SQUARE, "DYLD_INSERT_LIBRARIES", stranger) == "9.0\n"
+    assert run_with(building.SQUARE, "DYLD_INSERT_LIBRARIES", stranger) == "9.0\n"
 
 
 def test_global_symbols_do_not_come_between(apart: Apart) -> None:
     stranger = compile_dylib(FOO, apart.folder / "stranger.dylib", "stranger.dylib")
-    code = f"import ctypes; ctypes.CDLL({str(stranger)!r}, ctypes.RTLD_GLOBAL)\n{lab.SQUARE}"
+    code = f"import ctypes; ctypes.CDLL({str(stranger)!r}, ctypes.RTLD_GLOBAL)\n{building.SQUARE}"
     assert apart.run(code) == "9.0\n"
 
 
@@ -193,8 +193,8 @@ def test_forms_of_install_names(form: str, tmp_path: Path) -> None:
     source = "int x(void); int y(void) { return x(); }"
     user = compile_dylib(source, tmp_path / "another" / "liby.dylib", "liby.dylib", library)
     code = f"{LOAD}print(library.y())"
-    lab.run(sys.executable, "-c", code, user, cwd=tmp_path, fails=True)
-    assert lab.run(sys.executable, "-c", code, library, user, cwd=tmp_path) == "7\n"
+    building.run(sys.executable, "-c", code, user, cwd=tmp_path, fails=True)
+    assert building.run(sys.executable, "-c", code, library, user, cwd=tmp_path) == "7\n"
 
 
 def test_compatibility_versions_are_not_enforced(tmp_path: Path) -> None:
@@ -209,11 +209,15 @@ def test_compatibility_versions_are_not_enforced(tmp_path: Path) -> None:
     user = compile_dylib(needs_two, tmp_path / "liby.dylib", "liby.dylib", compile_version("2"))
     file.unlink()  # the system remembers a file's signature
     code = f"{LOAD}print(library.y())"
-    assert lab.run(sys.executable, "-c", code, compile_version("1"), user, cwd=tmp_path) == "7\n"
+    assert (
+        building.run(sys.executable, "-c", code, compile_version("1"), user, cwd=tmp_path) == "7\n"
+    )
 
 
-def test_plain_name_accepts_the_copy_that_is_loaded(plain_pair: lab.Pair, tmp_path: Path) -> None:
-    env = lab.new_environment(tmp_path / "env", plain_pair.provider, plain_pair.consumer)
+def test_plain_name_accepts_the_copy_that_is_loaded(
+    plain_pair: building.Pair, tmp_path: Path
+) -> None:
+    env = building.new_environment(tmp_path / "env", plain_pair.provider, plain_pair.consumer)
     copy = compile_dylib(FOO, tmp_path / "system" / "libfoo.1.dylib", "@rpath/libfoo.1.dylib")
     said = env.run(f"""
 import ctypes; ctypes.CDLL({str(copy)!r})
@@ -233,7 +237,7 @@ def test_library_file_is_damaged(apart: Apart, damage: str) -> None:
     damaged = {"empty": b"", "half": content[: len(content) // 2], "text": b"version https://"}
     if damage in damaged:
         apart.library.write_bytes(damaged[damage])
-    said = apart.run(lab.SHOW)
+    said = apart.run(building.SHOW)
     assert said.startswith("LibraryNotFoundError\nlibfoo cannot load its library 'foo'.")
     assert f"  file:   {apart.library} (" in said
     assert '  fix:    python -m pip install --force-reinstall --no-deps "libfoo==1.0.0"' in said
@@ -244,7 +248,7 @@ def test_library_file_is_damaged(apart: Apart, damage: str) -> None:
 
 def test_cxx_exceptions_and_casts_cross_the_boundary(tmp_path: Path) -> None:
     """With the system's libc++, which compares types by address on some processors."""
-    apart = unpack(lab.build_pair(tmp_path / "pair", language="cxx"), tmp_path)
+    apart = unpack(building.build_pair(tmp_path / "pair", language="cxx"), tmp_path)
     said = apart.run("""
 import foo_ext
 print(foo_ext.square(3), foo_ext.area_of_square(2))
@@ -259,12 +263,12 @@ except ValueError as error:
 def test_signatures_are_valid(apart: Apart) -> None:
     if platform.machine() != "arm64":
         pytest.skip("only arm64 requires signatures")
-    lab.run("codesign", "--verify", "--strict", apart.library, apart.extension)
+    building.run("codesign", "--verify", "--strict", apart.library, apart.extension)
 
 
-def test_repaired_by_the_templates_commands(pair: lab.Pair, tmp_path: Path) -> None:
+def test_repaired_by_the_templates_commands(pair: building.Pair, tmp_path: Path) -> None:
     """With Apple's own tools; the consumer comes out without a copy, and both are still signed."""
-    builds = lab.new_environment(tmp_path / "builds", pair.provider)
+    builds = building.new_environment(tmp_path / "builds", pair.provider)
     path = os.pathsep.join(
         [str(builds.python.parent), str(Path(sys.executable).parent), os.environ["PATH"]]
     )
@@ -276,11 +280,11 @@ def test_repaired_by_the_templates_commands(pair: lab.Pair, tmp_path: Path) -> N
         line = command.format(
             dest_dir=tmp_path / "repaired", wheel=wheel, delocate_archs=platform.machine()
         )
-        lab.run("sh", "-c", line, env={"PATH": path}, cwd=tmp_path)
+        building.run("sh", "-c", line, env={"PATH": path}, cwd=tmp_path)
     repaired = {wheel.name.split("-")[0]: wheel for wheel in (tmp_path / "repaired").iterdir()}
-    lab.check_wheels(*repaired.values())
-    apart = unpack(lab.Pair(pair.folder, repaired["libfoo"], repaired["foo_ext"]), tmp_path)
+    building.check_wheels(*repaired.values())
+    apart = unpack(building.Pair(pair.folder, repaired["libfoo"], repaired["foo_ext"]), tmp_path)
     assert not list(apart.another.rglob("*.dylib"))
-    assert apart.run(lab.SQUARE) == "9.0\n"
+    assert apart.run(building.SQUARE) == "9.0\n"
     if platform.machine() == "arm64":
-        lab.run("codesign", "--verify", "--strict", apart.library, apart.extension)
+        building.run("codesign", "--verify", "--strict", apart.library, apart.extension)

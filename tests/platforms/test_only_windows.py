@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import lab
+import building
 import nox
 import pytest
 from platforms.two_folders import Apart, unpack
@@ -51,7 +51,7 @@ NOT_FOUND, NO_PROCEDURE, INVALID_PARAMETER, NO_DLL = 126, 127, 87, 193
 
 
 @pytest.fixture
-def apart(pair: lab.Pair, tmp_path: Path) -> Apart:
+def apart(pair: building.Pair, tmp_path: Path) -> Apart:
     return unpack(pair, tmp_path)
 
 
@@ -82,13 +82,15 @@ def a_dll_without_our_exports(folder: Path) -> Path:
 
 
 def test_library_opened_by_path_serves_an_import_by_name(apart: Apart) -> None:
-    said = apart.run(f"{lab.SQUARE}\n{KERNEL}\nprint(loaded({apart.library.name!r}))")
+    said = apart.run(f"{building.SQUARE}\n{KERNEL}\nprint(loaded({apart.library.name!r}))")
     assert said == f"9.0\n{apart.library}\n"
 
 
 def test_without_the_loader_it_fails(apart: Apart) -> None:
     apart.without_the_loader()
-    assert "ImportError: DLL load failed while importing _ext" in apart.run(lab.SQUARE, fails=True)
+    assert "ImportError: DLL load failed while importing _ext" in apart.run(
+        building.SQUARE, fails=True
+    )
 
 
 def test_without_a_preload_it_fails(preload: Callable[..., str]) -> None:
@@ -108,7 +110,7 @@ def test_path_and_current_folder_are_not_searched(apart: Apart) -> None:
     apart.without_the_loader()
     shutil.copy(apart.library, apart.folder)  # the current folder
     path = os.pathsep.join([str(apart.library.parent), os.environ["PATH"]])
-    assert "DLL load failed" in apart.run(lab.SQUARE, env={"PATH": path}, fails=True)
+    assert "DLL load failed" in apart.run(building.SQUARE, env={"PATH": path}, fails=True)
 
 
 def test_name_of_the_file_counts(apart: Apart, preload: Callable[..., str]) -> None:
@@ -125,7 +127,7 @@ def test_case_does_not_count(apart: Apart, preload: Callable[..., str]) -> None:
 
 def test_copy_beside_the_extension_is_not_taken(apart: Apart) -> None:
     copy = Path(shutil.copy(apart.library, apart.extension.parent))
-    show = f"{lab.SQUARE}\n{KERNEL}\nprint(loaded({apart.library.name!r}))"
+    show = f"{building.SQUARE}\n{KERNEL}\nprint(loaded({apart.library.name!r}))"
     assert apart.run(show) == f"9.0\n{apart.library}\n"
     # It is, if nothing is loaded.
     apart.without_the_loader()
@@ -135,7 +137,7 @@ def test_copy_beside_the_extension_is_not_taken(apart: Apart) -> None:
 def test_added_folder_is_not_taken(apart: Apart) -> None:
     copy = Path(shutil.copy(apart.library, apart.theirs))
     add = f"import os; kept = os.add_dll_directory({str(copy.parent)!r})"
-    show = f"{add}\n{lab.SQUARE}\n{KERNEL}\nprint(loaded({apart.library.name!r}))"
+    show = f"{add}\n{building.SQUARE}\n{KERNEL}\nprint(loaded({apart.library.name!r}))"
     assert apart.run(show) == f"9.0\n{apart.library}\n"
     apart.without_the_loader()
     assert apart.run(show) == f"9.0\n{copy}\n"
@@ -146,7 +148,7 @@ def test_of_two_files_with_one_name_the_first_serves(apart: Apart) -> None:
     copy = Path(shutil.copy(apart.library, apart.theirs))
     code = f"{KERNEL}\nprint(load({str(copy)!r}, {BOTH}) != load({str(apart.library)!r}, {BOTH}))"
     assert apart.run(f"{code}\nprint(loaded({copy.name!r}))") == f"True\n{copy}\n"
-    said = apart.run(f"import ctypes; ctypes.WinDLL({str(copy)!r})\n{lab.SHOW}")
+    said = apart.run(f"import ctypes; ctypes.WinDLL({str(copy)!r})\n{building.SHOW}")
     assert said.startswith(
         "LibraryConflictError\nAnother file in this process already has the name"
     )
@@ -205,7 +207,7 @@ def test_library_file_is_damaged(apart: Apart, damage: str) -> None:
     damaged = {"empty": b"", "half": content[: len(content) // 2], "text": b"version https://"}
     if damage in damaged:
         apart.library.write_bytes(damaged[damage])
-    said = apart.run(lab.SHOW)
+    said = apart.run(building.SHOW)
     assert said.startswith("LibraryNotFoundError\nlibfoo cannot load its library 'foo'.")
     assert f"  file:   {apart.library} (" in said
     assert {
@@ -216,8 +218,10 @@ def test_library_file_is_damaged(apart: Apart, damage: str) -> None:
     assert '  fix:    python -m pip install --force-reinstall --no-deps "libfoo==1.0.0"' in said
 
 
-def test_plain_name_accepts_the_copy_that_is_loaded(plain_pair: lab.Pair, tmp_path: Path) -> None:
-    env = lab.new_environment(tmp_path / "env", plain_pair.provider, plain_pair.consumer)
+def test_plain_name_accepts_the_copy_that_is_loaded(
+    plain_pair: building.Pair, tmp_path: Path
+) -> None:
+    env = building.new_environment(tmp_path / "env", plain_pair.provider, plain_pair.consumer)
     (library,) = (env.site_packages / "libfoo" / "lib").glob("*.dll")
     (tmp_path / "system").mkdir()
     copy = Path(shutil.copy(library, tmp_path / "system"))
@@ -234,7 +238,7 @@ print(foo_ext.square(3), libfoo.loader.load()[0].origin)
 
 def test_cxx_exceptions_and_casts_cross_the_boundary(tmp_path: Path) -> None:
     """With Microsoft's compiler and libraries."""
-    apart = unpack(lab.build_pair(tmp_path / "pair", language="cxx"), tmp_path)
+    apart = unpack(building.build_pair(tmp_path / "pair", language="cxx"), tmp_path)
     said = apart.run("""
 import foo_ext
 print(foo_ext.square(3), foo_ext.area_of_square(2))
@@ -246,16 +250,18 @@ except ValueError as error:
     assert said == "9.0 4.0\na side cannot be negative\n"
 
 
-def test_repaired_by_the_templates_commands(pair: lab.Pair, tmp_path: Path) -> None:
+def test_repaired_by_the_templates_commands(pair: building.Pair, tmp_path: Path) -> None:
     """The consumer comes out without a copy, and works."""
     for project, wheel in (("libfoo", pair.provider), ("foo-ext", pair.consumer)):
         settings = nox.project.load_toml(pair.folder / project / "pyproject.toml")
         command = settings["tool"]["cibuildwheel"]["windows"]["repair-wheel-command"]
         program, *words = command.split()
         places = {"{dest_dir}": tmp_path / "repaired", "{wheel}": wheel}
-        lab.run(lab.tool(program), *(places.get(word, word) for word in words), cwd=tmp_path)
+        building.run(
+            building.tool(program), *(places.get(word, word) for word in words), cwd=tmp_path
+        )
     repaired = {wheel.name.split("-")[0]: wheel for wheel in (tmp_path / "repaired").iterdir()}
-    lab.check_wheels(*repaired.values())
-    apart = unpack(lab.Pair(pair.folder, repaired["libfoo"], repaired["foo_ext"]), tmp_path)
+    building.check_wheels(*repaired.values())
+    apart = unpack(building.Pair(pair.folder, repaired["libfoo"], repaired["foo_ext"]), tmp_path)
     assert not list(apart.another.rglob("*foo__foo*.dll"))
-    assert apart.run(lab.SQUARE) == "9.0\n"
+    assert apart.run(building.SQUARE) == "9.0\n"

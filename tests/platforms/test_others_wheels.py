@@ -9,8 +9,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Callable
 
-import lab
-import others
+import building
+import public_wheels
 import pytest
 import readelf
 from native_lib.check.run import check
@@ -73,8 +73,8 @@ def get(once: Once) -> Get:
     def get_or_skip(wheel: Published) -> Path:
         def download(_: Path) -> Path | str:
             try:
-                return others.get(wheel.requirement, wheel.platform)
-            except others.NotToBeHadError as error:
+                return public_wheels.get(wheel.requirement, wheel.platform)
+            except public_wheels.NotToBeHadError as error:
                 return str(error)  # kept, so that it is not tried again
 
         found = once(f"others-{wheel}", download)
@@ -156,7 +156,7 @@ def test_a_folder_where_nothing_is_looked_for_is_no_error(get: Get) -> None:
 
 def test_the_page_on_these_wheels_is_true(get: Get) -> None:
     """Each finding that the page quotes is made, of the wheel that it names."""
-    page = lab.ROOT / "docs" / "how-to" / "check-others-wheels.md"
+    page = building.ROOT / "docs" / "how-to" / "check-others-wheels.md"
     shown = re.findall(
         r"^\$ native-lib check (\S+)\n(.*?)^```$",
         page.read_text(encoding="utf-8"),

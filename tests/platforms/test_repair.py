@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Callable
 
+import building
 import cpythons
-import lab
 import nox
 import pytest
 from native_lib.check.run import check
@@ -88,7 +88,7 @@ class Repair:
         line = command.format(
             dest_dir=out, wheel=self.wheel(project), delocate_archs=self.target.processor
         )
-        return lab.run("sh", "-c", line, env=self.env, cwd=self.folder, fails=fails)
+        return building.run("sh", "-c", line, env=self.env, cwd=self.folder, fails=fails)
 
 
 def unpacked(wheel: Path, folder: Path) -> Path:
@@ -135,7 +135,7 @@ def repair(
         if target.system == "Darwin":
             folders.insert(0, str(apples_tools(folder / "apple")))
             # The command asks python where the provider is installed.
-            env = lab.new_environment(folder / "env")
+            env = building.new_environment(folder / "env")
             shutil.copytree(site / "libfoo", env.site_packages / "libfoo")
             folders.insert(0, str(env.python.parent))
         path = ":".join([*folders, os.environ["PATH"]])
@@ -212,10 +212,10 @@ def test_arguments_of_native_lib_excludes_do_the_same(repair: Repair, tmp_path: 
     """From the manifest of what is installed; delocate compares parts of paths, the others names."""
     tool = {"Linux": "auditwheel", "Darwin": "delocate", "Windows": "delvewheel"}
     installed = unpacked(repair.repaired("libfoo"), tmp_path / "site")
-    said = lab.run(
+    said = building.run(
         *(sys.executable, "-m", "native_lib", "excludes", "libfoo"),
         *("--tool", tool[repair.target.system]),
-        env={"PYTHONPATH": f"{lab.ROOT / 'loader' / 'src'}{os.pathsep}{installed}"},
+        env={"PYTHONPATH": f"{building.ROOT / 'loader' / 'src'}{os.pathsep}{installed}"},
     )
     command = repair.command("foo-ext").replace(EXCLUSIONS[repair.target.system], said.strip())
     repair.run(command, "foo-ext", tmp_path)
@@ -236,4 +236,4 @@ def test_repaired_pair_runs_on_musl(repair: Repair, tmp_path: Path) -> None:
     folders = [str(unpacked(repair.repaired(p), tmp_path / p)) for p in PROJECTS]
     code = "import foo_ext; print(foo_ext.square(3))"
     env = {"PYTHONPATH": ":".join(folders)}
-    assert lab.run(cpythons.need("3.13", libc="musl"), "-c", code, env=env) == "9.0\n"
+    assert building.run(cpythons.need("3.13", libc="musl"), "-c", code, env=env) == "9.0\n"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Callable
 
-import lab
+import building
 import pytest
 from platforms import cross
 from platforms.wine import Wine, windows_path
@@ -76,7 +76,7 @@ def test_platform_is_windows(windows: Windows) -> None:
 
 
 def test_different_folders_with_spaces_and_any_letters(windows: Windows) -> None:
-    said = windows.run(f"{lab.SQUARE}\n{LOADED}\nprint(loaded('{windows.library.name}'))")
+    said = windows.run(f"{building.SQUARE}\n{LOADED}\nprint(loaded('{windows.library.name}'))")
     assert said == f"9.0\n{windows_path(windows.library)}\n"
 
 
@@ -103,7 +103,7 @@ print(loaded("{windows.library.name}"))
 def test_without_the_loader_it_fails(windows: Windows) -> None:
     (windows.another / "foo_ext" / "__init__.py").write_text("from ._ext import square\n", "utf-8")
     assert "ImportError: DLL load failed while importing _ext" in windows.run(
-        lab.SQUARE, fails=True
+        building.SQUARE, fails=True
     )
 
 
@@ -119,7 +119,7 @@ def test_second_copy_loaded_first(windows: Windows) -> None:
     copy = windows.folder / "theirs" / windows.library.name
     copy.parent.mkdir()
     shutil.copy(windows.library, copy)
-    said = windows.run(f"import ctypes; ctypes.WinDLL({windows_path(copy)!r})\n{lab.SHOW}")
+    said = windows.run(f"import ctypes; ctypes.WinDLL({windows_path(copy)!r})\n{building.SHOW}")
     assert said.startswith(
         "LibraryConflictError\nAnother file in this process already has the name"
     )
@@ -148,7 +148,7 @@ def test_library_file_is_damaged(windows: Windows, built: Built, damage: str) ->
         shutil.copy(site / "libfoo" / "lib" / windows.library.name, windows.library)
     elif damage != "missing":
         windows.library.write_bytes(content[: len(content) // 2 if damage == "half" else 0])
-    said = windows.run(lab.SHOW)
+    said = windows.run(building.SHOW)
     assert said.startswith("LibraryNotFoundError\nlibfoo cannot load its library 'foo'.")
     assert f"  file:   {windows_path(windows.library)} (" in said
     assert ("(no such file)" in said) == (damage == "missing")
@@ -157,7 +157,7 @@ def test_library_file_is_damaged(windows: Windows, built: Built, damage: str) ->
 
 def test_provider_not_installed(windows: Windows) -> None:
     shutil.rmtree(windows.one / "libfoo")
-    said = windows.run(lab.SHOW)
+    said = windows.run(building.SHOW)
     assert said.startswith(
         "LibraryNotFoundError\nfoo_ext needs the native library 'foo' of the distribution libfoo, "
         "which is not installed."

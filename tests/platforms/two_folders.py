@@ -8,7 +8,7 @@ import zipfile
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import lab
+import building
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -60,10 +60,10 @@ class Apart:
         """Run code in a fresh process that finds both, and return all it printed."""
         paths = os.pathsep.join([str(self.one), str(self.another)])
         variables = {"PYTHONPATH": paths, "PYTHONUTF8": "1", **(env or {})}
-        return lab.run(sys.executable, "-c", code, env=variables, cwd=self.folder, fails=fails)
+        return building.run(sys.executable, "-c", code, env=variables, cwd=self.folder, fails=fails)
 
 
-def unpack(pair: lab.Pair, folder: Path) -> Apart:
+def unpack(pair: building.Pair, folder: Path) -> Apart:
     """Unpack a pair's wheels below a folder."""
     made = Apart(folder / "a b ünï 日本")
     for wheel, where in ((pair.provider, made.one), (pair.consumer, made.another)):

@@ -6,7 +6,7 @@ import subprocess
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import lab
+import building
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -38,7 +38,7 @@ class Wine:
         own faults there for as long as they live: what Python says comes by stdout.
         """
         folders = [windows_path(path) for path in paths]
-        said = lab.run(
+        said = building.run(
             *self.program,
             *(self.python, "-X", "utf8", "-c"),
             f"import sys; sys.stderr = sys.stdout; sys.path[:0] = {folders!r}\n{code}",

@@ -12,12 +12,12 @@ from benchmarks import codecs, report, sharing
 if TYPE_CHECKING:
     from pathlib import Path
 
-    import lab
+    import building
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc, runs auditwheel")
 
 
-def test_sharing(reference: lab.Reference, tmp_path: Path) -> None:
+def test_sharing(reference: building.Reference, tmp_path: Path) -> None:
     found = sharing.measure(tmp_path, report.QUICK, reference)
     assert [row[0] for row in found.table.rows] == ["1", "2"]
     assert {len(row) for row in found.table.rows} == {len(found.table.columns)}
@@ -31,7 +31,7 @@ def test_sharing(reference: lab.Reference, tmp_path: Path) -> None:
     assert two["shared"]["pss_kib"] > 0
 
 
-def test_codecs(reference: lab.Reference, tmp_path: Path) -> None:
+def test_codecs(reference: building.Reference, tmp_path: Path) -> None:
     found = codecs.measure(tmp_path, report.QUICK, reference)
     assert [row[0] for row in found.table.rows] == ["compress, level 6", "decompress", "decode PNG"]
     assert "Pillow" in found.table.what

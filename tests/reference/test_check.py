@@ -11,22 +11,22 @@ from native_lib.check.run import check
 if TYPE_CHECKING:
     from pathlib import Path
 
-    import lab
+    import building
 
 
-def test_nothing_is_found(reference: lab.Reference) -> None:
+def test_nothing_is_found(reference: building.Reference) -> None:
     report = check(reference.wheels)
     assert (report.findings, report.unusable) == ((), ())
 
 
-def test_what_is_not_there_is_noted(reference: lab.Reference) -> None:
+def test_what_is_not_there_is_noted(reference: building.Reference) -> None:
     report = check([reference.zlib, reference.minipng])
     assert [(rule.id, found.value) for rule, found in report.findings] == [
         ("provider-absent", "native_libpng__png.so.1.6")
     ]
 
 
-def test_readelf_says_the_same(reference: lab.Reference, tmp_path: Path) -> None:
+def test_readelf_says_the_same(reference: building.Reference, tmp_path: Path) -> None:
     if not readelf.is_available():
         pytest.skip("readelf is not installed")
     for wheel in reference.wheels:

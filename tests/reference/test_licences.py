@@ -8,7 +8,7 @@ import zipfile
 from email.parser import Parser
 from typing import TYPE_CHECKING
 
-import lab
+import building
 import pytest
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="builds the reference packages")
 
-PACKAGES = lab.ROOT / "reference-packages"
+PACKAGES = building.ROOT / "reference-packages"
 REFERENCE = ("zlib", "libpng", "minipng")
 
 
@@ -48,32 +48,32 @@ def expected(project: Path) -> str:
     return text
 
 
-def test_wheels(pair: lab.Pair, reference: lab.Reference, tmp_path: Path) -> None:
-    loader = lab.ROOT / "loader"
+def test_wheels(pair: building.Pair, reference: building.Reference, tmp_path: Path) -> None:
+    loader = building.ROOT / "loader"
     wheels = {
         pair.folder / "libfoo": pair.provider,
         pair.folder / "foo-ext": pair.consumer,
         **{PACKAGES / name: getattr(reference, name) for name in REFERENCE},
-        loader: lab.build(loader, tmp_path),
+        loader: building.build(loader, tmp_path),
     }
     for project, wheel in wheels.items():
         assert in_wheel(wheel, place(project)) == expected(project), wheel.name
 
 
-def test_sdists(pair: lab.Pair, reference: lab.Reference, tmp_path: Path) -> None:
+def test_sdists(pair: building.Pair, reference: building.Reference, tmp_path: Path) -> None:
     assert reference  # has fetched upstream's sources
-    projects = [pair.folder / "libfoo", pair.folder / "foo-ext", lab.ROOT / "loader"]
+    projects = [pair.folder / "libfoo", pair.folder / "foo-ext", building.ROOT / "loader"]
     projects += [PACKAGES / name for name in REFERENCE]
     for project in projects:
         # An sdist is the same whoever provides the library.
         env = {"NATIVE_LIB_SYSTEM": "all"}
-        sdist = lab.build(project, tmp_path / project.name, kind="sdist", env=env)
+        sdist = building.build(project, tmp_path / project.name, kind="sdist", env=env)
         assert in_sdist(sdist, place(project)) == expected(project), sdist.name
 
 
-def test_licence_of_the_loader_comes_with_it(pair: lab.Pair) -> None:
+def test_licence_of_the_loader_comes_with_it(pair: building.Pair) -> None:
     """The BSD licence asks for its text wherever the files go."""
     for wheel, package in ((pair.provider, "libfoo"), (pair.consumer, "foo_ext")):
         with zipfile.ZipFile(wheel) as archive:
             text = archive.read(f"{package}/_shared_lib_LICENSE")
-        assert text == (lab.SUPPORT / "LICENSE").read_bytes()
+        assert text == (building.SUPPORT / "LICENSE").read_bytes()

@@ -13,7 +13,7 @@ import sysconfig
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import lab
+import building
 import pytest
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="preloads a sanitizer, reads /proc"),
 ]
 
-SOURCE = lab.ROOT / "reference-packages" / "minipng" / "src" / "_ext.c"
+SOURCE = building.ROOT / "reference-packages" / "minipng" / "src" / "_ext.c"
 SANITIZERS = ["-fsanitize=address,undefined", "-fno-sanitize-recover=undefined"]
 SECONDS = 4
 
@@ -45,13 +45,13 @@ class Libraries:
 
 
 @pytest.fixture(scope="session")
-def libraries(reference_env: lab.Environment) -> Libraries:
+def libraries(reference_env: building.Environment) -> Libraries:
     """The providers' wheels, and libpng's own examples."""
     packages = [reference_env.site_packages / name for name in ("native_libpng", "native_zlib")]
     return Libraries(
         tuple(package / "include" for package in packages),
         tuple(next((package / "lib").glob("*.so.*")) for package in packages),
-        lab.ROOT / "reference-packages" / "libpng" / "upstream" / "contrib" / "pngsuite",
+        building.ROOT / "reference-packages" / "libpng" / "upstream" / "contrib" / "pngsuite",
     )
 
 
@@ -67,7 +67,7 @@ class Module:
         """Run code, after HELPERS, in a process of its own."""
         return subprocess.run(
             [sys.executable, "-c", f"{HELPERS}\n{code}"],
-            env=lab.environment(
+            env=building.environment(
                 {
                     "PYTHONPATH": str(self.folder),
                     "EXAMPLES": str(self.examples or ""),
@@ -91,7 +91,7 @@ def compile_module(folder: Path, libraries: Libraries, *options: str) -> Module:
     command += [f"-I{sysconfig.get_path('include')}", *(f"-I{path}" for path in libraries.includes)]
     command += ["-o", folder / "_ext.so", SOURCE, *libraries.files]
     command += [f"-Wl,-rpath,{file.parent}" for file in libraries.files]
-    lab.run(*command)
+    building.run(*command)
     return Module(folder, {}, libraries.examples)
 
 
@@ -105,7 +105,8 @@ def sanitized(folder: Path, libraries: Libraries, *options: str) -> Module:
     """Compile the module with sanitizers, which must be in the process before Python is."""
     compile_module(folder, libraries, *SANITIZERS, *options)
     runtimes = [
-        lab.run("cc", f"-print-file-name={name}").strip() for name in ("libasan.so", "libubsan.so")
+        building.run("cc", f"-print-file-name={name}").strip()
+        for name in ("libasan.so", "libubsan.so")
     ]
     variables = {
         "LD_PRELOAD": " ".join(runtimes),

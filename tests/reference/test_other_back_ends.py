@@ -9,13 +9,13 @@ import zipfile
 import zlib
 from pathlib import Path
 
+import building
 import elf
-import lab
 import pytest
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads ELF files")
 
-PAGE = lab.ROOT / "docs" / "packages" / "native-zlib.md"
+PAGE = building.ROOT / "docs" / "packages" / "native-zlib.md"
 MODULE = r"""
 #include <Python.h>
 #include <zlib.h>
@@ -56,7 +56,7 @@ def project(folder: Path, requires: str, back_end: str, **files: str) -> Path:
     package.mkdir(parents=True)
     (package / "__init__.py").write_text(LOAD, encoding="utf-8")
     for name in ("shared_lib_consumer.py", "shared_lib_explain.py"):
-        loader = lab.ROOT / "loader" / "src" / "native_lib" / "support" / name
+        loader = building.ROOT / "loader" / "src" / "native_lib" / "support" / name
         shutil.copy(loader, package / f"_{name}")
     (folder / "_ext.c").write_text(MODULE, encoding="utf-8")
     (folder / "pyproject.toml").write_text(
@@ -98,32 +98,36 @@ def projects(folder: Path, kind: str) -> Path:
 
 
 @pytest.mark.parametrize("kind", ["CMake", "Meson", "setuptools"])
-def test_module_is_served_by_the_wheel(reference: lab.Reference, tmp_path: Path, kind: str) -> None:
+def test_module_is_served_by_the_wheel(
+    reference: building.Reference, tmp_path: Path, kind: str
+) -> None:
     out = tmp_path / "dist"
     out.mkdir()
     shutil.copy(reference.zlib, out)
     (variable,) = re.findall(r"^\$ (PKG_CONFIG)=(\S+) ", PAGE.read_text("utf-8"), re.MULTILINE)
     # pyenv's Pythons hand a RUNPATH of their own on.
     env = {**dict([variable]), "LDSHARED": "cc -shared"}
-    wheel = lab.build(projects(tmp_path / "src", kind), out, env=env)
+    wheel = building.build(projects(tmp_path / "src", kind), out, env=env)
     assert "native_zlib__z.so.1" in elf.dynamic_in_wheel(wheel, "foo_ext/_ext.")["NEEDED"]
-    installed = lab.new_environment(tmp_path / "env", reference.zlib, wheel)
+    installed = building.new_environment(tmp_path / "env", reference.zlib, wheel)
     code = f"import foo_ext; assert foo_ext.checksum(b'shared') == {zlib.crc32(b'shared')}"
     served = f"{installed.site_packages}/native_zlib/lib/native_zlib__z.so.1"
-    assert lab.mapped(installed, code, "native_zlib__") == [served]
+    assert building.mapped(installed, code, "native_zlib__") == [served]
 
 
-def test_pkg_config_tells_where_everything_is(reference: lab.Reference, tmp_path: Path) -> None:
-    env = lab.new_environment(tmp_path / "env", reference.zlib, reference.libpng)
-    lab.uv("pip", "install", "--quiet", "--python", env.python, "pkgconf")
+def test_pkg_config_tells_where_everything_is(
+    reference: building.Reference, tmp_path: Path
+) -> None:
+    env = building.new_environment(tmp_path / "env", reference.zlib, reference.libpng)
+    building.uv("pip", "install", "--quiet", "--python", env.python, "pkgconf")
     pkgconf = env.python.with_name("pkgconf-pypi")
     for name, package, file in (
         ("zlib", "native_zlib", "native_zlib__z.so.1"),
         ("libpng", "native_libpng", "native_libpng__png.so.1.6"),
     ):
         folder = env.site_packages / package
-        assert lab.run(pkgconf, "--variable=provider", name).strip() == package
-        said = lab.run(pkgconf, "--cflags", "--libs", name).split()
+        assert building.run(pkgconf, "--variable=provider", name).strip() == package
+        said = building.run(pkgconf, "--cflags", "--libs", name).split()
         include, library = (part.removeprefix("-I") for part in said)
         assert (tmp_path / include).resolve() == folder / "include"
         assert (tmp_path / library).resolve() == folder / "lib" / file
@@ -137,10 +141,10 @@ def planted(tmp_path: Path) -> Path:
     """A prefix with another zlib: header, library, pkg-config file and CMake package."""
     prefix = tmp_path / "planted"
     source = "int deflate(void) { return 0; }\nint zlibVersion(void) { return 0; }\n"
-    lab.compile_library(source, prefix / "lib" / "libz.so", soname="libz.so.1")
+    building.compile_library(source, prefix / "lib" / "libz.so", soname="libz.so.1")
     shutil.copy(prefix / "lib" / "libz.so", prefix / "lib" / "libz.so.1")
     (prefix / "include").mkdir()
-    upstream = lab.ROOT / "reference-packages" / "zlib" / "upstream"
+    upstream = building.ROOT / "reference-packages" / "zlib" / "upstream"
     for header in ("zlib.h", "zconf.h"):  # without Z_PREFIX
         shutil.copy(upstream / header, prefix / "include")
     package = prefix / "lib" / "cmake" / "ZLIB"
@@ -155,11 +159,14 @@ def planted(tmp_path: Path) -> Path:
 
 
 def build_libpng(
-    reference: lab.Reference, folder: Path, env: dict[str, str], edit: tuple[str, str] | None = None
+    reference: building.Reference,
+    folder: Path,
+    env: dict[str, str],
+    edit: tuple[str, str] | None = None,
 ) -> Path:
     """Build a copy of native-libpng in this environment, with a line of its CMakeLists.txt changed."""
     project = folder / "libpng"
-    shutil.copytree(lab.ROOT / "reference-packages" / "libpng", project)
+    shutil.copytree(building.ROOT / "reference-packages" / "libpng", project)
     lists = project / "CMakeLists.txt"
     text = lists.read_text("utf-8")
     if edit:
@@ -168,7 +175,7 @@ def build_libpng(
     out = folder / "dist"
     out.mkdir()
     shutil.copy(reference.zlib, out)
-    return lab.build(project, out, env=env)
+    return building.build(project, out, env=env)
 
 
 @pytest.mark.parametrize(
@@ -181,7 +188,7 @@ def build_libpng(
     ids=lambda variables: "+".join(variables),
 )
 def test_planted_zlib_is_not_taken(
-    reference: lab.Reference, planted: Path, tmp_path: Path, variables: dict[str, str]
+    reference: building.Reference, planted: Path, tmp_path: Path, variables: dict[str, str]
 ) -> None:
     env = {name: value.format(planted=planted) for name, value in variables.items()}
     wheel = build_libpng(reference, tmp_path / "build", env)
@@ -189,7 +196,7 @@ def test_planted_zlib_is_not_taken(
     assert "native_zlib__z.so.1" in needed
     assert "libz.so.1" not in needed
     # The headers, too: with the planted ones libpng would call deflate, not z_deflate.
-    env_with = lab.new_environment(tmp_path / "env", reference.zlib, wheel)
+    env_with = building.new_environment(tmp_path / "env", reference.zlib, wheel)
     env_with.run("import native_libpng; native_libpng.loader.load()")
 
 
@@ -197,18 +204,18 @@ def undefined(wheel: Path, part: str, folder: Path) -> set[str]:
     """Return what the library in a wheel needs from others."""
     with zipfile.ZipFile(wheel) as archive:
         (name,) = (name for name in archive.namelist() if part in name)
-        said = lab.run("nm", "-D", "--undefined-only", archive.extract(name, folder))
+        said = building.run("nm", "-D", "--undefined-only", archive.extract(name, folder))
     return {line.split()[-1].partition("@")[0] for line in said.splitlines()}
 
 
 @pytest.mark.parametrize("name", ["libpng", "minipng"])
 def test_systems_zlib_beside_an_installed_provider(
-    reference: lab.Reference, planted: Path, tmp_path: Path, name: str
+    reference: building.Reference, planted: Path, tmp_path: Path, name: str
 ) -> None:
     """Asked for by NATIVE_LIB_SYSTEM: library and headers are both the system's, or both not."""
     shutil.rmtree(planted / "lib" / "cmake")  # CMake's own FindZLIB.cmake finds it
-    tools = lab.new_environment(tmp_path / "env", reference.zlib, reference.libpng)
-    lab.uv("pip", "install", "--quiet", "--python", tools.python, "build", "scikit-build-core")
+    tools = building.new_environment(tmp_path / "env", reference.zlib, reference.libpng)
+    building.uv("pip", "install", "--quiet", "--python", tools.python, "build", "scikit-build-core")
     env = {"NATIVE_LIB_SYSTEM": "ZLIB", "CMAKE_PREFIX_PATH": str(planted)}
     env["PATH"] = f"{Path(sys.executable).parent}:/usr/bin:/bin"  # cmake and ninja
     command: list[str | Path] = [
@@ -220,7 +227,7 @@ def test_systems_zlib_beside_an_installed_provider(
         "--outdir",
         tmp_path / "out",
     ]
-    lab.run(*command, lab.ROOT / "reference-packages" / name, env=env)
+    building.run(*command, building.ROOT / "reference-packages" / name, env=env)
     (wheel,) = (tmp_path / "out").glob("*.whl")
     part = {"libpng": "/lib/native_libpng__png.so", "minipng": "minipng/_ext.abi3"}[name]
     needed = elf.dynamic_in_wheel(wheel, part)["NEEDED"]
@@ -231,11 +238,11 @@ def test_systems_zlib_beside_an_installed_provider(
     assert not any(symbol.startswith("z_") for symbol in called)
 
 
-def test_site_packages_behind_a_link(reference: lab.Reference, tmp_path: Path) -> None:
-    lab.new_environment(tmp_path / "real", reference.zlib)
+def test_site_packages_behind_a_link(reference: building.Reference, tmp_path: Path) -> None:
+    building.new_environment(tmp_path / "real", reference.zlib)
     (tmp_path / "link").symlink_to(tmp_path / "real", target_is_directory=True)
-    env = lab.Environment(tmp_path / "link")
-    lab.uv("pip", "install", "--quiet", "--python", env.python, "build", "scikit-build-core")
+    env = building.Environment(tmp_path / "link")
+    building.uv("pip", "install", "--quiet", "--python", env.python, "build", "scikit-build-core")
     path = {"PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin"}  # cmake and ninja
     command: list[str | Path] = [
         env.python,
@@ -246,7 +253,7 @@ def test_site_packages_behind_a_link(reference: lab.Reference, tmp_path: Path) -
         "--outdir",
         tmp_path / "out",
     ]
-    lab.run(*command, lab.ROOT / "reference-packages" / "libpng", env=path)
+    building.run(*command, building.ROOT / "reference-packages" / "libpng", env=path)
     (wheel,) = (tmp_path / "out").glob("*.whl")
     assert "native_zlib__z.so.1" in elf.dynamic_in_wheel(wheel, "/lib/native_libpng__png")["NEEDED"]
 
@@ -269,7 +276,7 @@ def test_site_packages_behind_a_link(reference: lab.Reference, tmp_path: Path) -
     ],
 )
 def test_build_stops_where_another_zlib_was_found(
-    reference: lab.Reference,
+    reference: building.Reference,
     planted: Path,
     tmp_path: Path,
     arguments: str,
@@ -277,7 +284,7 @@ def test_build_stops_where_another_zlib_was_found(
     complaint: str,
 ) -> None:
     env = {"CMAKE_ARGS": arguments.format(planted=planted)}
-    with pytest.raises(lab.CommandError) as stopped:
+    with pytest.raises(building.CommandError) as stopped:
         build_libpng(reference, tmp_path / "build", env, edit)
     said = " ".join(str(stopped.value).split())
     assert complaint in said

@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import sys
 
-import lab
+import building
 import pytest
 
 pytestmark = pytest.mark.skipif(
     sys.platform != "linux", reason="Linux only: the wheels are built there"
 )
 
-SUITE = lab.ROOT / "reference-packages" / "libpng" / "upstream" / "contrib" / "pngsuite"
+SUITE = building.ROOT / "reference-packages" / "libpng" / "upstream" / "contrib" / "pngsuite"
 
 # Pillow has fewer modes than PNG has formats. Returned is how much of an image could be compared.
 CODE = """
@@ -58,8 +58,8 @@ print(json.dumps({path.name: compare(path) for path in paths}))
 """
 
 
-def test_pngsuite_decodes_as_in_pillow(reference_env: lab.Environment) -> None:
-    printed = lab.run(reference_env.python, "-c", CODE, SUITE)
+def test_pngsuite_decodes_as_in_pillow(reference_env: building.Environment) -> None:
+    printed = building.run(reference_env.python, "-c", CODE, SUITE)
     found = json.loads(printed)
     assert len(found) > 40
     assert {name: how for name, how in found.items() if "DIFFERS" in how} == {}

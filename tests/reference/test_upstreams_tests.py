@@ -7,7 +7,7 @@ import shutil
 import sys
 from typing import TYPE_CHECKING, Callable
 
-import lab
+import building
 import pytest
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc, links with RPATH")
 
-PACKAGES = lab.ROOT / "reference-packages"
+PACKAGES = building.ROOT / "reference-packages"
 LISTS = """
 cmake_minimum_required(VERSION 3.25)
 project(upstreams_tests LANGUAGES C)
@@ -49,7 +49,7 @@ SOURCES = {
 
 @pytest.fixture(scope="session")
 def programs(
-    reference_env: lab.Environment, once: Callable[[str, Callable[[Path], Path]], Path]
+    reference_env: building.Environment, once: Callable[[str, Callable[[Path], Path]], Path]
 ) -> Path:
     """The folder of the built programs."""
 
@@ -62,8 +62,8 @@ def programs(
         roots = [f"-DZLIB_ROOT={reference_env.site_packages}/native_zlib"]
         roots += [f"-DPNG_ROOT={reference_env.site_packages}/native_libpng"]
         build = folder / "build"
-        lab.run(lab.tool("cmake"), "-G", "Ninja", "-S", folder, "-B", build, *roots)
-        lab.run(lab.tool("cmake"), "--build", build)
+        building.run(building.tool("cmake"), "-G", "Ninja", "-S", folder, "-B", build, *roots)
+        building.run(building.tool("cmake"), "--build", build)
         return build
 
     return once("upstreams_tests", make)
@@ -79,9 +79,9 @@ def programs(
     ],
 )
 def test_programs_run_with_the_wheels_libraries(
-    reference_env: lab.Environment, programs: Path, program: str, packages: list[str]
+    reference_env: building.Environment, programs: Path, program: str, packages: list[str]
 ) -> None:
-    said = lab.run("ldd", programs / program)
+    said = building.run("ldd", programs / program)
     for package in packages:
         (line,) = (line for line in said.splitlines() if f"{package}__" in line.split("=>")[0])
         assert f"=> {reference_env.site_packages}/{package}/lib/" in line
@@ -90,21 +90,23 @@ def test_programs_run_with_the_wheels_libraries(
 
 
 def test_example_of_zlib(programs: Path, tmp_path: Path) -> None:
-    said = lab.run(programs / "example", cwd=tmp_path)
+    said = building.run(programs / "example", cwd=tmp_path)
     assert "zlib version 1." in said
     assert "large_inflate(): OK" in said
     assert "inflate with dictionary: hello, hello!" in said
 
 
 def test_infcover_of_zlib(programs: Path, tmp_path: Path) -> None:
-    said = lab.run(programs / "infcover", cwd=tmp_path)
+    said = building.run(programs / "infcover", cwd=tmp_path)
     # It aborts at the first surprise, and reports what each of its parts allocated.
     assert said.count("high water mark") > 50
     assert re.search(r"^1\.[0-9.]+$", said, re.MULTILINE)
 
 
 def test_pngtest_of_libpng(programs: Path, tmp_path: Path) -> None:
-    said = lab.run(programs / "pngtest", "--strict", programs.parent / "pngtest.png", cwd=tmp_path)
+    said = building.run(
+        programs / "pngtest", "--strict", programs.parent / "pngtest.png", cwd=tmp_path
+    )
     assert "libpng passes test" in said
 
 
@@ -120,5 +122,5 @@ PNGVALID = (
 
 @pytest.mark.parametrize("options", PNGVALID)
 def test_pngvalid_of_libpng(programs: Path, options: str, tmp_path: Path) -> None:
-    said = lab.run(programs / "pngvalid", "--strict", *options.split(), cwd=tmp_path)
+    said = building.run(programs / "pngvalid", "--strict", *options.split(), cwd=tmp_path)
     assert said.splitlines()[-1].startswith("PASS: pngvalid --strict"), said

@@ -10,7 +10,7 @@ import sys
 import zipfile
 from typing import TYPE_CHECKING, Callable
 
-import lab
+import building
 import pytest
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def other_zlib(folder: Path, version: str) -> Path:
     """Build native-zlib from sources that say they are of another version."""
     project = folder / "zlib"
-    shutil.copytree(lab.ROOT / "reference-packages" / "zlib", project)
+    shutil.copytree(building.ROOT / "reference-packages" / "zlib", project)
     header = project / "upstream" / "zlib.h"
     text = header.read_text("utf-8")
     (told,) = re.findall(r'#define ZLIB_VERSION "(.*)"', text)
@@ -31,12 +31,12 @@ def other_zlib(folder: Path, version: str) -> Path:
     (archive,) = json.loads(record.read_text("utf-8"))
     archive["sha256"] = "0" * 64  # not what is listed, so its version may be another
     record.write_text(json.dumps([archive]), encoding="utf-8")
-    return lab.build(project, folder / "dist")
+    return building.build(project, folder / "dist")
 
 
 @pytest.fixture(scope="session")
 def newer_zlib(
-    reference: lab.Reference, once: Callable[[str, Callable[[Path], Path]], Path]
+    reference: building.Reference, once: Callable[[str, Callable[[Path], Path]], Path]
 ) -> Path:
     """A native-zlib that a pip would prefer: 1.99.0."""
     return once("newer_zlib", lambda folder: other_zlib(folder, "1.99.0"))
@@ -44,9 +44,11 @@ def newer_zlib(
 
 @pytest.mark.parametrize(("version", "fits"), [("1.2.11", False), ("2.0", False), ("1.3.3", True)])
 def test_zlib_outside_of_libpngs_bound(
-    reference: lab.Reference, tmp_path: Path, version: str, fits: bool
+    reference: building.Reference, tmp_path: Path, version: str, fits: bool
 ) -> None:
-    env = lab.new_environment(tmp_path / "env", other_zlib(tmp_path, version), reference.libpng)
+    env = building.new_environment(
+        tmp_path / "env", other_zlib(tmp_path, version), reference.libpng
+    )
     said = env.run("import native_libpng; native_libpng.loader.load()", fails=not fits)
     if not fits:
         built = reference.zlib.name.split("-")[1]
@@ -56,18 +58,20 @@ def test_zlib_outside_of_libpngs_bound(
 
 
 def test_security_release_serves_everybody_unbuilt(
-    reference: lab.Reference, newer_zlib: Path, tmp_path: Path
+    reference: building.Reference, newer_zlib: Path, tmp_path: Path
 ) -> None:
-    env = lab.new_environment(tmp_path / "env", newer_zlib, reference.libpng, reference.minipng)
-    said = lab.run(env.python, "-m", "minipng", "--libraries")
+    env = building.new_environment(
+        tmp_path / "env", newer_zlib, reference.libpng, reference.minipng
+    )
+    said = building.run(env.python, "-m", "minipng", "--libraries")
     assert "zlib 1.99.0" in said
     assert "shared: one libpng and one zlib" in said
 
 
 def test_upgrade_while_a_process_runs(
-    reference: lab.Reference, newer_zlib: Path, tmp_path: Path
+    reference: building.Reference, newer_zlib: Path, tmp_path: Path
 ) -> None:
-    env = lab.new_environment(tmp_path / "env", *reference.wheels)
+    env = building.new_environment(tmp_path / "env", *reference.wheels)
     code = (
         "import minipng, sys\n"
         "def work():\n"
@@ -86,7 +90,7 @@ def test_upgrade_while_a_process_runs(
         stdout=subprocess.PIPE,
         text=True,
         cwd=tmp_path,
-        env=lab.environment(),
+        env=building.environment(),
     ) as process:
         assert process.stdin
         assert process.stdout
@@ -101,7 +105,7 @@ def test_upgrade_while_a_process_runs(
 
 
 def test_consumer_is_built_against_the_wheel_that_was_just_built(
-    reference: lab.Reference, newer_zlib: Path, tmp_path: Path
+    reference: building.Reference, newer_zlib: Path, tmp_path: Path
 ) -> None:
     """An index has a native-zlib that looks newer: the constraint keeps it out, for each front end."""
     index = tmp_path / "index"
@@ -111,10 +115,10 @@ def test_consumer_is_built_against_the_wheel_that_was_just_built(
     constraints = tmp_path / "constraints.txt"
     lines = [f"native-{name} @ {getattr(reference, name).as_uri()}" for name in ("zlib", "libpng")]
     constraints.write_text("\n".join([*lines, ""]), encoding="utf-8")
-    project = lab.ROOT / "reference-packages" / "minipng"
+    project = building.ROOT / "reference-packages" / "minipng"
     pip = {"PIP_FIND_LINKS": str(index), "PIP_BUILD_CONSTRAINT": str(constraints)}
-    env = lab.new_environment(tmp_path / "env")
-    lab.uv("pip", "install", "--quiet", "--python", env.python, "pip>=25.3", "build")
+    env = building.new_environment(tmp_path / "env")
+    building.uv("pip", "install", "--quiet", "--python", env.python, "pip>=25.3", "build")
     front_ends: dict[str, tuple[list[str | Path], dict[str, str]]] = {
         "pip": ([env.python, "-m", "pip", "wheel", "--no-deps", "-w"], pip),
         "build": (
@@ -122,17 +126,17 @@ def test_consumer_is_built_against_the_wheel_that_was_just_built(
             {"PIP_FIND_LINKS": str(index), "PIP_CONSTRAINT": str(constraints)},
         ),
         "uv": (
-            [lab.tool("uv"), "build", "--wheel", "--out-dir"],
+            [building.tool("uv"), "build", "--wheel", "--out-dir"],
             {"UV_FIND_LINKS": str(index), "UV_BUILD_CONSTRAINT": str(constraints)},
         ),
     }
     for name, (command, variables) in front_ends.items():
         built, taken = tmp_path / name, tmp_path / f"{name}-without"
-        lab.run(*command, built, project, env=variables)
+        building.run(*command, built, project, env=variables)
         assert requirement(built) == f"native-zlib<2,>={reference.zlib.name.split('-')[1]}"
         # Without the constraint it would have been taken: the test sees the difference.
         find = {key: value for key, value in variables.items() if "FIND" in key}
-        lab.run(*command, taken, project, env=find)
+        building.run(*command, taken, project, env=find)
         assert requirement(taken) == "native-zlib<2,>=1.99.0"
 
 

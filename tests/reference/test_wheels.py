@@ -13,8 +13,8 @@ import zipfile
 from email.parser import Parser
 from typing import TYPE_CHECKING
 
+import building
 import elf
-import lab
 import pytest
 import regenerate
 from cyclonedx.schema import SchemaVersion
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads ELF files")
 
-PACKAGES = lab.ROOT / "reference-packages"
+PACKAGES = building.ROOT / "reference-packages"
 PROVIDERS = {"zlib": ("native_zlib", "z", "Zlib"), "libpng": ("native_libpng", "png", "libpng-2.0")}
 
 
@@ -46,12 +46,12 @@ def metadata(wheel: Path) -> Message:
 
 
 def upstream_facts(name: str) -> dict[str, str]:
-    found: dict[str, str] = json.loads(lab.fetch_source(PACKAGES / name, "--facts"))
+    found: dict[str, str] = json.loads(building.fetch_source(PACKAGES / name, "--facts"))
     return found
 
 
 @pytest.mark.parametrize("name", PROVIDERS)
-def test_version_and_licence_are_upstreams(reference: lab.Reference, name: str) -> None:
+def test_version_and_licence_are_upstreams(reference: building.Reference, name: str) -> None:
     wheel: Path = getattr(reference, name)
     header = PACKAGES / name / "upstream" / {"zlib": "zlib.h", "libpng": "png.h"}[name]
     macro = {"zlib": "ZLIB_VERSION", "libpng": "PNG_LIBPNG_VER_STRING"}[name]
@@ -64,7 +64,7 @@ def test_version_and_licence_are_upstreams(reference: lab.Reference, name: str) 
 
 
 @pytest.mark.parametrize("name", PROVIDERS)
-def test_sbom(reference: lab.Reference, name: str) -> None:
+def test_sbom(reference: building.Reference, name: str) -> None:
     wheel: Path = getattr(reference, name)
     told, facts = metadata(wheel), upstream_facts(name)
     text = content(wheel, f".dist-info/sboms/{told['Name']}.cdx.json")
@@ -85,7 +85,7 @@ def test_sbom(reference: lab.Reference, name: str) -> None:
     assert component.get("properties", []) == ([] if is_pinned else unpinned)
 
 
-def test_requirements(reference: lab.Reference) -> None:
+def test_requirements(reference: building.Reference) -> None:
     def bounds(wheel: Path) -> list[str]:
         return sorted(metadata(wheel).get_all("Requires-Dist") or [])
 
@@ -95,7 +95,7 @@ def test_requirements(reference: lab.Reference) -> None:
     assert bounds(reference.minipng) == [f"native-libpng<1.7,>={png}", f"native-zlib<2,>={zlib}"]
 
 
-def test_names_and_needs(reference: lab.Reference) -> None:
+def test_names_and_needs(reference: building.Reference) -> None:
     zlib = elf.dynamic_in_wheel(reference.zlib, "/lib/native_zlib__z.so")
     libpng = elf.dynamic_in_wheel(reference.libpng, "/lib/native_libpng__png.so")
     minipng = elf.dynamic_in_wheel(reference.minipng, "minipng/_ext.abi3")
@@ -108,7 +108,7 @@ def test_names_and_needs(reference: lab.Reference) -> None:
         assert not any(needed.startswith(("libz.", "libpng")) for needed in each["NEEDED"])
 
 
-def test_symbols_are_private(reference: lab.Reference) -> None:
+def test_symbols_are_private(reference: building.Reference) -> None:
     for wheel, prefix in ((reference.zlib, "z_"), (reference.libpng, "native_png_")):
         with zipfile.ZipFile(wheel) as archive:
             (name,) = (name for name in archive.namelist() if ".so" in name)
@@ -118,19 +118,21 @@ def test_symbols_are_private(reference: lab.Reference) -> None:
         assert {name for name in found if not name.startswith(prefix)} <= {"PNG16_0"}
 
 
-def test_simd_code_of_libpng_is_in_the_library(reference: lab.Reference, tmp_path: Path) -> None:
+def test_simd_code_of_libpng_is_in_the_library(
+    reference: building.Reference, tmp_path: Path
+) -> None:
     if platform.machine() != "x86_64":
         pytest.skip("looks for SSE2 code, which only x86 has")
     shutil.copy(reference.zlib, tmp_path)
     # The wheel's library is stripped; this is the same build with the names of its functions.
-    wheel = lab.build(PACKAGES / "libpng", tmp_path, settings=["install.strip=false"])
+    wheel = building.build(PACKAGES / "libpng", tmp_path, settings=["install.strip=false"])
     with zipfile.ZipFile(wheel) as archive:
         (name,) = (name for name in archive.namelist() if ".so" in name)
-        symbols = lab.run("readelf", "--wide", "--symbols", archive.extract(name, tmp_path))
+        symbols = building.run("readelf", "--wide", "--symbols", archive.extract(name, tmp_path))
     assert "png_read_filter_row_paeth4_sse2" in symbols
 
 
-def test_providers_wheel_is_small(reference: lab.Reference) -> None:
+def test_providers_wheel_is_small(reference: building.Reference) -> None:
     assert reference.zlib.stat().st_size <= 120_000
 
 
@@ -145,7 +147,7 @@ def test_providers_wheel_is_small(reference: lab.Reference) -> None:
     ],
 )
 def test_builds_are_reproducible(
-    reference: lab.Reference, name: str, settings: list[str], tmp_path: Path
+    reference: building.Reference, name: str, settings: list[str], tmp_path: Path
 ) -> None:
     """Twice, in different folders, at the same SOURCE_DATE_EPOCH: the same bytes."""
     built = []
@@ -159,24 +161,26 @@ def test_builds_are_reproducible(
         if name == "minipng":
             shutil.copy(reference.libpng, out)
         epoch = {"SOURCE_DATE_EPOCH": "1700000000"}
-        built.append(lab.build(project, out, env=epoch, settings=settings))
+        built.append(building.build(project, out, env=epoch, settings=settings))
     assert built[0].name == built[1].name
     assert built[0].read_bytes() == built[1].read_bytes()
 
 
-def test_sdist_is_complete_and_builds_offline(tmp_path: Path, reference: lab.Reference) -> None:
-    sdist = lab.build(PACKAGES / "zlib", tmp_path / "sdist", kind="sdist")
+def test_sdist_is_complete_and_builds_offline(
+    tmp_path: Path, reference: building.Reference
+) -> None:
+    sdist = building.build(PACKAGES / "zlib", tmp_path / "sdist", kind="sdist")
     with tarfile.open(sdist) as archive:
         archive.extractall(tmp_path, filter="data")
     (project,) = tmp_path.glob("native_zlib-*")
     assert (project / "upstream" / "zlib.h").is_file()
     assert (project / "upstream" / "native_library_source.json").is_file()
     # No network: build requirements come from what is installed here.
-    command = [lab.tool("uv"), "build", "--wheel", "--offline", "--no-build-isolation"]
+    command = [building.tool("uv"), "build", "--wheel", "--offline", "--no-build-isolation"]
     env = {"UV_PYTHON": sys.executable, "http_proxy": "http://127.0.0.1:9"}
-    env["PYTHONPATH"] = str(lab.loader_installed())
+    env["PYTHONPATH"] = str(building.loader_installed())
     env["https_proxy"] = env["http_proxy"]
-    lab.run(*command, "--out-dir", tmp_path / "out", project, env=env)
+    building.run(*command, "--out-dir", tmp_path / "out", project, env=env)
     (wheel,) = (tmp_path / "out").glob("*.whl")
     assert names(wheel) == names(reference.zlib)
 

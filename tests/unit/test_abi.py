@@ -8,8 +8,8 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
-import foreign
-import lab
+import building
+import macho_and_pe
 import pytest
 import wheels
 from native_lib.cli import main
@@ -174,10 +174,10 @@ def test_all_symbol_versions_lost(releases: Releases, more: str) -> None:
 
     folder = releases.folder / "both"
     folder.mkdir()
-    against = lab.compile_library(
+    against = building.compile_library(
         TWO, folder / "against.so", f"-Wl,--version-script={script}", soname=wheels.NAME
     )
-    extension = lab.compile_library(wheels.EXTENSION, folder / "_ext.so", str(against))
+    extension = building.compile_library(wheels.EXTENSION, folder / "_ext.so", str(against))
     (folder / wheels.NAME).write_bytes(library)
     done = subprocess.run(
         [sys.executable, "-c", LOAD_BOTH, folder / wheels.NAME, extension],
@@ -274,7 +274,7 @@ def test_without_abidiff_it_says_so(
 
 def test_on_windows(
     releases: Releases,
-    foreign_binaries: foreign.Foreign,
+    foreign_binaries: macho_and_pe.Foreign,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     old, new = (
@@ -291,7 +291,7 @@ def test_on_windows(
 
 
 def test_on_windows_case_is_no_difference(
-    releases: Releases, foreign_binaries: foreign.Foreign
+    releases: Releases, foreign_binaries: macho_and_pe.Foreign
 ) -> None:
     old, new = (
         releases.elf.provider(releases.folder / file, foreign_binaries.windows, file=file)
@@ -302,32 +302,34 @@ def test_on_windows_case_is_no_difference(
 
 def test_on_macos(
     releases: Releases,
-    foreign_binaries: foreign.Foreign,
+    foreign_binaries: macho_and_pe.Foreign,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    name = f"@rpath/{foreign.DYLIB}"
+    name = f"@rpath/{macho_and_pe.DYLIB}"
     library = foreign_binaries.macos_arm64
     old = releases.elf.provider(
-        releases.folder / "old", library, file=foreign.DYLIB, runtime_name=name
+        releases.folder / "old", library, file=macho_and_pe.DYLIB, runtime_name=name
     )
     assert releases.abi(old, old) == 0
     assert "types were not compared: abidiff reads ELF files only\n" in capsys.readouterr().out
-    other = library.replace(foreign.DYLIB.encode(), foreign.DYLIB.replace(".1.", ".2.").encode())
+    other = library.replace(
+        macho_and_pe.DYLIB.encode(), macho_and_pe.DYLIB.replace(".1.", ".2.").encode()
+    )
     new = releases.elf.provider(
-        releases.folder / "new", other, file=foreign.DYLIB, runtime_name=name
+        releases.folder / "new", other, file=macho_and_pe.DYLIB, runtime_name=name
     )
     assert releases.abi(old, new) == 1
     assert f"{name} is now {name.replace('.1.', '.2.')}\n" in capsys.readouterr().out
 
 
 def test_universal_files_are_compared_slice_by_slice(
-    foreign_binaries: foreign.Foreign,
+    foreign_binaries: macho_and_pe.Foreign,
     elf: wheels.Elf,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     both = wheels.universal(foreign_binaries.macos_x86_64, foreign_binaries.macos_arm64)
-    how = {"file": foreign.DYLIB, "runtime_name": f"@rpath/{foreign.DYLIB}"}
+    how = {"file": macho_and_pe.DYLIB, "runtime_name": f"@rpath/{macho_and_pe.DYLIB}"}
     old = elf.provider(tmp_path / "old", both, file=how["file"], runtime_name=how["runtime_name"])
     assert main(["abi", str(old), str(old)]) == 0
     assert capsys.readouterr().out.endswith("libfoo 1.0.0 has all that 1.0.0 has\n")

@@ -8,14 +8,14 @@ import sys
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import building
 import click
-import lab
 import nox
 import pytest
 from cookiecutter.main import cookiecutter
 from local_extensions import answers as checks
 
-TEMPLATE = lab.ROOT / "template"
+TEMPLATE = building.ROOT / "template"
 QUESTIONS: dict[str, Any] = json.loads((TEMPLATE / "cookiecutter.json").read_text("utf-8"))
 PUBLIC = [question for question in QUESTIONS if not question.startswith("_")]
 DEFAULTS = {
@@ -120,10 +120,10 @@ def command(folder: Path, *arguments: str | Path, answers: str = "") -> Outcome:
     config.write_text(json.dumps({"replay_dir": str(folder / "replay")}), encoding="utf-8")
     done = subprocess.run(
         [
-            *(lab.tool("cookiecutter"), lab.ROOT, *arguments),
+            *(building.tool("cookiecutter"), building.ROOT, *arguments),
             *("--config-file", config, "--output-dir", output),
         ],
-        env=lab.environment({"PYTHONIOENCODING": "utf-8"}),
+        env=building.environment({"PYTHONIOENCODING": "utf-8"}),
         input=answers,
         capture_output=True,
         encoding="utf-8",
@@ -291,7 +291,7 @@ def test_taken(question: str, answer: str) -> None:
 
 @pytest.mark.parametrize("name", ["a", "foo_bar", "a_b_c", "a" * 36])
 def test_names_that_follow_from_the_library(tmp_path: Path, name: str) -> None:
-    folder = lab.generate(tmp_path, library_name=name)
+    folder = building.generate(tmp_path, library_name=name)
     assert folder.name == f"{name}-wheels"
     other = name.replace("_", "-")
     assert {f"lib{other}", f"{other}-ext"} <= {path.name for path in folder.iterdir()}
@@ -303,7 +303,7 @@ def test_names_that_follow_from_the_library(tmp_path: Path, name: str) -> None:
 )
 def test_choices(tmp_path: Path, question: str, answer: str) -> None:
     also = {"stable_abi": "no"} if answer == "pybind11" else {}
-    assert lab.generate(tmp_path, **{question: answer}, **also).is_dir()
+    assert building.generate(tmp_path, **{question: answer}, **also).is_dir()
 
 
 AUTHORS = [
@@ -364,7 +364,7 @@ LICENCES = {
 
 @pytest.mark.parametrize("licence", QUESTIONS["license"])
 def test_licence(tmp_path: Path, licence: str) -> None:
-    folder = lab.generate(tmp_path, license=licence)
+    folder = building.generate(tmp_path, license=licence)
     first, *others, last = LICENCES[licence]
     found = licences(folder)
     assert len(found) == 3

@@ -16,7 +16,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Callable
 
-import lab
+import building
 import pytest
 import wheels
 from native_lib.check import report as reporting
@@ -29,7 +29,7 @@ from native_lib.cli import main
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    import foreign
+    import macho_and_pe
 
 
 # Exit status and outputs --------------------------------------------------------------------------
@@ -138,8 +138,8 @@ def test_names_that_a_console_cannot_show(
     absent = tmp_path / "日本.whl"
     done = subprocess.run(
         [sys.executable, "-m", "native_lib", "check", "--format", format, wheel, absent],
-        env=lab.environment(
-            {"PYTHONPATH": str(lab.ROOT / "loader" / "src"), "PYTHONIOENCODING": encoding}
+        env=building.environment(
+            {"PYTHONPATH": str(building.ROOT / "loader" / "src"), "PYTHONIOENCODING": encoding}
         ),
         capture_output=True,
         check=False,
@@ -505,10 +505,10 @@ print(tries, refused, longest)
 
 
 def fuzz(source: Path, seconds: float, *others: Path) -> None:
-    paths = f"{lab.ROOT / 'loader' / 'src'}:{lab.ROOT / 'tests'}"
+    paths = f"{building.ROOT / 'loader' / 'src'}:{building.ROOT / 'tests'}"
     done = subprocess.run(
         [sys.executable, "-c", FUZZ, str(source), str(seconds), *map(str, others)],
-        env=lab.environment({"PYTHONPATH": paths}),
+        env=building.environment({"PYTHONPATH": paths}),
         capture_output=True,
         text=True,
         timeout=60 + seconds,
@@ -599,7 +599,7 @@ def test_fuzzed_elf(elf: wheels.Elf, tmp_path: Path) -> None:
     fuzz(tmp_path / "source.so", 4)
 
 
-def test_fuzzed_macho_and_pe(foreign_binaries: foreign.Foreign, tmp_path: Path) -> None:
+def test_fuzzed_macho_and_pe(foreign_binaries: macho_and_pe.Foreign, tmp_path: Path) -> None:
     both = wheels.universal(foreign_binaries.macos_x86_64, foreign_binaries.macos_arm64)
     (tmp_path / "source.dylib").write_bytes(both)
     (tmp_path / "source.dll").write_bytes(foreign_binaries.windows)

@@ -10,8 +10,8 @@ import sys
 import sysconfig
 from pathlib import Path
 
-import foreign
-import lab
+import building
+import macho_and_pe
 import pytest
 import readelf
 import wheels
@@ -91,13 +91,13 @@ TARGETS = {
 
 @pytest.mark.parametrize("target", TARGETS)
 def test_readelf_says_the_same_of_other_processors(target: str, tmp_path: Path) -> None:
-    if not (readelf.is_available() and foreign.is_available()):
+    if not (readelf.is_available() and macho_and_pe.is_available()):
         pytest.skip("requires readelf and zig's compilers (ziglang)")
     library, source = tmp_path / "lib.so", tmp_path / "lib.c"
     source.write_text(f"int bar(void);\n{wheels.LIBRARY}int more(void) {{ return bar(); }}\n")
     cc = [sys.executable, "-m", "ziglang", "cc", "-target", f"{target}-linux-musl", "-shared"]
     link = ["-nostdlib", "-fPIC", "-Wl,-soname,libfoo.so.1", "-Wl,-rpath,$ORIGIN", "-o"]
-    lab.run(*cc, *link, library, source)
+    building.run(*cc, *link, library, source)
     (binary,) = read_binary("lib", library.read_bytes())
     assert binary.architecture == TARGETS[target]
     assert binary.runtime_name == "libfoo.so.1"
@@ -186,7 +186,7 @@ def test_stack_of_what_does_not_say_how_it_wants_it(elf: wheels.Elf, tmp_path: P
         )
         version = tuple(int(part) for part in platform.libc_ver()[1].split(".")[:2])
         if platform.libc_ver()[0] == "glibc" and version < (2, 41):
-            made = lab.run(sys.executable, "-c", STACK, tmp_path / name)
+            made = building.run(sys.executable, "-c", STACK, tmp_path / name)
             assert ("x" in made) == binary.has_executable_stack
 
 
@@ -229,14 +229,14 @@ def test_differences_from_readelf_are_found(elf: wheels.Elf) -> None:
     assert [line.split(": ")[1] for line in found] == ["needed", "exports"]
 
 
-def test_macho(foreign_binaries: foreign.Foreign) -> None:
+def test_macho(foreign_binaries: macho_and_pe.Foreign) -> None:
     both = wheels.universal(foreign_binaries.macos_x86_64, foreign_binaries.macos_arm64)
     x86_64, arm64 = read_binary("lib", both)
     assert (x86_64.architecture, arm64.architecture) == ("x86_64", "aarch64")
     assert (x86_64.is_signed, arm64.is_signed) == (False, True)
     for binary in (x86_64, arm64):
         assert binary.format == "Mach-O"
-        assert binary.runtime_name == f"@rpath/{foreign.DYLIB}"
+        assert binary.runtime_name == f"@rpath/{macho_and_pe.DYLIB}"
         assert binary.needed == ("/usr/lib/libSystem.B.dylib",)
         assert {export.name for export in binary.own_exports} == {"foo_one"}
         assert binary.minimum_os[:2] == (11, 0)
@@ -244,19 +244,19 @@ def test_macho(foreign_binaries: foreign.Foreign) -> None:
     (extension,) = read_binary("ext", foreign_binaries.macos_extension)
     assert extension.is_extension_module
     (symbol,) = (symbol for symbol in extension.imports if symbol.name == "foo_one")
-    assert symbol.library == f"@rpath/{foreign.DYLIB}"
+    assert symbol.library == f"@rpath/{macho_and_pe.DYLIB}"
 
 
-def test_pe(foreign_binaries: foreign.Foreign) -> None:
+def test_pe(foreign_binaries: macho_and_pe.Foreign) -> None:
     (library,) = read_binary("lib", foreign_binaries.windows)
     assert (library.format, library.architecture) == ("PE", "x86_64")
-    assert library.runtime_name == foreign.DLL
+    assert library.runtime_name == macho_and_pe.DLL
     assert {export.name for export in library.own_exports} == {"foo_one"}
     (extension,) = read_binary("ext", foreign_binaries.windows_extension)
     assert extension.is_extension_module
-    assert foreign.DLL in extension.needed
+    assert macho_and_pe.DLL in extension.needed
     (symbol,) = (symbol for symbol in extension.imports if symbol.name == "foo_one")
-    assert symbol.library == foreign.DLL
+    assert symbol.library == macho_and_pe.DLL
 
 
 @pytest.mark.parametrize(
@@ -273,7 +273,7 @@ def test_an_object_file_is_no_library(elf: wheels.Elf) -> None:
     assert read_binary("file.o", content[:16] + b"\1\0" + content[18:]) == ()
 
 
-def test_cut_off(elf: wheels.Elf, foreign_binaries: foreign.Foreign) -> None:
+def test_cut_off(elf: wheels.Elf, foreign_binaries: macho_and_pe.Foreign) -> None:
     both = wheels.universal(foreign_binaries.macos_x86_64, foreign_binaries.macos_arm64)
     for content in (elf.library(), foreign_binaries.macos_arm64, both, foreign_binaries.windows):
         for end in (60, 500, len(content) // 2):

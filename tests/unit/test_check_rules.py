@@ -8,9 +8,9 @@ import zipfile
 from dataclasses import replace
 from typing import TYPE_CHECKING, Callable
 
-import foreign
-import lab
+import building
 import lief
+import macho_and_pe
 import pytest
 import wheels
 from native_lib.check.binary import Export
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 Case = Callable[[wheels.Elf, "Path", bool], object]
 CASES: dict[str, Case] = {}
-FOREIGN_CASES: dict[str, Callable[[foreign.Foreign, Path, bool], object]] = {}
+FOREIGN_CASES: dict[str, Callable[[macho_and_pe.Foreign, Path, bool], object]] = {}
 
 
 def case(rule: str) -> Callable[[Case], Case]:
@@ -182,7 +182,7 @@ def musl(elf: wheels.Elf) -> str:
 def _(elf: wheels.Elf, folder: Path, broken: bool) -> None:
     against = ("-Wl,--no-as-needed", musl(elf))
     library = elf.library(*against)
-    anchor = lab.compile_library(
+    anchor = building.compile_library(
         "int anchor;\n",
         elf.folder / "anchor.so",
         *("-nostdlib", *against, str(elf.folder / wheels.NAME), "-Wl,-rpath,$ORIGIN"),
@@ -230,7 +230,7 @@ def _(elf: wheels.Elf, folder: Path, broken: bool) -> None:
 @case("loader-differs")
 def _(elf: wheels.Elf, folder: Path, broken: bool) -> None:
     source = (
-        lab.ROOT / "loader" / "src" / "native_lib" / "support" / "shared_lib_manager.py"
+        building.ROOT / "loader" / "src" / "native_lib" / "support" / "shared_lib_manager.py"
     ).read_text(encoding="utf-8")
     text = source + ("# changed\n" if broken else "")
     elf.provider(folder, more={"libfoo/_shared_lib_manager.py": text})
@@ -261,7 +261,7 @@ def test_rule(rule: str, elf: wheels.Elf, tmp_path: Path) -> None:
 
 
 def macos_provider(
-    folder: Path, library: bytes, *, file: str = foreign.DYLIB, tag: str = "macosx_11_0_x86_64"
+    folder: Path, library: bytes, *, file: str = macho_and_pe.DYLIB, tag: str = "macosx_11_0_x86_64"
 ) -> None:
     files: dict[str, bytes | str] = {
         "libfoo/_native_libs.py": wheels.manifest(f"lib/{file}", f"@rpath/{file}"),
@@ -270,13 +270,13 @@ def macos_provider(
     wheels.make_wheel(folder, "libfoo", files, tag=f"py3-none-{tag}")
 
 
-def _install_name(binaries: foreign.Foreign, folder: Path, broken: bool) -> None:
-    file = "libfoo__foo.2.dylib" if broken else foreign.DYLIB
+def _install_name(binaries: macho_and_pe.Foreign, folder: Path, broken: bool) -> None:
+    file = "libfoo__foo.2.dylib" if broken else macho_and_pe.DYLIB
     macos_provider(folder, binaries.macos_x86_64, file=file)
 
 
-def _dll_name(binaries: foreign.Foreign, folder: Path, broken: bool) -> None:
-    file = "libfoo__foo-2.dll" if broken else foreign.DLL
+def _dll_name(binaries: macho_and_pe.Foreign, folder: Path, broken: bool) -> None:
+    file = "libfoo__foo-2.dll" if broken else macho_and_pe.DLL
     files: dict[str, bytes | str] = {
         "libfoo/_native_libs.py": wheels.manifest(f"lib/{file}", file),
         f"libfoo/lib/{file}": binaries.windows,
@@ -284,7 +284,7 @@ def _dll_name(binaries: foreign.Foreign, folder: Path, broken: bool) -> None:
     wheels.make_wheel(folder, "libfoo", files, tag="py3-none-win_amd64")
 
 
-def _unsigned(binaries: foreign.Foreign, folder: Path, broken: bool) -> None:
+def _unsigned(binaries: macho_and_pe.Foreign, folder: Path, broken: bool) -> None:
     arm64 = binaries.macos_arm64
     if broken:
         parsed = lief.MachO.parse(arm64)
@@ -298,7 +298,7 @@ def _unsigned(binaries: foreign.Foreign, folder: Path, broken: bool) -> None:
     )
 
 
-def _minimum_os(binaries: foreign.Foreign, folder: Path, broken: bool) -> None:
+def _minimum_os(binaries: macho_and_pe.Foreign, folder: Path, broken: bool) -> None:
     macos_provider(
         folder, binaries.macos_x86_64, tag=f"macosx_{'10_9' if broken else '11_0'}_x86_64"
     )
@@ -315,12 +315,12 @@ def with_rpath(binary: bytes, path: str, scratch: Path) -> bytes:
     return scratch.read_bytes()
 
 
-def _rpath_idle(binaries: foreign.Foreign, folder: Path, broken: bool) -> None:
+def _rpath_idle(binaries: macho_and_pe.Foreign, folder: Path, broken: bool) -> None:
     path = "/build/lib" if broken else "@loader_path"
     macos_provider(folder, with_rpath(binaries.macos_x86_64, path, folder / "changed"))
 
 
-def _duplicate_rpath(binaries: foreign.Foreign, folder: Path, broken: bool) -> None:
+def _duplicate_rpath(binaries: macho_and_pe.Foreign, folder: Path, broken: bool) -> None:
     library = with_rpath(binaries.macos_x86_64, "@loader_path", folder / "changed")
     again = "@loader_path" if broken else "@loader_path/sub"
     macos_provider(folder, with_rpath(library, again, folder / "changed"))
@@ -338,7 +338,7 @@ FOREIGN_CASES |= {
 
 @pytest.mark.parametrize("rule", FOREIGN_CASES)
 def test_rule_of_other_platforms(
-    rule: str, foreign_binaries: foreign.Foreign, tmp_path: Path
+    rule: str, foreign_binaries: macho_and_pe.Foreign, tmp_path: Path
 ) -> None:
     for broken in (True, False):
         folder = tmp_path / str(broken)
@@ -355,7 +355,7 @@ def test_every_rule_has_a_case() -> None:
 
 
 def test_a_folder_of_the_machine_where_dyld_looks(
-    foreign_binaries: foreign.Foreign, tmp_path: Path
+    foreign_binaries: macho_and_pe.Foreign, tmp_path: Path
 ) -> None:
     extension = with_rpath(foreign_binaries.macos_extension, "/build/lib", tmp_path / "changed")
     files = {"foo_ext/_ext.abi3.so": extension}
@@ -368,7 +368,7 @@ def test_a_folder_of_the_machine_where_dyld_looks(
 
 @pytest.mark.parametrize(("name", "found"), [("macos_extension", 1), ("windows_extension", 0)])
 def test_exports_of_an_extension_module_on_windows_are_nobodys(
-    foreign_binaries: foreign.Foreign, tmp_path: Path, name: str, found: int
+    foreign_binaries: macho_and_pe.Foreign, tmp_path: Path, name: str, found: int
 ) -> None:
     files = {"foo_ext/_ext.so": getattr(foreign_binaries, name)}
     wheel = read_wheel(wheels.make_wheel(tmp_path, "foo-ext", files))
@@ -380,7 +380,7 @@ def test_exports_of_an_extension_module_on_windows_are_nobodys(
 
 @pytest.mark.parametrize("broken", [True, False])
 def test_set_on_macos_and_windows(
-    foreign_binaries: foreign.Foreign, tmp_path: Path, broken: bool
+    foreign_binaries: macho_and_pe.Foreign, tmp_path: Path, broken: bool
 ) -> None:
     macos_provider(tmp_path, foreign_binaries.macos_x86_64)
     _dll_name(foreign_binaries, tmp_path, broken=False)
@@ -400,10 +400,10 @@ def test_set_on_macos_and_windows(
         assert errors(report) == []
 
 
-def test_symbol_missing_on_windows(foreign_binaries: foreign.Foreign, tmp_path: Path) -> None:
+def test_symbol_missing_on_windows(foreign_binaries: macho_and_pe.Foreign, tmp_path: Path) -> None:
     # The extension module itself, under the library's name, exports nothing that is asked for.
     files: dict[str, bytes | str] = {
-        f"libfoo/lib/{foreign.DLL}": foreign_binaries.windows_extension
+        f"libfoo/lib/{macho_and_pe.DLL}": foreign_binaries.windows_extension
     }
     wheels.make_wheel(tmp_path, "libfoo", files, tag="py3-none-win_amd64")
     files = {"foo_ext/_ext.pyd": foreign_binaries.windows_extension}
@@ -411,7 +411,7 @@ def test_symbol_missing_on_windows(foreign_binaries: foreign.Foreign, tmp_path: 
         tmp_path, "foo-ext", files, tag="cp311-abi3-win_amd64", requires=["libfoo>=1,<2"]
     )
     (found,) = findings(check([tmp_path], read_wheel), "symbol-missing")
-    assert f"needs foo_one, which {foreign.DLL} of libfoo 1.0.0 does not export" in found
+    assert f"needs foo_one, which {macho_and_pe.DLL} of libfoo 1.0.0 does not export" in found
 
 
 # Finer points -------------------------------------------------------------------------------------
@@ -463,7 +463,7 @@ def test_requirement_that_may_hold_counts(elf: wheels.Elf, tmp_path: Path) -> No
 
 def test_loader_that_differs_in_its_indentation(elf: wheels.Elf, tmp_path: Path) -> None:
     text = (
-        lab.ROOT / "loader" / "src" / "native_lib" / "support" / "shared_lib_manager.py"
+        building.ROOT / "loader" / "src" / "native_lib" / "support" / "shared_lib_manager.py"
     ).read_text("utf-8")
     changed = text.replace("        return", "    return", 1)
     assert changed != text
@@ -510,7 +510,7 @@ def test_symbol_versions(elf: wheels.Elf, tmp_path: Path, version: str) -> None:
 
     elf.provider(tmp_path, elf.library(script("FOO_1")))
     elf.library(script(version), file="versioned.so")
-    extension = lab.compile_library(
+    extension = building.compile_library(
         wheels.EXTENSION, elf.folder / "_ext.so", str(elf.folder / "versioned.so"), "-nostdlib"
     ).read_bytes()
     elf.consumer(tmp_path, extension)
@@ -557,7 +557,7 @@ def test_symlink_in_a_wheel(elf: wheels.Elf, tmp_path: Path) -> None:
 
 
 def test_wheels_of_several_platforms_in_one_folder(
-    elf: wheels.Elf, foreign_binaries: foreign.Foreign, tmp_path: Path
+    elf: wheels.Elf, foreign_binaries: macho_and_pe.Foreign, tmp_path: Path
 ) -> None:
     elf.provider(tmp_path)
     elf.consumer(tmp_path)

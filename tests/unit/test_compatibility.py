@@ -6,7 +6,7 @@ import itertools
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
-import lab
+import building
 import pytest
 from native_lib.check.compatibility import can_replace, incompatible, next_incompatible
 from native_lib.support import shared_lib_consumer
@@ -74,7 +74,7 @@ def test_checker_and_cmake_agree(tmp_path: Path, compatibility: str) -> None:
     script = tmp_path / "ask.cmake"
     script.write_text(CMAKE, encoding="utf-8")
     facts = (f"-Dversions={';'.join(versions)}", f"-Dcompatibility={compatibility}")
-    said = lab.run(lab.tool("cmake"), *facts, "-P", script, cwd=tmp_path)
+    said = building.run(building.tool("cmake"), *facts, "-P", script, cwd=tmp_path)
     assert said.splitlines() == [
         f"{later} replaces {earlier}"
         for later, earlier in itertools.product(versions, repeat=2)

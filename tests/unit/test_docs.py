@@ -11,7 +11,7 @@ import json
 import re
 from typing import TYPE_CHECKING
 
-import lab
+import building
 import pytest
 from native_lib.check.rule import Rule
 from native_lib.check.rules import RULES
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
-DOCS = lab.ROOT / "docs"
+DOCS = building.ROOT / "docs"
 REFERENCE = DOCS / "reference"
 READMES = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "loader/README.md")
-PAGES = (*(lab.ROOT / name for name in READMES), *sorted(DOCS.rglob("*.md")))
+PAGES = (*(building.ROOT / name for name in READMES), *sorted(DOCS.rglob("*.md")))
 LOADERS = ("shared_lib_manager", "shared_lib_consumer")
-METADATA = lab.SUPPORT / "native_library_metadata.py"
-TEXTS = lab.SUPPORT / "native_library_texts.py"
-SOURCE = lab.SUPPORT / "fetch_source.py"
+METADATA = building.SUPPORT / "native_library_metadata.py"
+TEXTS = building.SUPPORT / "native_library_texts.py"
+SOURCE = building.SUPPORT / "fetch_source.py"
 
 
 def text(path: Path) -> str:
@@ -36,11 +36,11 @@ def text(path: Path) -> str:
 
 
 def cmake_functions() -> str:
-    return "\n".join(text(path) for path in sorted(lab.SUPPORT.glob("*.cmake")))
+    return "\n".join(text(path) for path in sorted(building.SUPPORT.glob("*.cmake")))
 
 
 def loader(name: str) -> str:
-    return text(lab.ROOT / "loader" / "src" / "native_lib" / "support" / f"{name}.py")
+    return text(building.ROOT / "loader" / "src" / "native_lib" / "support" / f"{name}.py")
 
 
 def page(name: str) -> str:
@@ -103,7 +103,7 @@ def broken_links(path: Path, markdown: str) -> list[str]:
     return complaints
 
 
-@pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(lab.ROOT)))
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(building.ROOT)))
 def test_links_lead_somewhere(path: Path) -> None:
     assert broken_links(path, text(path)) == []
 
@@ -161,9 +161,9 @@ def test_differing_groups_are_found() -> None:
 def test_sessions_of_the_pages_exist() -> None:
     """Those of this repository, which the pages for its own people name."""
     known = set(
-        re.findall(r"^@nox\.session.*\ndef (\w+)", text(lab.ROOT / "noxfile.py"), re.MULTILINE)
+        re.findall(r"^@nox\.session.*\ndef (\w+)", text(building.ROOT / "noxfile.py"), re.MULTILINE)
     )
-    for path in (lab.ROOT / "CONTRIBUTING.md", lab.ROOT / "README.md"):
+    for path in (building.ROOT / "CONTRIBUTING.md", building.ROOT / "README.md"):
         named = set(re.findall(r"nox -s (\w+)", text(path)))
         assert named, path
         assert named <= known, path
@@ -383,7 +383,7 @@ def untold_problems(source: str, rules: set[str], markdown: str) -> list[str]:
 
 
 def test_problems_of_doctor() -> None:
-    folder = lab.ROOT / "loader" / "src" / "native_lib" / "doctor"
+    folder = building.ROOT / "loader" / "src" / "native_lib" / "doctor"
     source = "".join(text(file) for file in sorted(folder.glob("*.py")))
     rules = findings._DAMAGED | findings._MADE_SO
     markdown = section(page("native-lib"), "doctor")
@@ -414,7 +414,7 @@ def untold_answers(questions: Mapping[str, object], markdown: str) -> list[str]:
 
 
 def test_questions_of_the_template() -> None:
-    questions = json.loads(text(lab.ROOT / "template" / "cookiecutter.json"))
+    questions = json.loads(text(building.ROOT / "template" / "cookiecutter.json"))
     assert untold_answers(questions, page("template")) == []
     headings = set(re.findall(r"^### `(\w+)`$", page("template"), re.MULTILINE))
     assert headings == {question for question in questions if not question.startswith("_")}
@@ -483,7 +483,7 @@ def test_messages_are_explained() -> None:
         "texts": messages_of_python(text(TEXTS)),
         "source": messages_of_python(text(SOURCE)) + messages_of_template(text(SOURCE)),
         "template": messages_of_template(
-            text(lab.ROOT / "template" / "local_extensions" / "answers.py")
+            text(building.ROOT / "template" / "local_extensions" / "answers.py")
         ),
         "loader": messages_of_python(loader("shared_lib_explain")),
     }

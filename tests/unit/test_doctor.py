@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
-import lab
+import building
 import pytest
 import wheels
 from native_lib.check.binary import Binary
@@ -25,7 +25,7 @@ from native_lib.doctor.installed import Environment, Installed, read_environment
 from native_lib.doctor.picture import picture
 from native_lib.vendor import VendorError, changes
 
-SOURCES = lab.ROOT / "loader" / "src"
+SOURCES = building.ROOT / "loader" / "src"
 TOOLS = sysconfig.get_path("purelib")  # rich, packaging and lief
 
 
@@ -73,7 +73,7 @@ class Site:
         paths = f"{path}{self.folder}:{SOURCES}:{TOOLS}"
         done = subprocess.run(
             [self.python, "-m", "native_lib", "doctor", *arguments],
-            env=lab.environment({"PYTHONPATH": paths, **env}),
+            env=building.environment({"PYTHONPATH": paths, **env}),
             capture_output=True,
             text=True,
             check=False,
@@ -377,7 +377,7 @@ def test_another_distribution_has_the_name(pair: Site, file: str) -> None:
     )
     (pair.folder / "libfoo" / "__init__.py").write_text(REAL_LOADER)
     code = "import other, libfoo; libfoo.loader.load()"
-    env = lab.environment({"PYTHONPATH": str(pair.folder)})
+    env = building.environment({"PYTHONPATH": str(pair.folder)})
     command = [str(pair.python), "-c", code]
     done = subprocess.run(command, env=env, stderr=subprocess.PIPE, text=True, check=False)
     assert "LibraryConflictError" in done.stderr
@@ -535,13 +535,13 @@ def test_symbols_are_taken_where_the_system_takes_them(site: Site, ours: str, th
     taken = site.work / "taken.so"
     source = "int foo_one(void) { return 3; }\nint foo_two(void) { return 3; }\n"
     site.elf.library(*versions("theirs", theirs), source=source, soname=None, file=str(taken))
-    user = lab.compile_library(
+    user = building.compile_library(
         "int foo_one(void);\nint value(void) { return foo_one(); }\n",
         *(site.work / "user.so", str(site.library), "-nostdlib"),
     )
     code = f"import ctypes; ours = ctypes.CDLL({str(site.library)!r}); "
     code += f"print(ctypes.CDLL({str(user)!r}).value())"
-    env = lab.environment({"LD_PRELOAD": str(taken)})
+    env = building.environment({"LD_PRELOAD": str(taken)})
     value = subprocess.check_output([sys.executable, "-c", code], env=env, text=True).strip()
     found = [each[2] for each in site.problems(LD_PRELOAD=str(taken)) if each[0] == "symbol-taken"]
     named = [f"{taken} already defines foo_one" in said for said in found]
@@ -901,12 +901,12 @@ def test_a_virtual_environment_may_have_its_own(
     assert ("shadowed" in found) == is_told
 
 
-@pytest.mark.parametrize("record", lab.ORIGINS)
+@pytest.mark.parametrize("record", building.ORIGINS)
 def test_what_is_installed_again_is_what_was_installed(pair: Site, record: str) -> None:
     there = pair.work.as_posix()  # the archive and the folder are there
     for name in ("libfoo-1.0.0.whl", "libfoo"):
         (pair.work / name).mkdir()
-    again = lab.ORIGINS[record].replace("/src/", f"{there}/")
+    again = building.ORIGINS[record].replace("/src/", f"{there}/")
     record = record.replace("/src/", f"{there}/")
     (pair.folder / "libfoo-1.0.0.dist-info" / "direct_url.json").write_text(record)
     pair.library.unlink()

@@ -13,8 +13,8 @@ import sysconfig
 import time
 from pathlib import Path
 
-import lab
-import pages
+import building
+import docs_pages
 import pytest
 import wheels
 from native_lib.doctor import attempt, diagnose
@@ -22,8 +22,8 @@ from native_lib.doctor.attempt import Attempt, try_import
 from native_lib.doctor.diagnose import explain
 from native_lib.doctor.installed import Environment, read_environment
 
-SOURCES = lab.ROOT / "loader" / "src"
-PAGE = (pages.HOW_TO / "debug-an-import.md").read_text("utf-8")
+SOURCES = building.ROOT / "loader" / "src"
+PAGE = (docs_pages.HOW_TO / "debug-an-import.md").read_text("utf-8")
 linux = pytest.mark.skipif(sys.platform != "linux", reason="Linux only: tests its messages")
 posix = pytest.mark.skipif(sys.platform == "win32", reason="requires POSIX signals")
 
@@ -218,7 +218,7 @@ def test_module_that_python_itself_names_in_no_way(folder: Path, empty: Environm
 
 
 def library(file: Path, *options: str) -> Path:
-    return lab.compile_library(wheels.LIBRARY, file, "-nostdlib", *options)
+    return building.compile_library(wheels.LIBRARY, file, "-nostdlib", *options)
 
 
 def opener(folder: Path, file: Path) -> None:
@@ -229,7 +229,7 @@ def run(*before: str, path: Path) -> str:
     """Return what the command says of the module, in a process that is started in some other way."""
     done = subprocess.run(
         [*before, sys.executable, "-m", "native_lib", "doctor", "opens", "--format", "json"],
-        env=lab.environment({"PYTHONPATH": f"{path}:{SOURCES}"}),
+        env=building.environment({"PYTHONPATH": f"{path}:{SOURCES}"}),
         capture_output=True,
         text=True,
         check=False,
@@ -277,10 +277,10 @@ def test_real_words(how: str, expected: str, folder: Path, empty: Environment) -
 def test_real_words_of_another_pythons_module(folder: Path, empty: Environment) -> None:
     source = "int PyOther_Python(void);\nint PyInit_opens(void) { return PyOther_Python(); }\n"
     suffix = sysconfig.get_config_var("EXT_SUFFIX")
-    file = lab.compile_library(source, folder / f"opens{suffix}", "-nostdlib")
+    file = building.compile_library(source, folder / f"opens{suffix}", "-nostdlib")
     said = imported("opens", empty)
     assert f"{file} calls PyOther_Python, which this Python does not have" in said
-    lab.compile_library(wheels.LIBRARY, file, "-nostdlib")
+    building.compile_library(wheels.LIBRARY, file, "-nostdlib")
     assert "is not an extension module of this name, or is for another Python" in imported(
         "opens", empty
     )

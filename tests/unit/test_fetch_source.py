@@ -19,7 +19,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING, Callable
 
-import lab
+import building
 import pytest
 from native_lib.support import fetch_source
 from native_lib.support.fetch_source import SourceError
@@ -27,7 +27,7 @@ from native_lib.support.fetch_source import SourceError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-SCRIPT = lab.ROOT / "loader" / "src" / "native_lib" / "support" / "fetch_source.py"
+SCRIPT = building.ROOT / "loader" / "src" / "native_lib" / "support" / "fetch_source.py"
 ZEROS = "0" * 64
 HEADER = '#define FOO_VERSION "1.4.2"\n'
 
@@ -675,7 +675,7 @@ def run(folder: Path, *arguments: str | Path) -> subprocess.CompletedProcess[str
         text=True,
         check=False,
         cwd=folder,
-        env=lab.environment() | {"PYTHONPATH": str(lab.ROOT / "loader" / "src")},
+        env=building.environment() | {"PYTHONPATH": str(building.ROOT / "loader" / "src")},
     )
 
 

@@ -8,8 +8,8 @@ import re
 import sys
 from pathlib import Path
 
+import building
 import headers
-import lab
 import local_extensions
 import nox
 import pytest
@@ -74,7 +74,7 @@ def samples(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """The folder of each sample."""
     base = tmp_path_factory.mktemp("samples")
     return {
-        name: lab.generate(base / name.replace(" ", "_"), **answers)
+        name: building.generate(base / name.replace(" ", "_"), **answers)
         for name, answers in SAMPLES.items()
     }
 
@@ -227,16 +227,16 @@ def test_nanobinds_stable_abi_is_explained(samples: dict[str, Path]) -> None:
 
 
 def test_python_style(samples: dict[str, Path]) -> None:
-    ruff = (lab.tool("ruff"), "--isolated")
+    ruff = (building.tool("ruff"), "--isolated")
     # E402 is not among ruff's defaults any more, and still among other linters'.
     select = "E402,E501,W"
     found = [path for path in files(*samples.values()) if path.suffix in {".py", ".pyi"}]
     assert len(found) > 7 * len(samples)
     for path in found:
         compile(path.read_text("utf-8"), path, "exec")
-    lab.run(*ruff, "format", "--no-cache", "--line-length", "100", "--diff", *found)
+    building.run(*ruff, "format", "--no-cache", "--line-length", "100", "--diff", *found)
     options = ("--no-cache", "--line-length", "100", "--extend-select", select)
-    lab.run(*ruff, "check", *options, *found)
+    building.run(*ruff, "check", *options, *found)
 
 
 @pytest.mark.parametrize("name", ["default", "long cxx"])
@@ -247,8 +247,8 @@ def test_types(samples: dict[str, Path], name: str, tmp_path: Path) -> None:
     sources += [project / "tests" for project in projects]
     sources += [folder / "noxfile.py", projects[1] / "native-lib" / "native_library_metadata.py"]
     path = os.pathsep.join(str(project / "python") for project in projects)
-    lab.run(
-        lab.tool("mypy"),
+    building.run(
+        building.tool("mypy"),
         # The build puts the loaders into the packages.
         *("--strict", "--config-file", "", "--disable-error-code", "import-not-found"),
         *sources,
@@ -262,10 +262,12 @@ def test_cmake_style(samples: dict[str, Path], tmp_path: Path, with_definitions:
     # Without the definitions, gersemi leaves the calls of the vendored functions as they are.
     options: list[str | Path] = ["--no-warn-about-unknown-commands"]
     if with_definitions:
-        options += ["--definitions", lab.SUPPORT]
+        options += ["--definitions", building.SUPPORT]
     found = files(*samples.values(), name="CMakeLists.txt")
     assert len(found) == 2 * len(samples)
-    lab.run(lab.tool("gersemi"), "--check", "--diff", *options, "--", *found, cwd=tmp_path)
+    building.run(
+        building.tool("gersemi"), "--check", "--diff", *options, "--", *found, cwd=tmp_path
+    )
 
 
 def test_cmake_style_at_every_length(tmp_path: Path) -> None:
@@ -280,7 +282,9 @@ def test_cmake_style_at_every_length(tmp_path: Path) -> None:
         ]
     file = tmp_path / "CMakeLists.txt"
     file.write_text("\n".join([*calls, ""]), encoding="utf-8")
-    lab.run(lab.tool("gersemi"), "--check", "--diff", "--definitions", lab.SUPPORT, "--", file)
+    building.run(
+        building.tool("gersemi"), "--check", "--diff", "--definitions", building.SUPPORT, "--", file
+    )
 
 
 def test_sources_compile_without_a_warning(sample: tuple[Answers, Path], tmp_path: Path) -> None:
@@ -303,7 +307,9 @@ def test_header_stands_alone_in_cxx(samples: dict[str, Path], name: str, tmp_pat
     text = f"#include <foo/{header.name}>\nint main() {{ return foo_version() == nullptr; }}\n"
     program.write_text(text, encoding="utf-8")
     include = samples[name] / "libfoo" / "include"
-    lab.run("c++", "-fsyntax-only", "-Wall", "-Werror", f"-I{tmp_path}", f"-I{include}", program)
+    building.run(
+        "c++", "-fsyntax-only", "-Wall", "-Werror", f"-I{tmp_path}", f"-I{include}", program
+    )
 
 
 @pytest.mark.parametrize(
@@ -319,7 +325,7 @@ def test_header_stands_alone_in_cxx(samples: dict[str, Path], name: str, tmp_pat
 def test_readme_shows_the_bound(
     tmp_path: Path, compatibility: str, version: str, bound: str
 ) -> None:
-    folder = lab.generate(
+    folder = building.generate(
         tmp_path, provider_name="lib_foo", compatibility=compatibility, library_version=version
     )
     text = (folder / "README.md").read_text("utf-8")
@@ -340,14 +346,14 @@ def test_readme_names_files_and_variables_that_exist(sample: tuple[Answers, Path
 
 
 def test_plain_names_take_the_major_version(tmp_path: Path) -> None:
-    folder = lab.generate(tmp_path, mangle="no", library_version="16.2.1")
+    folder = building.generate(tmp_path, mangle="no", library_version="16.2.1")
     cmake = (folder / "libfoo" / "CMakeLists.txt").read_text("utf-8")
     assert "    PLAIN_NAMES\n    ABI_SUFFIX 16\n" in cmake
     assert "PROBE_SYMBOL" not in cmake
 
 
 def test_samples_cover_every_two_choices() -> None:
-    questions = json.loads((lab.ROOT / "template" / "cookiecutter.json").read_text("utf-8"))
+    questions = json.loads((building.ROOT / "template" / "cookiecutter.json").read_text("utf-8"))
     options = ("language", "binding", "stable_abi", "mangle")
     chosen = [{"mangle": "yes", **all_answers(given)} for given in SAMPLES.values()]
     for first in options:

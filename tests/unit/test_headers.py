@@ -6,9 +6,9 @@ import json
 import sys
 from typing import TYPE_CHECKING
 
+import building
 import cpythons
 import headers
-import lab
 import pytest
 from packaging.version import Version
 
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="calls cc")
 
-QUESTIONS = json.loads((lab.ROOT / "template" / "cookiecutter.json").read_text("utf-8"))
-MINIPNG = lab.ROOT / "reference-packages" / "minipng"
+QUESTIONS = json.loads((building.ROOT / "template" / "cookiecutter.json").read_text("utf-8"))
+MINIPNG = building.ROOT / "reference-packages" / "minipng"
 # The stable ABIs that the template offers, which are also the oldest Pythons of a consumer.
 MINIMA = sorted(QUESTIONS["python_min"], key=Version)
 LINES = [
@@ -39,12 +39,12 @@ def test_module_compiles(language: str, binding: str, version: str, tmp_path: Pa
     python = cpythons.need(version)
     answers = {"library_name": "foo", "provider_name": "libfoo", "library_source": "here"}
     answers.update(language=language, binding=binding, stable_abi="no")
-    folder = lab.generate(tmp_path, **answers)
+    folder = building.generate(tmp_path, **answers)
     (source,) = (folder / "foo-ext" / "src").iterdir()
     if binding == "cython":
         pyx, source = source, tmp_path / ("_ext.c" if language == "c" else "_ext.cpp")
         plus = ["--cplus"] if language == "cxx" else []
-        lab.run(sys.executable, "-m", "cython", "-3", *plus, "--output-file", source, pyx)
+        building.run(sys.executable, "-m", "cython", "-3", *plus, "--output-file", source, pyx)
     options = headers.options(answers, folder, tmp_path / "include")
     options += headers.of(python, binding)
     for abi in stable_abis(binding, version):
@@ -59,7 +59,7 @@ def test_minipng_compiles(at: str, tmp_path: Path) -> None:
     )
     try:
         headers.compiles(includes)
-    except lab.CommandError:
+    except building.CommandError:
         pytest.skip("not available: the headers of libpng and zlib")
     answers = json.loads((MINIPNG / "answers.json").read_text("utf-8"))["cookiecutter"]
     oldest = answers["python_min"]

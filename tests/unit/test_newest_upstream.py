@@ -11,7 +11,7 @@ import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import lab
+import building
 import newest_upstream
 import pytest
 
@@ -214,7 +214,7 @@ def test_two_lines_of_one_key(server: Server, capsys: pytest.CaptureFixture[str]
 @pytest.mark.parametrize("name", newest_upstream.UPSTREAMS)
 def test_our_own_files_are_such(name: str) -> None:
     """The script finds its lines in them, and the version in the URL."""
-    source = (lab.ROOT / "reference-packages" / name / "source.toml").read_text("utf-8")
+    source = (building.ROOT / "reference-packages" / name / "source.toml").read_text("utf-8")
     found = {key: re.findall(p, source, re.MULTILINE) for key, p in newest_upstream.KEYS.items()}
     assert {key: len(lines) for key, lines in found.items()} == dict.fromkeys(found, 1)
     assert found["version"][0] in found["url"][0]

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-import lab
+import building
 import pytest
 import wheels
 from native_lib.check.read import read_binary
@@ -29,7 +29,7 @@ class Search:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.against = lab.compile_library(
+        self.against = building.compile_library(
             wheels.LIBRARY, folder / "against.so", soname="libsearched.so.1"
         )
         for name in ("beside", "own", "given"):
@@ -38,7 +38,7 @@ class Search:
             copy.write_bytes(self.against.read_bytes())
 
     def extension(self, *options: str) -> Path:
-        return lab.compile_library(
+        return building.compile_library(
             wheels.EXTENSION, self.folder / "beside" / "_ext.so", str(self.against), *options
         )
 
@@ -59,7 +59,7 @@ def found_by_doctor(extension: Path, name: str) -> str:
 def found_by_loader(extension: Path, name: str, **env: str) -> str:
     done = subprocess.run(
         [sys.executable, "-c", OPEN, extension, name],
-        env={**lab.environment(None), **env},
+        env={**building.environment(None), **env},
         capture_output=True,
         text=True,
         check=False,
@@ -108,6 +108,6 @@ def test_folders_are_searched_in_the_loaders_order(
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="musl keeps no list of libraries")
 def test_systems_libraries_are_those_of_its_cache(tmp_path: Path) -> None:
-    extension = lab.compile_library("int one(void) { return 1; }", tmp_path / "_ext.so")
+    extension = building.compile_library("int one(void) { return 1; }", tmp_path / "_ext.so")
     path = found_by_doctor(extension, "libc.so.6")
     assert found_by_loader(extension, "/libc.so.6") == path

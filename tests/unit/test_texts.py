@@ -8,7 +8,7 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
-import lab
+import building
 import pytest
 from native_lib.check.compatibility import can_replace
 from native_lib.support import (
@@ -236,8 +236,8 @@ def test_sbom() -> None:
 
 
 def test_run_by_cmake_it_is_one_line_or_json(tmp_path: Path) -> None:
-    command = [sys.executable, str(lab.SUPPORT / "native_library_texts.py"), "provider"]
-    said = lab.run(*command, tmp_path, *TARGET, *GIVEN, stderr=subprocess.PIPE)
+    command = [sys.executable, str(building.SUPPORT / "native_library_texts.py"), "provider"]
+    said = building.run(*command, tmp_path, *TARGET, *GIVEN, stderr=subprocess.PIPE)
     assert json.loads(said) == {
         "release": "1.4.2",
         "abi": "1",
@@ -247,6 +247,6 @@ def test_run_by_cmake_it_is_one_line_or_json(tmp_path: Path) -> None:
     }
     written = sorted(path.name for path in tmp_path.iterdir())
     assert written == ["_native_libs.py.in", "foo.pc.in", "fooConfig.cmake"]
-    said = lab.run(*command, tmp_path / "other", *GIVEN, fails=True)
+    said = building.run(*command, tmp_path / "other", *GIVEN, fails=True)
     assert said == "native_library_provider: name the shared library targets first\n"
     assert not (tmp_path / "other").exists()

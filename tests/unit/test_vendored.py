@@ -8,7 +8,7 @@ import shutil
 import sys
 from typing import TYPE_CHECKING
 
-import lab
+import building
 import pytest
 from native_lib.cli import main
 from native_lib.vendor import support_files
@@ -29,19 +29,19 @@ def tree(folder: Path) -> dict[str, bytes]:
 
 
 def test_no_file_of_the_loader_stands_in_this_repository_twice() -> None:
-    texts = {file.read_bytes(): file for file in lab.SUPPORT.iterdir() if file.is_file()}
+    texts = {file.read_bytes(): file for file in building.SUPPORT.iterdir() if file.is_file()}
     names = {file.name for file in texts.values()} - {"__init__.py", "LICENSE"}
     found = [
         path
         for part in ("template", "reference-packages")
-        for path in (lab.ROOT / part).rglob("*")
+        for path in (building.ROOT / part).rglob("*")
         if path.name.lstrip("_") in names and not {"upstream", "build"} & set(path.parts)
     ]
     assert found == []
 
 
 def test_every_file_says_licence_version_and_source() -> None:
-    pyproject = (lab.ROOT / "loader" / "pyproject.toml").read_text("utf-8")
+    pyproject = (building.ROOT / "loader" / "pyproject.toml").read_text("utf-8")
     (version,) = re.findall(r'^version = "(.*)"', pyproject, re.MULTILINE)
     head = (
         "# SPDX-License-Identifier: BSD-3-Clause\n"
@@ -55,11 +55,11 @@ def test_every_file_says_licence_version_and_source() -> None:
         if name != "LICENSE" and not content.decode("utf-8").startswith(head)
     ]
     assert wrong == [], f"the first three lines of these must be:\n{head}"
-    assert PROVIDER["LICENSE"] == (lab.SUPPORT / "LICENSE").read_bytes()
+    assert PROVIDER["LICENSE"] == (building.SUPPORT / "LICENSE").read_bytes()
 
 
 def test_both_sides_are_at_most_550_lines_of_cmake() -> None:
-    texts = [file.read_text("utf-8") for file in lab.SUPPORT.glob("*.cmake")]
+    texts = [file.read_text("utf-8") for file in building.SUPPORT.glob("*.cmake")]
     assert len(texts) == 3
     assert sum(len(text.splitlines()) for text in texts) <= 550
     assert not re.search(r"^macro\(", "\n".join(texts), re.MULTILINE)
@@ -68,7 +68,7 @@ def test_both_sides_are_at_most_550_lines_of_cmake() -> None:
 @pytest.mark.parametrize(("name", "most"), [("manager", 400), ("consumer", 160)])
 def test_what_a_healthy_import_runs_is_small(name: str, most: int) -> None:
     """Its reader has ten minutes, and every start of every program pays for it."""
-    lines = (lab.SUPPORT / f"shared_lib_{name}.py").read_text("utf-8").splitlines()
+    lines = (building.SUPPORT / f"shared_lib_{name}.py").read_text("utf-8").splitlines()
     assert len(lines) <= most, f"{name}: move words to shared_lib_explain.py"
 
 
@@ -77,16 +77,16 @@ def test_side_that_was_vendored_alone_gets_what_explains(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], side: str
 ) -> None:
     """It was one file once."""
-    shutil.copy(lab.SUPPORT / f"shared_lib_{side}.py", tmp_path / f"_shared_lib_{side}.py")
+    shutil.copy(building.SUPPORT / f"shared_lib_{side}.py", tmp_path / f"_shared_lib_{side}.py")
     explain = tmp_path / "_shared_lib_explain.py"
     assert main(["vendor", "--check", str(tmp_path)]) == 1
     assert f"missing: {explain}\n" in capsys.readouterr().out
     assert main(["vendor", str(tmp_path)]) == 0
-    assert explain.read_bytes() == (lab.SUPPORT / "shared_lib_explain.py").read_bytes()
+    assert explain.read_bytes() == (building.SUPPORT / "shared_lib_explain.py").read_bytes()
 
 
 def test_a_generated_pair_holds_what_each_side_needs(tmp_path: Path) -> None:
-    folder = lab.generate(tmp_path)
+    folder = building.generate(tmp_path)
     assert main(["vendor", "--check", str(folder)]) == 0
     assert {path.name for path in (folder / "libfoo" / "native-lib").iterdir()} == set(PROVIDER)
     assert {path.name for path in (folder / "foo-ext" / "native-lib").iterdir()} == set(CONSUMER)
@@ -95,7 +95,7 @@ def test_a_generated_pair_holds_what_each_side_needs(tmp_path: Path) -> None:
 def test_check_names_a_drifted_copy_and_vendor_fixes_it(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    folder = lab.generate(tmp_path)
+    folder = building.generate(tmp_path)
     copy = folder / "libfoo" / "native-lib" / "shared_lib_manager.py"
     copy.write_text("# changed\n", encoding="utf-8")
     assert main(["vendor", "--check", str(folder)]) == 1
@@ -149,7 +149,7 @@ def test_loader_alone_for_another_build_system(tmp_path: Path) -> None:
 def test_what_a_project_names_and_lacks_is_missing(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], source: str
 ) -> None:
-    folder = lab.generate(tmp_path, library_source=source)
+    folder = building.generate(tmp_path, library_source=source)
     files = vendored_by_a_pair(folder)
     assert len(files) == len(PROVIDER) + len(CONSUMER) + (source == "upstream")
     contents = [file.read_bytes() for file in files]
@@ -203,7 +203,7 @@ def test_package_that_imports_a_loader_lacks_it(tmp_path: Path, line: str) -> No
 
 @pytest.mark.parametrize("way", ["vendored", "requirement"])
 def test_package_that_imports_a_loader_that_the_build_brings(tmp_path: Path, way: str) -> None:
-    folder = lab.generate(tmp_path, loader=way)
+    folder = building.generate(tmp_path, loader=way)
     assert main(["vendor", str(folder)]) == (0 if way == "vendored" else 2)
     assert not [*folder.rglob("_shared_lib_*.py")]
 
@@ -251,7 +251,7 @@ def test_link_that_leads_nowhere_is_passed_over(tmp_path: Path, name: str) -> No
 
 
 def test_line_endings_are_no_drift(tmp_path: Path) -> None:
-    folder = lab.generate(tmp_path)
+    folder = building.generate(tmp_path)
     for file in vendored_by_a_pair(folder):
         file.write_bytes(file.read_bytes().replace(b"\n", b"\r\n"))
     assert main(["vendor", "--check", str(folder)]) == 0
@@ -300,7 +300,7 @@ def test_bad_input_is_one_line_and_writes_nothing(
 
 def old_pair(folder: Path, **answers: str) -> Path:
     """Return a pair as it was generated before there was a folder native-lib/."""
-    pair = lab.generate(folder, **answers)
+    pair = building.generate(folder, **answers)
     for project, package, loader in (
         (pair / "libfoo", "libfoo", "manager"),
         (pair / "foo-ext", "foo_ext", "consumer"),
@@ -331,7 +331,7 @@ def old_pair(folder: Path, **answers: str) -> Path:
 def test_pair_of_the_old_layout_becomes_one_of_the_new(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], source: str
 ) -> None:
-    new = lab.generate(tmp_path / "new", library_source=source)
+    new = building.generate(tmp_path / "new", library_source=source)
     old = old_pair(tmp_path / "old", library_source=source)
     own = old / "libfoo" / "cmake" / "FindMine.cmake"
     own.write_text("# hers\n", encoding="utf-8")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-import lab
+import building
 import pytest
 import yaml
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-OURS = lab.ROOT / ".github"
+OURS = building.ROOT / ".github"
 PUBLISHES = "pypa/gh-action-pypi-publish"
 DOWNLOADS = "actions/download-artifact"
 
@@ -23,7 +23,7 @@ Step = dict[str, Any]
 @pytest.fixture(scope="module")
 def generated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder .github that the template makes."""
-    return lab.generate(tmp_path_factory.mktemp("pair")) / ".github"
+    return building.generate(tmp_path_factory.mktemp("pair")) / ".github"
 
 
 @pytest.fixture(params=["ours", "template's"])
@@ -58,7 +58,9 @@ def pins(github: Path) -> set[tuple[str, str]]:
 
 def test_both_noxfiles_name_the_same_machines(generated: Path) -> None:
     """Two lists, for neither file may import the other: ours is what a generated pair begins with."""
-    texts = [(folder / "noxfile.py").read_text("utf-8") for folder in (lab.ROOT, generated.parent)]
+    texts = [
+        (folder / "noxfile.py").read_text("utf-8") for folder in (building.ROOT, generated.parent)
+    ]
     for name in ("OLDEST, NEWEST, NO_GIL", "PLATFORMS"):
         ours, theirs = (
             re.search(rf"^{name} = (?:\{{\n(?s:.*?)^\}}|.*)$", text, re.MULTILINE) for text in texts
@@ -69,7 +71,9 @@ def test_both_noxfiles_name_the_same_machines(generated: Path) -> None:
 
 
 def test_zizmor_finds_nothing(github: Path) -> None:
-    lab.run(lab.tool("zizmor"), "--offline", "--persona=pedantic", "--no-progress", github)
+    building.run(
+        building.tool("zizmor"), "--offline", "--persona=pedantic", "--no-progress", github
+    )
 
 
 def test_zizmor_would_find_something(tmp_path: Path) -> None:
@@ -79,16 +83,16 @@ def test_zizmor_would_find_something(tmp_path: Path) -> None:
         "      - uses: actions/checkout@v7\n",
         encoding="utf-8",
     )
-    said = lab.run(lab.tool("zizmor"), "--offline", "--no-progress", file, fails=True)
+    said = building.run(building.tool("zizmor"), "--offline", "--no-progress", file, fails=True)
     for rule in ("unpinned-uses", "artipacked", "excessive-permissions"):
         assert rule in said
 
 
 def test_schemas(github: Path) -> None:
-    schema = (lab.tool("check-jsonschema"), "--builtin-schema")
+    schema = (building.tool("check-jsonschema"), "--builtin-schema")
     files = sorted((github / "workflows").iterdir())
-    lab.run(*schema, "vendor.github-workflows", *files)
-    lab.run(*schema, "vendor.dependabot", github / "dependabot.yml")
+    building.run(*schema, "vendor.github-workflows", *files)
+    building.run(*schema, "vendor.dependabot", github / "dependabot.yml")
 
 
 def test_dependabot_waits_and_groups(github: Path) -> None:

@@ -8,15 +8,15 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-import lab
+import building
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-HOW_TO = lab.ROOT / "docs" / "how-to"
+HOW_TO = building.ROOT / "docs" / "how-to"
 _BLOCK = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 # `native-lib` from the sources, for pages that call it.
-PYTHONPATH = str(lab.ROOT / "loader" / "src")
+PYTHONPATH = str(building.ROOT / "loader" / "src")
 # What a page shows of a command that fails; nothing else may.
 _FAILURE = re.compile(
     r"^(?:Traceback |[\w.]+Error: |FAILURE: |error  |fetch_source\.py: )|; run: python "
@@ -135,6 +135,6 @@ def play(
             parts = re.split(rf"(?<![\w./-]){re.escape(old)}", command)
             command = new.join(parts)
         fails = is_failure(step.command, step.shown)
-        printed = lab.run("sh", "-c", command, cwd=folder, env=told, fails=fails)
+        printed = building.run("sh", "-c", command, cwd=folder, env=told, fails=fails)
         assert is_as_shown(step.shown, printed), f"$ {step.command}\n{printed}"
     return count

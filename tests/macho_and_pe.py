@@ -7,7 +7,7 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import lab
+import building
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -53,7 +53,9 @@ def build(folder: Path) -> Foreign:
         (folder / name).write_text(source, encoding="utf-8")
 
     def cc(target: str, *arguments: str) -> None:
-        lab.run(sys.executable, "-m", "ziglang", "cc", "-target", target, *arguments, cwd=folder)
+        building.run(
+            sys.executable, "-m", "ziglang", "cc", "-target", target, *arguments, cwd=folder
+        )
 
     for architecture in ("x86_64", "aarch64"):
         (folder / architecture).mkdir(exist_ok=True)

@@ -6,7 +6,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-import lab
+import building
 import upstream_sources
 
 
@@ -32,8 +32,8 @@ def get(requirement: str, platform: str) -> Path:
             only = ["--no-deps", "--only-binary=:all:", "--python-version", "3.12"]
             made = Path(work, "made")
             try:
-                lab.run(*pip, *only, "--platform", platform, "--dest", made, requirement)
-            except lab.CommandError as error:
+                building.run(*pip, *only, "--platform", platform, "--dest", made, requirement)
+            except building.CommandError as error:
                 said = str(error).strip().rpartition("\n")[2]
                 raise NotToBeHadError(f"{requirement} for {platform}: {said}") from error
             # In one step, so that what is there is whole; another process may have been faster.

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import lab
-import pages
+import building
+import docs_pages
 import pytest
 
 if TYPE_CHECKING:
@@ -48,47 +48,47 @@ three
 
 
 def test_steps() -> None:
-    assert pages.steps(PAGE) == [
-        pages.Step("a/b.txt", "", "# not a heading\nfirst\n"),
-        pages.Step("", "cat a/b.txt \\\n    | grep first", "first\n"),
-        pages.Step("", "cd a", ""),
-        pages.Step("", "cat b.txt", "…\nfirst\n"),
-        pages.Step("", "echo two", "three\n"),
+    assert docs_pages.steps(PAGE) == [
+        docs_pages.Step("a/b.txt", "", "# not a heading\nfirst\n"),
+        docs_pages.Step("", "cat a/b.txt \\\n    | grep first", "first\n"),
+        docs_pages.Step("", "cd a", ""),
+        docs_pages.Step("", "cat b.txt", "…\nfirst\n"),
+        docs_pages.Step("", "echo two", "three\n"),
     ]
 
 
 def test_section() -> None:
-    assert pages.section(PAGE, "One").endswith("no file\n```\n\n")
-    assert pages.section(PAGE, "Below") == "\n\n```text\nno file\n```\n\n"
+    assert docs_pages.section(PAGE, "One").endswith("no file\n```\n\n")
+    assert docs_pages.section(PAGE, "Below") == "\n\n```text\nno file\n```\n\n"
     with pytest.raises(AssertionError, match="Absent"):
-        pages.section(PAGE, "Absent")
+        docs_pages.section(PAGE, "Absent")
 
 
 def test_block() -> None:
-    assert pages.block(PAGE, "text", "file") == "no file\n"
+    assert docs_pages.block(PAGE, "text", "file") == "no file\n"
     with pytest.raises(ValueError, match="too many"):
-        pages.block(PAGE, "text", "")
+        docs_pages.block(PAGE, "text", "")
 
 
 def test_commands_are_run_where_the_page_is(tmp_path: Path) -> None:
-    assert pages.play(pages.section(PAGE, "One"), tmp_path) == 3
-    assert pages.save(PAGE, tmp_path) == ["a/b.txt"]
+    assert docs_pages.play(docs_pages.section(PAGE, "One"), tmp_path) == 3
+    assert docs_pages.save(PAGE, tmp_path) == ["a/b.txt"]
 
 
 def test_what_is_run_in_a_commands_place(tmp_path: Path) -> None:
-    two = pages.section(PAGE, "Two")
-    assert pages.play(two, tmp_path, replace={"echo two": "echo three"}) == 1
+    two = docs_pages.section(PAGE, "Two")
+    assert docs_pages.play(two, tmp_path, replace={"echo two": "echo three"}) == 1
     # Only whole words: this is another program's name.
     other = "```console\n$ echo no-echo two\nno-echo two\n```\n"
-    assert pages.play(other, tmp_path, replace={"echo two": "echo four"}) == 1
+    assert docs_pages.play(other, tmp_path, replace={"echo two": "echo four"}) == 1
 
 
 def test_another_output_is_found(tmp_path: Path) -> None:
     with pytest.raises(AssertionError, match=r"\$ echo two\ntwo"):
-        pages.play(pages.section(PAGE, "Two"), tmp_path)
-    assert pages.is_as_shown("a\n…\nb …c\n", "a\nx\ny\nb 12c\n")
-    assert not pages.is_as_shown("a\n", "a\nb\n")
-    assert not pages.is_as_shown("…/x 5\n", "/y/x 6\n")
+        docs_pages.play(docs_pages.section(PAGE, "Two"), tmp_path)
+    assert docs_pages.is_as_shown("a\n…\nb …c\n", "a\nx\ny\nb 12c\n")
+    assert not docs_pages.is_as_shown("a\n", "a\nb\n")
+    assert not docs_pages.is_as_shown("…/x 5\n", "/y/x 6\n")
 
 
 @pytest.mark.parametrize(
@@ -105,8 +105,8 @@ def test_another_output_is_found(tmp_path: Path) -> None:
 def test_a_command_fails_where_the_page_shows_it_only(
     tmp_path: Path, command: str, shown: str
 ) -> None:
-    with pytest.raises(lab.CommandError, match=r"exit status [01]: "):
-        pages.play(f"```console\n$ {command}\n{shown}```\n", tmp_path)
+    with pytest.raises(building.CommandError, match=r"exit status [01]: "):
+        docs_pages.play(f"```console\n$ {command}\n{shown}```\n", tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -119,4 +119,4 @@ def test_a_command_fails_where_the_page_shows_it_only(
     ],
 )
 def test_a_command_that_is_shown_to_fail(tmp_path: Path, command: str, shown: str) -> None:
-    assert pages.play(f"```console\n$ {command}\n{shown}```\n", tmp_path) == 1
+    assert docs_pages.play(f"```console\n$ {command}\n{shown}```\n", tmp_path) == 1
