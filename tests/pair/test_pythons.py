@@ -218,18 +218,18 @@ def test_extension_in_a_subinterpreter(
 
 POOL = """
 from concurrent.futures import InterpreterPoolExecutor
-from workers import square
+from workers import load, square
 
-with InterpreterPoolExecutor(max_workers=8) as pool:
+# Each interpreter loads when it starts, also one that starts so late that no work is left.
+with InterpreterPoolExecutor(max_workers=8, initializer=load) as pool:
     print(sorted(pool.map(square, range(64))) == [n * n for n in range(64)])
 """
 WORKERS = """
-def square(value):
-    import time
-
+def load():
     import foo_ext
 
-    time.sleep(0.05)  # so that each of the eight interpreters gets some of the work
+def square(value):
+    import foo_ext
     return foo_ext.square(value)
 """
 
