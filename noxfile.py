@@ -1,4 +1,4 @@
-"""Every task a person runs; `nox --list` names them, and the workflows call nothing else."""
+"""The tasks of this repository; `nox --list` shows them, and the workflows run only these."""
 
 import json
 import os
@@ -13,16 +13,16 @@ ROOT = Path(__file__).parent
 PACKAGES = ROOT / "reference-packages"
 DIST = ROOT / "dist"
 PROJECT = nox.project.load_toml(ROOT / "pyproject.toml")
-# mypy looks at one side of `if sys.platform` at a time.
+# mypy checks one branch of `if sys.platform` at a time.
 SYSTEMS = ("linux", "darwin", "win32")
-# What is published from here, by folder; the reference packages each after those that they require.
+# What is published from here, with its folder; each reference package follows those it requires.
 PROVIDERS = {"native-zlib": PACKAGES / "zlib", "native-libpng": PACKAGES / "libpng"}
 WHEELS = {**PROVIDERS, "minipng": PACKAGES / "minipng"}
 DISTRIBUTIONS = {"native-lib-loader": ROOT / "loader", **WHEELS}
 # What the reference packages are tested on: minipng's oldest Python, the newest, and those without
 # the GIL.
 OLDEST, NEWEST, NO_GIL = "3.11", "3.15", ["3.14t", "3.15t"]
-# Where their wheels are built, each on a machine of its kind, and what a release must have.
+# Where their wheels are built, each on its own kind of machine, and the tags a release must have.
 PLATFORMS = {
     "manylinux-x86_64": {"runner": "ubuntu-24.04", "tag": "manylinux*_x86_64"},
     "manylinux-aarch64": {"runner": "ubuntu-24.04-arm", "tag": "manylinux*_aarch64"},
@@ -33,7 +33,7 @@ PLATFORMS = {
     "windows-amd64": {"runner": "windows-2025", "tag": "win_amd64"},
     "windows-arm64": {"runner": "windows-11-arm", "tag": "win_arm64"},
 }
-# The tests that run on machines, C libraries and Pythons that tests/machines makes.
+# The tests that use the machines, C libraries and Pythons that tests/machines provides.
 LAB = (
     *("machine_scripts", "machines", "check_machines", "windows"),
     *("musl_for_real", "musl_situations", "free_threaded", "manylinux"),
@@ -43,8 +43,8 @@ nox.options.sessions = ["lint", "tests"]
 
 
 def install(session: nox.Session, *what: str) -> None:
-    """Install, trying again when a download fails."""
-    # No option: uv, which nox can be told to use, has none for it.
+    """Install, and try again when a download fails."""
+    # Not as an option of pip's: nox can be set to use uv, which has no such option.
     session.install(*what, env={"PIP_RETRIES": "10", "UV_HTTP_RETRIES": "10"})
 
 
@@ -120,10 +120,10 @@ def regenerate(session: nox.Session) -> None:
 @nox.session
 def sdists(session: nox.Session) -> None:
     """Build the sdists of all that is published here, and the loader's wheel, into dist/."""
-    # All have one back end and our build support: an environment for each would take minutes.
+    # All use one back end and our build support; a new environment for each would take minutes.
     install(session, "build", "scikit-build-core>=1.1", "./loader")
     if is_release():
-        # Nothing but what source.toml lists.
+        # A release uses only what source.toml lists.
         for folder in PROVIDERS.values():
             with session.chdir(folder):
                 session.run("python", "-m", "native_lib.support.fetch_source")
@@ -131,10 +131,10 @@ def sdists(session: nox.Session) -> None:
         session.run("python", "tests/upstream_sources.py")
     shutil.rmtree(DIST, ignore_errors=True)
     command = ["python", "-m", "build", "--no-isolation", "--outdir", str(DIST)]
-    # First, for it may be what the others are built with.
+    # This comes first, because the others may be built with it.
     session.run(*command, "--wheel", str(ROOT / "loader"))
     for folder in DISTRIBUTIONS.values():
-        # An sdist leaves open whose library is used; so none must be built for it.
+        # An sdist does not depend on a provider; so its build must not require one.
         session.run(*command, "--sdist", str(folder), env={"NATIVE_LIB_SYSTEM": "all"})
 
 
@@ -142,8 +142,8 @@ def sdists(session: nox.Session) -> None:
 def wheels(session: nox.Session) -> None:
     """Build, repair and test the reference packages with cibuildwheel (Linux: docker or podman).
 
-    For a PLATFORM (-- manylinux-x86_64) from the sdists in dist/. Without one for this machine, with
-    all that comes before and after.
+    With a PLATFORM (-- manylinux-x86_64) it uses the sdists in dist/. Without one it builds for this
+    machine, and also runs the sessions before and after.
     """
     chosen, *more = session.posargs or [""]
     if chosen not in ("", *PLATFORMS):
@@ -170,7 +170,7 @@ def installed(session: nox.Session) -> None:
 
 @nox.session
 def check(session: nox.Session) -> None:
-    """Look for what is wrong with dist/'s files (-- complete: also for what is missing)."""
+    """Check the files in dist/ (-- complete: also whether any are missing)."""
     install(session, "./loader[tools]", "twine", "abi3audit")
     found = [str(file) for name in DISTRIBUTIONS for file in files(name, "*")]
     style = "github" if "GITHUB_ACTIONS" in os.environ else "table"
@@ -182,10 +182,10 @@ def check(session: nox.Session) -> None:
 
 @nox.session
 def abi(session: nox.Session) -> None:
-    """Compare the providers in dist/ with their last releases, within what those promised."""
+    """Check that the providers in dist/ keep the compatibility that their last releases promised."""
     install(session, "pip", "./loader[tools]")
     for name in PROVIDERS:
-        # Without the sdists, and so without the types: of these two, upstreams watch those themselves.
+        # Without the sdists, and so without types: the upstreams of these two check types themselves.
         session.run("native-lib", "abi", "--last-release", *files(name, "*.whl"))
 
 
@@ -196,7 +196,7 @@ def plan(session: nox.Session) -> None:
     fresh = [
         {**build, "python": python}
         for build in builds
-        # musllinux is tested on Alpine, which has the newest.
+        # musllinux is tested on Alpine, which has the newest Python.
         for python in ([NEWEST] if "musl" in build["platform"] else [OLDEST, NEWEST, *NO_GIL])
     ]
     releases = {}
@@ -215,7 +215,7 @@ def plan(session: nox.Session) -> None:
 
 @nox.session
 def published(session: nox.Session) -> None:
-    """Look whether the index has what a distribution in dist/ requires: -- minipng."""
+    """Check that the index has what a distribution in dist/ requires: -- minipng."""
     install(session, "pip", "./loader[tools]")
     (distribution,) = session.posargs
     project = nox.project.load_toml(DISTRIBUTIONS[distribution] / "pyproject.toml")
@@ -228,12 +228,12 @@ def published(session: nox.Session) -> None:
 
 @nox.session
 def newest_upstream(session: nox.Session) -> None:
-    """Have the reference packages wrap upstream's newest releases."""
+    """Update the reference packages to upstream's newest releases."""
     session.run("python", "reference-packages/newest_upstream.py", *session.posargs)
 
 
 def is_release() -> bool:
-    """Tell whether a workflow runs for a tag."""
+    """Return whether a workflow runs for a tag."""
     return os.environ.get("GITHUB_REF_TYPE") == "tag"
 
 
@@ -252,10 +252,10 @@ def all_combinations(session: nox.Session) -> None:
 
 @nox.session
 def machines(session: nox.Session) -> None:
-    """Run what the lab is for: other machines, other Pythons, musl, Wine (Linux, best as root).
+    """Run the tests on other machines, other Pythons, musl and Wine (Linux, best as root).
 
-    `nox -s tests` runs it, too, among all else. What is missing is made by tests/machines from Debian's
-    packages: on any Debian or Ubuntu, or in a container of one with the right to mount.
+    `nox -s tests` runs them too. tests/machines builds what is missing from Debian's packages: on any
+    Debian or Ubuntu, or in a container of one that is allowed to mount.
     """
     install_group(session, "tests")
     tests = [f"tests/platforms/test_{name}.py" for name in LAB]
@@ -264,6 +264,6 @@ def machines(session: nox.Session) -> None:
 
 @nox.session
 def benchmarks(session: nox.Session) -> None:
-    """Measure; the result is a table."""
+    """Measure the loader; the result is a table."""
     install_group(session, "tests")
     session.run("python", "tests/benchmarks/run.py", *session.posargs)

@@ -1,20 +1,20 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright (c) the native-lib-template authors
 # From native-lib-loader 0.2.0, https://github.com/org/native-lib-template
-"""The consumer's build asks its providers, and writes down what it was told.
+"""The consumer's build asks its providers, and records their answers.
 
 Two callers ask the same questions here and get the same answers. The build back end, through the
 dynamic-metadata protocol, wants the wheel's dependencies: ``libfoo>=1.4.2,<2``, from the provider
-that is installed while the wheel is built. NativeLibrary.cmake runs this file to learn where that
-provider is and to write ``_native_requires.py``. Both learn from pyproject.toml whom to ask:
+that is installed while the wheel is built. NativeLibrary.cmake runs this file to find that
+provider and to write ``_native_requires.py``. pyproject.toml names the providers for both:
 
     [[tool.dynamic-metadata]]
     provider = { path = "native-lib", module = "native_library_metadata" }  # or "native_library"
     libraries = { foo = "libfoo" }  # CMake package = the distribution that provides it
 
-A system library is asked for, never a silent fallback: ``NATIVE_LIB_SYSTEM=foo`` (several with commas,
-or ``all``) in the build's environment. It is an environment variable because the protocol passes
-no other setting of one build.
+A system library is used only on request, never as a silent fallback: ``NATIVE_LIB_SYSTEM=foo`` (several
+with commas, or ``all``) in the build's environment. It is an environment variable because the protocol
+has no other way to pass a setting for one build.
 
 ``native-lib vendor`` updates this file.
 """
@@ -34,9 +34,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from types import ModuleType
 
-# Of manifests and records; a manifest of a newer one may say anything.
+# The format of manifests and records; this file cannot read a newer one.
 FORMAT = 1
-# What names this file in pyproject.toml: the entry point, or this file in the project's own folder.
+# How pyproject.toml names this file: as the entry point, or as a file in the project's own folder.
 _ENTRY_POINT = "native_library"
 _VENDORED = '{ path = "native-lib", module = "native_library_metadata" }'
 
@@ -44,13 +44,13 @@ _state = "wheel"
 
 
 def build_state(state: str) -> None:
-    """Hook: the back end says what it builds, before it asks for the metadata."""
+    """Hook: the back end calls this before it asks for the metadata, and says what it builds."""
     global _state
     _state = state
 
 
 def get_requires_for_dynamic_metadata(settings: Mapping[str, Any]) -> list[str]:
-    """Hook: the providers are build requirements, and need no place in build-system.requires."""
+    """Hook: the providers are build requirements; build-system.requires need not list them."""
     return list(dict.fromkeys(_providers(settings).values()))
 
 
@@ -59,7 +59,7 @@ def dynamic_metadata(
 ) -> dict[str, list[str]]:
     """Hook: a wheel requires the providers that it was built against, in a range that fits.
 
-    An sdist does not: whoever builds a wheel from it may have another provider.
+    An sdist does not: a wheel that is built from it may use another provider.
     """
     if _state == "sdist":
         return {"dependencies": []}
@@ -77,7 +77,7 @@ def dynamic_wheel(settings: Mapping[str, Any]) -> dict[str, bool]:
 
 
 def _providers(settings: Mapping[str, Any]) -> dict[str, str]:
-    """Return the requirement of each provider by CMake package, without the system's."""
+    """Return each provider's requirement by CMake package, without packages of the system."""
     libraries = settings.get("libraries")
     if (
         not isinstance(libraries, dict)
@@ -121,8 +121,8 @@ def _manifest(package: str, requirement: str) -> ModuleType:
 
 
 def _insist_on(requirement: str, manifest: ModuleType) -> None:
-    """Stop if the installed provider is another version than pyproject.toml asks for."""
-    # The back end brings it; where CMake runs this file by itself, it may be absent.
+    """Stop if the installed provider does not have the version that pyproject.toml asks for."""
+    # The back end installs packaging; if CMake alone runs this file, it may not be installed.
     from packaging.requirements import InvalidRequirement, Requirement
 
     try:
@@ -139,14 +139,14 @@ def _insist_on(requirement: str, manifest: ModuleType) -> None:
 
 
 def _import_name(requirement: str) -> str:
-    """A provider is imported by its distribution's name: native-zlib>=1.3 gives native_zlib."""
+    """Return a provider's import name, from its distribution's: native_zlib for native-zlib>=1.3."""
     found = re.match(r"[A-Za-z0-9][A-Za-z0-9._-]*", requirement)
     return re.sub(r"[-._]+", "_", found[0]).lower() if found else requirement
 
 
 def _libraries(folder: Path) -> dict[str, str]:
-    """Return the libraries that the nearest pyproject.toml, in a folder or above it, names."""
-    # Before Python 3.11 there is tomli, which scikit-build-core requires there.
+    """Return the libraries in the nearest pyproject.toml, in a folder or above it."""
+    # Before Python 3.11, scikit-build-core requires tomli.
     tomllib = importlib.import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
     for file in (parent / "pyproject.toml" for parent in (folder, *folder.parents)):
         if file.is_file():
@@ -164,7 +164,7 @@ def _libraries(folder: Path) -> dict[str, str]:
 
 
 def locate(folder: Path, package: str) -> dict[str, str]:
-    """Return where CMake must find a package, and what the provider there calls its own.
+    """Return where CMake must find a package, and the name of the provider's own package.
 
     Args:
         folder: the consumer's, with its pyproject.toml in it or above it.
@@ -191,7 +191,7 @@ def locate(folder: Path, package: str) -> dict[str, str]:
 
 
 def _installed_folder(requirement: str) -> str | None:
-    """Return the folder of an installed provider, so that CMake can look past it."""
+    """Return the folder of an installed provider, so that CMake can ignore it."""
     try:
         manifest = importlib.import_module(f"{_import_name(requirement)}._native_libs")
     except ImportError:
@@ -200,11 +200,11 @@ def _installed_folder(requirement: str) -> str | None:
 
 
 def package_folder(destination: str, wheel: str) -> str:
-    """Return the folder of a package in the wheel: every way to write it is the same folder.
+    """Return the folder of a package in the wheel, in one form for every way to write it.
 
     Args:
-        destination: as native_library_consumer() was given it.
-        wheel: where the wheel is put together, below which a path may be absolute.
+        destination: the argument of native_library_consumer().
+        wheel: the folder whose files become the wheel; a path below it may be absolute.
 
     Raises:
         SystemExit: it leads out of the wheel, onto the machine that builds.
@@ -222,7 +222,7 @@ def package_folder(destination: str, wheel: str) -> str:
 
 
 def requirements(folder: Path, targets: list[str]) -> list[dict[str, object]]:
-    """Return what ``_native_requires.py`` says of CMake targets, a dictionary for each provider.
+    """Return what ``_native_requires.py`` says about CMake targets: a dictionary for each provider.
 
     Args:
         folder: the consumer's, with its pyproject.toml in it or above it.

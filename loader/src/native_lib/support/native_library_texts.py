@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright (c) the native-lib-template authors
 # From native-lib-loader 0.2.0, https://github.com/org/native-lib-template
-"""What a provider's build writes down: names, versions, bound, and the texts of its files.
+"""What a provider's build records: names, versions, the bound, and the texts of its files.
 
 NativeLibraryProvider.cmake runs this file:
 
@@ -9,8 +9,8 @@ NativeLibraryProvider.cmake runs this file:
                                              writes texts into FOLDER, prints names as JSON
     sbom FOLDER FACTS DISTRIBUTION VERSION   writes the wheel's SBOM (PEP 770, CycloneDX)
 
-What CMake alone knows, such as $<TARGET_FILE_NAME:foo>, stands in the texts as CMake's generator
-expressions. ``native-lib vendor`` updates this file.
+What only CMake knows is in the texts as a generator expression, such as $<TARGET_FILE_NAME:foo>.
+``native-lib vendor`` updates this file.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _VERSION = re.compile(
 
 
 class ProviderError(ValueError):
-    """native_library_provider() was called with something that cannot be; the message says what."""
+    """native_library_provider() was called with a wrong argument; the message says which."""
 
 
 @dataclass(frozen=True)
@@ -41,25 +41,25 @@ class Version:
     """A provider's version, and what follows from it."""
 
     full: str
-    # 1.4.2, and the oldest version that consumers may get: with a pre-release's mark.
+    # The release is 1.4.2. The base is the oldest version that consumers may get, such as 1.4.2rc1.
     release: str
     base: str
 
     @classmethod
     def parse(cls, text: str) -> Version:
-        """Read a version as pip would write it.
+        """Read a version, and write it as pip would.
 
         Raises:
-            ProviderError: it is no version, or has an epoch.
+            ProviderError: the text is not a version, or has an epoch.
         """
-        # scikit-build-core passes a calendar version on as it was written; pip drops leading zeros.
+        # scikit-build-core passes on a version such as 2024.01.02 unchanged; pip drops leading zeros.
         text = re.sub(r"(^|[^0-9])0+([0-9])", r"\1\2", text)
         found = _VERSION.fullmatch(text)
         if not found:
             raise ProviderError(
                 f"VERSION '{text}' is not a version like 1.4.2, 1.4.2rc1 or 1.4.2.post1"
             )
-        # A packaging revision does not change the library; a development version is not yet its
+        # A packaging revision does not change the library; a development version comes before its
         # release.
         base = found["base"] if found["post"] else found["base"] + (found["dev"] or "")
         return cls(text, found["release"], base)
@@ -74,10 +74,10 @@ class Compatibility:
 
     @classmethod
     def of(cls, version: Version, word: str) -> Compatibility:
-        """Return what one of CMake's words means for a version.
+        """Return what one of CMake's compatibility words means for a version.
 
         Raises:
-            ProviderError: it is no such word.
+            ProviderError: the word is none of them.
         """
         major, minor, patch = (int(part) for part in f"{version.release}.0.0".split(".")[:3])
         if word == "SameMajorVersion":
@@ -120,7 +120,7 @@ class Provider:
     on_musl: bool = False
     description: str = ""
     dependencies: tuple[str, ...] = ()
-    # The number in the system's name, where the system's names stand.
+    # The number in the system's name, if the libraries keep the system's names.
     plain_abi: str | None = None
 
     @property
@@ -156,18 +156,18 @@ class Provider:
         return library.name if self.is_for_windows else f"lib{library.name}"
 
     def anchor(self, library: Library) -> str:
-        """Return the name of a library's anchor, which musl alone needs; else an empty string."""
+        """Return the name of a library's anchor, which only musl needs; else an empty string."""
         return f"{self.file_stem(library)}-anchor" if self.on_musl else ""
 
 
 def check_targets(described: list[list[str]]) -> None:
-    """Stop if there is no target, or one that is no shared library.
+    """Stop if there is no target, or if one is not a shared library.
 
     Args:
-        described: of each target its name, then its type if there is such a target.
+        described: for each target its name, then its type if the target exists.
 
     Raises:
-        ProviderError: there is.
+        ProviderError: no target, or a wrong one.
     """
     if not described:
         raise ProviderError("name the shared library targets first")
@@ -186,20 +186,20 @@ def check_number(argument: str, values: list[str], targets: int) -> None:
     """Stop if an argument has more values than there are targets.
 
     Raises:
-        ProviderError: it has.
+        ProviderError: there are too many values.
     """
     if len(values) > targets:
-        # With a misspelled keyword among them.
+        # A misspelled keyword is one of the values.
         raise ProviderError(
             f"{argument} names {len(values)} for {targets} targets: {', '.join(values)}"
         )
 
 
 def check_headers(headers: list[str]) -> None:
-    """Stop if a header would not be in the wheel, but on the machine that builds.
+    """Stop if a header would be written outside the wheel, onto the machine that builds.
 
     Raises:
-        ProviderError: it would not.
+        ProviderError: a path leads out of the wheel.
     """
     for header in headers:
         if re.search(r"^[/\\]|^[A-Za-z]:|(^|[/\\])\.\.([/\\]|$)", header):
@@ -216,7 +216,7 @@ def check_names(provider: str, distribution: str) -> None:
         distribution: the distribution's name; empty if there is none.
 
     Raises:
-        ProviderError: the import name cannot be used, or is not the distribution's.
+        ProviderError: the import name is not valid, or does not match the distribution's name.
     """
     if not _PROVIDER.fullmatch(provider):
         raise ProviderError(
@@ -231,10 +231,10 @@ def check_names(provider: str, distribution: str) -> None:
 
 
 def check_plain_names(is_plain: bool, abi: str | None, libraries: tuple[Library, ...]) -> None:
-    """Stop if the ABI suffix is missing, or given where it follows from the version.
+    """Stop if the ABI suffix is missing, or is given although it follows from the version.
 
     Raises:
-        ProviderError: it is, or a library's name looks like a private one.
+        ProviderError: the suffix is wrong, or a library's name looks like a private one.
     """
     if is_plain and abi is None:
         raise ProviderError(
@@ -253,7 +253,7 @@ def check_plain_names(is_plain: bool, abi: str | None, libraries: tuple[Library,
 
 
 def choose_version(given: str, wheels: str, projects: str) -> Version:
-    """Return the version that counts.
+    """Return the version to use.
 
     Args:
         given: the argument VERSION.
@@ -261,9 +261,9 @@ def choose_version(given: str, wheels: str, projects: str) -> Version:
         projects: CMake's PROJECT_VERSION.
 
     Raises:
-        ProviderError: there is none, it is no version, or VERSION is not the wheel's.
+        ProviderError: there is none, it is not a version, or VERSION is not the wheel's.
     """
-    # Only the wheel's says whether this is a pre-release or a packaging revision.
+    # Only the wheel's version shows whether this is a pre-release or a packaging revision.
     if given and wheels and _numbers(given) != _numbers(wheels):
         raise ProviderError(
             f"VERSION {given} and the wheel's version {wheels} differ; consumers require the one and "
@@ -289,7 +289,7 @@ def manifest(provider: Provider) -> str:
     """Return the text of ``_native_libs.py``.
 
     Raises:
-        ProviderError: a library stands before one that it links to.
+        ProviderError: a library comes before one that it links to.
     """
     lines = [
         "# Written by NativeLibrary.cmake: the libraries that this distribution provides.",
@@ -301,7 +301,7 @@ def manifest(provider: Provider) -> str:
         f'PACKAGE = "{provider.package}"',
         "LIBRARIES = {",
     ]
-    # Only ELF searches a global scope first; and plain names accept another copy anyway.
+    # Only ELF searches a global scope first, and plain names accept another copy anyway.
     is_elf = not provider.is_for_windows and not provider.is_for_macos
     has_probes = is_elf and provider.plain_abi is None
     names: dict[str, str] = {}
@@ -343,7 +343,7 @@ def cmake_package(provider: Provider) -> str:
         'get_filename_component(_include "${CMAKE_CURRENT_LIST_DIR}/../../../include" ABSOLUTE)',
         'if(IS_DIRECTORY "${_include}")',
         *(f'    target_include_directories({name} INTERFACE "${{_include}}")' for name in targets),
-        # For projects from before CMake's targets, libpng among them.
+        # For projects that do not use CMake's imported targets, such as libpng.
         f'    set({package}_INCLUDE_DIRS "${{_include}}")',
         "endif()",
         f'set({package}_LIBRARIES "{";".join(targets)}")',
@@ -354,8 +354,8 @@ def cmake_package(provider: Provider) -> str:
 
 def pkg_config(provider: Provider) -> str:
     """Return the text of the .pc file."""
-    # The file's full path, for there is no lib<name>.so that -l could find. No quotes: pkgconf
-    # escapes the spaces of pcfiledir itself.
+    # The file's full path, because there is no lib<name>.so that -l could find. No quotes: pkgconf
+    # itself escapes spaces in pcfiledir.
     kind = "TARGET_LINKER_FILE_NAME" if provider.is_for_windows else "TARGET_FILE_NAME"
     libraries = [f"${{libdir}}/$<{kind}:{each.target}>" for each in reversed(provider.libraries)]
     requires = ", ".join(provider.dependencies).lower()
@@ -363,8 +363,8 @@ def pkg_config(provider: Provider) -> str:
         "prefix=${pcfiledir}/../..",
         "includedir=${prefix}/include",
         "libdir=${prefix}/lib",
-        # Whoever must not get the system's library asks for the first, and whoever links without
-        # `Libs` for the second: Meson writes the folder of a dependency's library into RUNPATH.
+        # A build that must not use the system's library asks for the first. One that links without
+        # `Libs` asks for the second: Meson writes the folder of a dependency's library into RUNPATH.
         f"provider={provider.name}",
         f"libraries={' '.join(libraries)}",
         "",
@@ -382,11 +382,11 @@ def sbom(facts: dict[str, object], distribution: str, version: str) -> tuple[str
     """Return the wheel's SBOM: the name of its file, and its text.
 
     Args:
-        facts: of upstream's sources, from fetch_source.py.
+        facts: what fetch_source.py says about upstream's sources.
         distribution: the wheel's name.
         version: its full version.
     """
-    # As package URLs write it.
+    # The form that package URLs use.
     name = re.sub(r"[-_.]+", "-", distribution).lower()
     purl = f"pkg:pypi/{name}@{version}"
     component = {"type": "library", "name": name, "version": version, "purl": purl}
@@ -405,13 +405,13 @@ def read_arguments(arguments: list[str]) -> tuple[Provider, str]:
     """Read and check what NativeLibraryProvider.cmake passes on.
 
     Args:
-        arguments: those of native_library_provider(), and what CMake knows, as options.
+        arguments: those of native_library_provider(), and what CMake adds, as options.
 
     Returns:
         The provider, and the name of its .pc file.
 
     Raises:
-        ProviderError: an argument cannot be used.
+        ProviderError: an argument is wrong.
     """
     parser = argparse.ArgumentParser(allow_abbrev=False)
     for name in (
@@ -456,7 +456,7 @@ def _library(described: list[str], probe_symbol: str) -> Library:
 
 
 def _or(value: str, default: str) -> str:
-    # What CMake says of a property that is not set.
+    # CMake's value for a property that is not set.
     return default if value.endswith("-NOTFOUND") else value
 
 
