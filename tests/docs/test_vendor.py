@@ -49,7 +49,8 @@ def template(tmp_path: Path, git: dict[str, str]) -> Path:
     ignore = shutil.ignore_patterns("__pycache__")
     shutil.copytree(building.ROOT / "template", source / "template", ignore=ignore)
     shutil.copytree(building.ROOT / "loader", source / "loader", ignore=ignore)
-    shutil.copy(building.ROOT / "cookiecutter.json", source)
+    for name in ("cookiecutter.json", ".gitignore"):
+        shutil.copy(building.ROOT / name, source)
     for command in ("init -q", "add --all", "commit -qm x"):
         building.run("git", *command.split(), cwd=source, env=git)
     building.run("git", "clone", "-q", "--bare", source, tmp_path / "template.git", env=git)

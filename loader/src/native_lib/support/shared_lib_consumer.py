@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from types import ModuleType
     from typing import Any
 
-__all__ = [
-    *("LibraryNotFoundError", "LibraryVersionError", "NativeLibraryError"),
-    *("load_library_module", "load_requirements"),
-]
+    LibraryNotFoundError = LibraryVersionError = NativeLibraryError = ImportError
+
+__all__ = ["LibraryNotFoundError", "LibraryVersionError", "NativeLibraryError"]
+__all__ += ["load_library_module", "load_requirements"]
 REQUIREMENTS_FORMAT = 1
 
 

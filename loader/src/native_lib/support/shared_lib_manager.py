@@ -23,13 +23,12 @@ if TYPE_CHECKING:
     from types import ModuleType
     from typing import Any, Union
 
-    Path = Union[str, os.PathLike[str], None]
-    Requires = Union[Callable[[], object], None]
+    _Path = Union[str, os.PathLike[str], None]
+    _Requires = Union[Callable[[], object], None]
+    LibraryConflictError = LibraryNotFoundError = NativeLibraryError = ImportError
 
-__all__ = [
-    *("LibraryConflictError", "LibraryNotFoundError", "NativeLibraryError"),
-    *("LibraryLoader", "LoadMode", "LoadedLibrary", "PlatformLibrary"),
-]
+__all__ = ["LibraryConflictError", "LibraryNotFoundError", "NativeLibraryError"]
+__all__ += ["LibraryLoader", "LoadMode", "LoadedLibrary", "PlatformLibrary"]
 MANIFEST_FORMAT = 1
 OFF = ("", "0", "false", "no", "off")
 
@@ -51,10 +50,10 @@ class PlatformLibrary:
 
     def __init__(
         self,
-        Linux: "Path" = None,
-        Darwin: "Path" = None,
-        Windows: "Path" = None,
-        default: "Path | Callable[[], Path]" = None,
+        Linux: "_Path" = None,
+        Darwin: "_Path" = None,
+        Windows: "_Path" = None,
+        default: "_Path | Callable[[], _Path]" = None,
     ) -> None:
         self._paths = {"linux": Linux, "darwin": Darwin, "win32": Windows}
         self._default = default
@@ -121,7 +120,7 @@ class LibraryLoader:
         self,
         libraries: "Mapping[str, PlatformLibrary]",
         mode: int = LoadMode.LOCAL,
-        requires: "Requires" = None,
+        requires: "_Requires" = None,
         *,
         provider: str = "",
         version: str = "",
@@ -149,7 +148,7 @@ class LibraryLoader:
 
     @classmethod
     def from_manifest(
-        cls, manifest: "ModuleType", mode: int = LoadMode.LOCAL, requires: "Requires" = None
+        cls, manifest: "ModuleType", mode: int = LoadMode.LOCAL, requires: "_Requires" = None
     ) -> "LibraryLoader":
         """Make the loader of the libraries that NativeLibrary.cmake wrote down.
 
