@@ -344,7 +344,9 @@ def pack(project: Path, site: Path, platform: str, out: Path) -> Path:
     """
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as work:
-        env = {"PYTHONPATH": str(site), "PYTHONDONTWRITEBYTECODE": "1"}
+        # Where the providers are, and what the reference packages require to be built.
+        folders = os.pathsep.join(map(str, (site, building.loader_installed())))
+        env = {"PYTHONPATH": folders, "PYTHONDONTWRITEBYTECODE": "1"}
         building.run(sys.executable, "-c", ASK_FOR_METADATA, work, cwd=project, env=env)
         contents = files(Path(work), Path(work))
     (info,) = {name.partition("/")[0] for name in contents}

@@ -138,7 +138,7 @@ def test_something_that_the_library_needs_is_missing(machine: Elsewhere) -> None
     machine.compile(machine.library, code, str(other))
     said = machine.run(building.SHOW)
     assert "  system: libother.so.2: cannot open shared object file" in said
-    assert "  fix:    the file itself is whole; install what `system` names" in said
+    assert "  fix:    this file is intact; install what `system` names" in said
 
 
 def test_no_truncation_kills_the_process(machine: Elsewhere) -> None:
@@ -208,5 +208,5 @@ def test_symbols_are_taken(machine: Elsewhere, how: str) -> None:
     else:
         code = f"import ctypes; ctypes.CDLL({str(stranger)!r}, ctypes.RTLD_GLOBAL)\n{building.SHOW}"
         said = machine.run(code)
-    assert said.startswith("LibraryConflictError\nThe symbols of libfoo's library are taken")
+    assert said.startswith("LibraryConflictError\nAnother loaded file already defines foo_version,")
     assert f"  answers: {stranger}\n  ours:    {machine.library} (libfoo 1.0.0)" in said
