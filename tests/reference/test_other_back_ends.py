@@ -215,7 +215,8 @@ def test_systems_zlib_beside_an_installed_provider(
     """Asked for by NATIVE_LIB_SYSTEM: library and headers are both the system's, or both not."""
     shutil.rmtree(planted / "lib" / "cmake")  # CMake's own FindZLIB.cmake finds it
     tools = building.new_environment(tmp_path / "env", reference.zlib, reference.libpng)
-    building.uv("pip", "install", "--quiet", "--python", tools.python, "build", "scikit-build-core")
+    required = ("build", "scikit-build-core", building.loader_wheel())
+    building.uv("pip", "install", "--quiet", "--python", tools.python, *required)
     env = {"NATIVE_LIB_SYSTEM": "ZLIB", "CMAKE_PREFIX_PATH": str(planted)}
     env["PATH"] = f"{Path(sys.executable).parent}:/usr/bin:/bin"  # cmake and ninja
     command: list[str | Path] = [
@@ -242,7 +243,8 @@ def test_site_packages_behind_a_link(reference: building.Reference, tmp_path: Pa
     building.new_environment(tmp_path / "real", reference.zlib)
     (tmp_path / "link").symlink_to(tmp_path / "real", target_is_directory=True)
     env = building.Environment(tmp_path / "link")
-    building.uv("pip", "install", "--quiet", "--python", env.python, "build", "scikit-build-core")
+    required = ("build", "scikit-build-core", building.loader_wheel())
+    building.uv("pip", "install", "--quiet", "--python", env.python, *required)
     path = {"PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin"}  # cmake and ninja
     command: list[str | Path] = [
         env.python,
