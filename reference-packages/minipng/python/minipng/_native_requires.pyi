@@ -1,4 +1,4 @@
-# The module itself is written by NativeLibrary.cmake, next to the extension module.
+# native_library_consumer() writes the module during the build, next to the extension module.
 from typing import Any
 
 FORMAT: int

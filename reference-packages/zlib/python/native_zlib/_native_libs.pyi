@@ -1,4 +1,4 @@
-# The module itself is written by NativeLibrary.cmake, next to the installed library.
+# native_library_provider() writes the module during the build, next to the installed library.
 from typing import Any
 
 FORMAT: int
