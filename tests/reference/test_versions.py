@@ -110,7 +110,7 @@ def test_consumer_is_built_against_the_wheel_that_was_just_built(
     """An index has a native-zlib that looks newer: the constraint keeps it out, for each front end."""
     index = tmp_path / "index"
     index.mkdir()
-    for wheel in (newer_zlib, reference.zlib, reference.libpng):
+    for wheel in (newer_zlib, reference.zlib, reference.libpng, building.loader_wheel()):
         shutil.copy(wheel, index)
     constraints = tmp_path / "constraints.txt"
     lines = [f"native-{name} @ {getattr(reference, name).as_uri()}" for name in ("zlib", "libpng")]
