@@ -1,6 +1,6 @@
 """The Pythons that tests run with: a test says what it needs, and this finds it, or has it made.
 
-Looked for in this order: the Python that runs the tests, pyenv's folder, PATH, and what
+Looked for in this order: pyenv's folder, PATH, the Python that runs the tests, and what
 `tests/machines/build-python` makes from Debian's packages.
 """
 
@@ -68,7 +68,7 @@ def find(version: str = OWN, *, gil: bool = True, libc: str = "glibc") -> Path:
 @cache
 def installed() -> dict[str, Path]:
     """Return the CPythons of this machine by version, the one that runs the tests among them."""
-    found = {OWN: Path(sys.executable)}
+    found: dict[str, Path] = {}
     home = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
     for path in sorted(home.glob("versions/3.*/bin/python")):
         found.setdefault(".".join(path.parents[1].name.split(".")[:2]), path)
@@ -77,6 +77,8 @@ def installed() -> dict[str, Path]:
         # pyenv's shims run whatever it was told to, or nothing.
         if program and "shims" not in program:
             found.setdefault(version, Path(program))
+    # Last: it is a virtual environment's, which has no user's folder, for one.
+    found.setdefault(OWN, Path(sys.executable))
     return {version: found[version] for version in VERSIONS if version in found}
 
 
