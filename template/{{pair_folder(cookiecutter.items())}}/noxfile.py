@@ -46,7 +46,7 @@ def only(session: nox.Session, distribution: str, pattern: str) -> Path:
 
 
 def write_constraints(*wheels: Path, root: str = "") -> str:
-    """Allow builds that see this machine's files below a root only these wheels; return a URL."""
+    """Write constraints that allow only these wheels; return their URL, as seen below a root."""
     # Else pip may take wheels of the same names from PyPI. URLs, because it splits paths at spaces.
     urls = [wheel.as_uri().replace("//", f"//{root}", 1) for wheel in wheels]
     lines = [f"{wheel.name.split('-')[0]} @ {url}\n" for wheel, url in zip(wheels, urls)]
