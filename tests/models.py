@@ -32,7 +32,7 @@ def binary(path: str = FILE, name: str = "", /, **more: Any) -> Binary:
     return Binary(path=path, **values)
 
 
-def library(of: Binary, **more: str) -> Library:
+def library(of: Binary, **more: Any) -> Library:
     """Return what a manifest that is right says of a binary."""
     facts = {"name": "foo", "file": of.path, "runtime_name": of.known_as, "anchor": ""}
     return Library(**(facts | more))

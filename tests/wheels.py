@@ -60,12 +60,15 @@ def manifest(
     runtime_name: str = NAME,
     *,
     anchor: str = "",
+    link_file: str = "",
     version: str = "1.0.0",
     distribution: str = "libfoo",
 ) -> str:
     """Return a provider's `_native_libs.py` with one library."""
     library = {"target": "foo::foo", "file": file, "runtime_name": runtime_name}
     library |= {"anchor": anchor, "probe_symbol": "", "needs": ()}  # type: ignore[dict-item]
+    if link_file:
+        library["link_files"] = (link_file,)  # type: ignore[assignment]
     return (
         f"FORMAT = 1\nDISTRIBUTION = {distribution!r}\nVERSION = {version!r}\n"
         f"COMPATIBILITY = 'SameMajorVersion'\nREQUIREMENT = '{distribution}>={version},<2'\n"
@@ -123,6 +126,7 @@ class Elf:
         runtime_name: str = NAME,
         more: Mapping[str, bytes | str] | None = None,
         anchor: str = "",
+        link_file: str = "",
         **metadata: str,
     ) -> Path:
         """Return a provider's wheel; it is right unless an argument makes it wrong."""
@@ -130,7 +134,10 @@ class Elf:
         files: dict[str, bytes | str] = {
             "libfoo/__init__.py": "",
             "libfoo/_native_libs.py": manifest(
-                f"lib/{file}", runtime_name, anchor=anchor, version=version
+                *(f"lib/{file}", runtime_name),
+                anchor=anchor,
+                link_file=link_file,
+                version=version,
             ),
             "libfoo/_shared_lib_manager.py": LOADER.read_bytes(),
             "libfoo/_shared_lib_explain.py": EXPLAIN.read_bytes(),

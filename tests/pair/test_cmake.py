@@ -436,7 +436,8 @@ def test_pkg_config_file_is_relocatable(unpacked: Path, tmp_path: Path) -> None:
     assert building.run("pkg-config", "--modversion", "foo", env=env) == "1.0.0\n"
     folder = building.run("pkg-config", "--variable=libdir", "foo", env=env).strip()
     assert (Path(folder.replace("\\ ", " ")) / "libfoo__foo.so.1").is_file()
-    command = 'eval cc -o main main.c "$(pkg-config --cflags --libs foo)"'
+    # The library before the object: --as-needed, which many compilers pass, must not drop it.
+    command = 'eval cc -o main -Wl,--as-needed main.c "$(pkg-config --cflags --libs foo)"'
     building.run("bash", "-c", command, env=env, cwd=tmp_path)
     search = {"LD_LIBRARY_PATH": str(unpacked / "lib")}
     assert building.run(tmp_path / "main", env=search) == "1.0.0 9\n"

@@ -68,9 +68,12 @@ def literals(file: Path) -> dict[str, Any]:
 
 
 def binaries(site: Path) -> list[Path]:
-    """Return every binary of the packages, the import libraries not counted."""
+    """Return every binary of the packages; import libraries and link files are none."""
     return [
-        file for file in sorted(site.rglob("*")) if file.suffix in BINARIES or ".so." in file.name
+        file
+        for file in sorted(site.rglob("*"))
+        if (file.suffix in BINARIES or ".so." in file.name)
+        and not file.read_bytes().startswith(b"INPUT(")
     ]
 
 

@@ -127,6 +127,13 @@ def _(elf: wheels.Elf, folder: Path, broken: bool) -> None:
     elf.provider(folder, runtime_name="libfoo__foo.so.2" if broken else wheels.NAME)
 
 
+@case("link-file")
+def _(elf: wheels.Elf, folder: Path, broken: bool) -> None:
+    name = "libfoo__foo.so.2" if broken else wheels.NAME
+    more = {"libfoo/lib/libfoo.so": f"INPUT({name})\n"}
+    elf.provider(folder, more=more, link_file="lib/libfoo.so")
+
+
 @case("name-taken")
 def _(elf: wheels.Elf, folder: Path, broken: bool) -> None:
     name = "libz.so.1" if broken else "libfoo.so.1"

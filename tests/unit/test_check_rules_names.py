@@ -134,6 +134,32 @@ def test_names_in_a_manifest(format: str, name: str, said: str, true: str) -> No
     assert find("manifest-differs", theirs) == expected
 
 
+# link-file ----------------------------------------------------------------------------------------
+
+LINK = "libfoo/lib/libfoo.so"
+
+
+@pytest.mark.parametrize(
+    ("files", "content", "message"),
+    [
+        ((FILE, LINK), f"INPUT({NAME})", ""),
+        ((FILE, LINK), "INPUT(libother.so.1)", f"does not lead to {NAME}"),
+        ((FILE,), "", f"is not in the wheel: builds that link {NAME} by name take the system's"),
+        ((LINK,), f"INPUT({NAME})", f"leads to {NAME}, which is not in the wheel"),
+    ],
+)
+def test_link_files(files: tuple[str, ...], content: str, message: str) -> None:
+    of = binary(FILE, NAME)
+    theirs = provider(
+        of,
+        libraries=[models.library(of, link_files=(LINK,))],
+        files=files,
+        link_files={LINK: content.encode()},
+    )
+    expected = [Finding(PROVIDERS_WHEEL, LINK, NAME, message)] if message else []
+    assert find("link-file", theirs) == expected
+
+
 @pytest.mark.parametrize(
     ("format", "symbol", "found"),
     [

@@ -25,6 +25,8 @@ from native_lib.support.native_library_texts import (
     Version,
     choose_version,
     cmake_package,
+    link_names_of,
+    link_texts,
     manifest,
     pkg_config,
     read_arguments,
@@ -197,6 +199,7 @@ def test_manifest(
                 "target": "foo::FOO",
                 "file": "lib/$<TARGET_FILE_NAME:foo>",
                 "runtime_name": runtime_name,
+                "link_files": tuple(f"lib/{file}" for file in provider.link_files(library)),
                 "anchor": anchor,
                 "probe_symbol": probe,
                 "needs": (),
@@ -226,6 +229,38 @@ def test_pkg_config_and_cmake_package() -> None:
     assert 'set(foo_LIBRARIES "foo::foo;foo::Bar")' in cmake_package(provider)
 
 
+@pytest.mark.parametrize(
+    ("system", "files"),
+    [
+        ("Linux", ("libpng16.so", "libpng.so")),
+        ("Darwin", ("libpng16.tbd", "libpng.tbd")),
+        ("Windows", ("png16.lib", "png.lib")),
+    ],
+)
+def test_names_to_link_by(system: str, files: tuple[str, ...]) -> None:
+    png = Library("png_shared", "png16", "PNG", link_names=("png", "png16"))
+    provider = made(libraries=(png,), system=system)
+    assert provider.link_files(png) == files
+    found = literals(manifest(provider))["LIBRARIES"]["png16"]  # type: ignore[index]
+    assert found["link_files"] == tuple(f"lib/{file}" for file in files)
+    assert pkg_config(provider).endswith("\nLibs: -L${libdir} -lpng16\n")
+    script = "INPUT($<TARGET_FILE_NAME:png_shared>)\n"
+    expected = {f"{file}.in": script for file in files} if system == "Linux" else {}
+    assert link_texts(provider) == expected
+
+
+def test_names_to_link_by_of_several_libraries() -> None:
+    both = ["foo", "bar"]
+    assert link_names_of("foo", ["f", "foo=g"], ["foo"]) == ("f", "g")
+    assert link_names_of("bar", ["foo=f", "bar=b", "bar=c++"], both) == ("b", "c++")
+    for wrong in ("b", "other=b"):
+        with pytest.raises(ProviderError, match=f"LINK_NAMES '{wrong}' does not say .* foo=b"):
+            link_names_of("bar", [wrong], both)
+    for wrong in ("../b", "foo=", "-lfoo b"):
+        with pytest.raises(ProviderError, match="is not a name to link by, like z for -lz"):
+            link_names_of("foo", [wrong], ["foo"])
+
+
 def test_sbom() -> None:
     facts: dict[str, object] = {"component": {"name": "z"}, "purl": "pkg:generic/z@1"}
     name, text = sbom(facts, "Native_Zlib", "1.3.post1")
@@ -243,10 +278,17 @@ def test_run_by_cmake_it_is_one_line_or_json(tmp_path: Path) -> None:
         "abi": "1",
         "package": "foo",
         "pc_file": "foo.pc",
-        "targets": {"foo": {"file_stem": "libfoo__foo", "export_name": "foo", "anchor": ""}},
+        "targets": {
+            "foo": {
+                "file_stem": "libfoo__foo",
+                "export_name": "foo",
+                "anchor": "",
+                "link_files": "libfoo.so",
+            }
+        },
     }
     written = sorted(path.name for path in tmp_path.iterdir())
-    assert written == ["_native_libs.py.in", "foo.pc.in", "fooConfig.cmake"]
+    assert written == ["_native_libs.py.in", "foo.pc.in", "fooConfig.cmake", "libfoo.so.in"]
     said = building.run(*command, tmp_path / "other", *GIVEN, fails=True)
     assert said == "native_library_provider: name the shared library targets first\n"
     assert not (tmp_path / "other").exists()

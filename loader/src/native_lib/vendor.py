@@ -24,7 +24,7 @@ _EVERYBODY = ("LICENSE", "NativeLibrary.cmake")
 # By what a project's CMakeLists.txt calls.
 _SIDES = {
     "provider": (
-        *("NativeLibraryProvider.cmake", "native_library_texts.py"),
+        *("NativeLibraryProvider.cmake", "native_library_texts.py", "native_library_stub.py"),
         *("shared_lib_manager.py", "shared_lib_explain.py"),
     ),
     "consumer": (

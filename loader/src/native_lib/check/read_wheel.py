@@ -109,6 +109,8 @@ class _Contents:
                 digests[name] = hashlib.sha256(content).hexdigest()
         texts = [n for n in self.members if n.endswith((".cmake", ".pc"))]
         vendored = [n for n in self.members if PurePosixPath(n).name in VENDORED]
+        manifests = tuple(manifest_of(n, self._text(n)) for n in self._named(MANIFEST))
+        link_files = [f for m in manifests for each in m.libraries for f in each.link_files]
         return Wheel(
             path=path,
             distribution=distribution,
@@ -119,7 +121,7 @@ class _Contents:
             symlinks=tuple(n for n, m in self.members.items() if stat.S_ISLNK(_mode(m))),
             binaries=tuple(binaries),
             digests=digests,
-            manifests=tuple(manifest_of(n, self._text(n)) for n in self._named(MANIFEST)),
+            manifests=manifests,
             requires=tuple(
                 required
                 for n in self._named(REQUIRES)
@@ -127,6 +129,7 @@ class _Contents:
             ),
             texts={name: self._text(name).decode("utf-8", "replace") for name in texts},
             vendored={name: self._text(name) for name in vendored},
+            link_files={name: self._text(name) for name in link_files if name in self.members},
         )
 
     def _named(self, leaf: str) -> list[str]:

@@ -88,6 +88,23 @@ def _lacks_probe(library: Library, binary: Binary) -> bool:
     return bool(symbol) and binary.format == "ELF" and symbol not in binary.versions_by_name
 
 
+def link_file(wheels: WheelSet) -> Iterator[Finding]:
+    for wheel in wheels.wheels:
+        libraries = [each for manifest in wheel.manifests for each in manifest.libraries]
+        for library, path in [(each, path) for each in libraries for path in each.link_files]:
+            name = leaf_of(library.runtime_name)
+            # A linker script, a text stub and an import library all have the name in them.
+            if path not in wheel.files:
+                message = f"is not in the wheel: builds that link {name} by name take the system's"
+            elif name.encode() not in wheel.link_files[path]:
+                message = f"does not lead to {name}"
+            elif library.file not in wheel.files:
+                message = f"leads to {name}, which is not in the wheel"
+            else:
+                continue
+            yield Finding(wheel.path.name, path, name, message)
+
+
 def name_taken(wheels: WheelSet) -> Iterator[Finding]:
     for wheel in wheels.wheels:
         for binary in wheel.binaries:
@@ -130,6 +147,7 @@ RULES = (
     Rule("install-name", ERROR, install_name),
     Rule("dll-name", ERROR, dll_name),
     Rule("manifest-differs", ERROR, manifest_differs),
+    Rule("link-file", ERROR, link_file),
     Rule("name-taken", WARNING, name_taken),
     Rule("library-twice", ERROR, library_twice),
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -39,6 +39,7 @@ class Library:
     runtime_name: str
     anchor: str
     probe_symbol: str = ""  # a symbol that it exports; may be empty
+    link_files: tuple[str, ...] = ()  # by which a linker finds it
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,7 @@ class Wheel:
     requires: tuple[Required, ...]
     texts: Mapping[str, str]  # CMake and pkg-config files
     vendored: Mapping[str, bytes]  # the loader's files
+    link_files: Mapping[str, bytes] = field(default_factory=dict)
 
     @cached_property
     def libraries(self) -> tuple[tuple[Library, Binary], ...]:

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 # The rules of `native-lib check` that apply to installed files. A reinstallation fixes _DAMAGED, only
 # another release fixes _MADE_SO. A name that differs from the manifest counts as damage.
-_DAMAGED = {"manifest-differs", "unsigned"}
+_DAMAGED = {"manifest-differs", "link-file", "unsigned"}
 _NAMES = {"soname-missing", "soname-differs", "install-name", "dll-name"}
 _MADE_SO = {
     *("library-copied", "symbol-missing", "anchor-missing", "executable-stack", "loader-differs"),

@@ -350,6 +350,8 @@ def _wheel(each: Installed, unreadable: list[Unreadable]) -> Wheel:
         except (OSError, CorruptBinaryError) as error:
             reason = error.strerror if isinstance(error, OSError) else str(error)
             unreadable.append(Unreadable(each.name, each.root / file, str(reason)))
+    manifests = tuple(manifest_of(f, _text(each.root / f)) for f in each.named(MANIFEST))
+    link_files = [f for m in manifests for library in m.libraries for f in library.link_files]
     tags = re.findall(rb"^Tag: *(\S+)", _bytes(each.info / "WHEEL"), re.MULTILINE)
     return Wheel(
         path=each.info,
@@ -361,7 +363,7 @@ def _wheel(each: Installed, unreadable: list[Unreadable]) -> Wheel:
         symlinks=(),
         binaries=tuple(binaries),
         digests={},
-        manifests=tuple(manifest_of(f, _text(each.root / f)) for f in each.named(MANIFEST)),
+        manifests=manifests,
         requires=tuple(
             required
             for f in each.named(REQUIRES)
@@ -373,6 +375,7 @@ def _wheel(each: Installed, unreadable: list[Unreadable]) -> Wheel:
             for file in (*each.named(*VENDORED), *_vendored_sources(each))
             if is_there(each.root / file)
         },
+        link_files={file: _bytes(each.root / file) for file in link_files},
     )
 
 

@@ -19,6 +19,7 @@ include(GenerateExportHeader)
 #   [DESCRIPTION <text>]          for pkg-config; default: the project's
 #   [EXPORT_HEADER <path>...]     a header for each target, with the macro <TARGET>_EXPORT
 #   [PROBE_SYMBOL <symbol>...]    a function of each target that must be ours in the process (ELF)
+#   [LINK_NAMES [<target>=]<name>...]  names to link by (-l<name>), beside upstream's OUTPUT_NAME
 #   [DEPENDENCIES <package>...]   CMake packages that the libraries' interface needs
 #   [PLAIN_NAMES ABI_SUFFIX <n>]  the system's names, for users who must be able to use its library
 # )
@@ -29,7 +30,7 @@ include(GenerateExportHeader)
 function(native_library_provider)
     _native_library_refuse_inplace()
     set(one_value "PROVIDER;COMPATIBILITY;VERSION;PACKAGE;PKG_CONFIG_NAME;ABI_SUFFIX")
-    set(several "EXPORT_HEADER;PROBE_SYMBOL;DEPENDENCIES")
+    set(several "EXPORT_HEADER;PROBE_SYMBOL;LINK_NAMES;DEPENDENCIES")
     cmake_parse_arguments(PARSE_ARGV 0 arg "PLAIN_NAMES" "DESCRIPTION;${one_value}" "${several}")
     set(targets ${arg_UNPARSED_ARGUMENTS})
 
@@ -71,7 +72,7 @@ function(native_library_provider)
 
     set(lib ${arg_PROVIDER}/lib)
     foreach(target header IN ZIP_LISTS targets arg_EXPORT_HEADER)
-        foreach(fact IN ITEMS file_stem export_name anchor)
+        foreach(fact IN ITEMS file_stem export_name anchor link_files)
             string(JSON ${fact} GET "${answer}" targets ${target} ${fact})
         endforeach()
         _native_library_name_target(${target} "${file_stem}" "${abi}" ${export_name})
@@ -79,6 +80,7 @@ function(native_library_provider)
             _native_library_export_header(${target} "${header}" "${generated}/include")
         endif()
         _native_library_install_target(${target} ${arg_PROVIDER} ${package})
+        _native_library_install_link_files(${target} ${lib} "${link_files}")
         if(anchor)
             _native_library_add_anchor(${target} ${language} ${anchor} ${lib})
         endif()
@@ -256,6 +258,28 @@ function(_native_library_install_target target provider package)
         PUBLIC_HEADER DESTINATION ${provider}/include
         ${headers}
     )
+endfunction()
+
+# Everybody's builds look for lib<name>.so, -l<name> or <name>.lib, and would take the system's. A link
+# file leads the linker, and nothing else, to the library.
+function(_native_library_install_link_files target destination files)
+    set(folder "${CMAKE_CURRENT_BINARY_DIR}/native_library/$<CONFIG>")
+    foreach(file IN LISTS files)
+        if(WIN32)
+            # With plain names the import library has this name already.
+            set(import_library "$<TARGET_LINKER_FILE:${target}>")
+            install(FILES "${import_library}" DESTINATION ${destination} RENAME ${file})
+        elseif(APPLE)
+            # It lists what the library exports, so it is written when that has been linked.
+            set(script "${_NATIVE_LIBRARY_DIR}/native_library_stub.py")
+            set(command "\"${Python_EXECUTABLE}\" \"${script}\"")
+            string(APPEND command " \"$<TARGET_FILE:${target}>\" \"${folder}/${file}\"")
+            install(CODE "execute_process(COMMAND ${command} COMMAND_ERROR_IS_FATAL ANY)")
+            install(FILES "${folder}/${file}" DESTINATION ${destination})
+        else()
+            _native_library_install_text(${file} ${destination})
+        endif()
+    endforeach()
 endfunction()
 
 # musl never reads a SONAME: a library that was opened by its path has no name there, and satisfies

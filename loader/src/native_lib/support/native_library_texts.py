@@ -104,6 +104,8 @@ class Library:
     # Other targets of the same call that it links to.
     links: tuple[str, ...] = ()
     probe_symbol: str = ""
+    # Further names by which builds look for it (-lpng for png16).
+    link_names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -155,6 +157,12 @@ class Provider:
             return f"{self.name}__{library.name}"
         return library.name if self.is_for_windows else f"lib{library.name}"
 
+    def link_files(self, library: Library) -> tuple[str, ...]:
+        """Return the files by which a linker finds a library, as -l<name>."""
+        name = "{}.lib" if self.is_for_windows else "lib{}.tbd" if self.is_for_macos else "lib{}.so"
+        names = dict.fromkeys((library.name, *library.link_names))
+        return tuple(name.format(each) for each in names)
+
     def anchor(self, library: Library) -> str:
         """Return the name of a library's anchor, which only musl needs; else an empty string."""
         return f"{self.file_stem(library)}-anchor" if self.on_musl else ""
@@ -193,6 +201,32 @@ def check_number(argument: str, values: list[str], targets: int) -> None:
         raise ProviderError(
             f"{argument} names {len(values)} for {targets} targets: {', '.join(values)}"
         )
+
+
+def link_names_of(target: str, given: list[str], targets: list[str]) -> tuple[str, ...]:
+    """Return the values of LINK_NAMES that are for a target.
+
+    Args:
+        target: one of the targets.
+        given: the values: <name> where there is one target, <target>=<name> where there are several.
+        targets: all of them.
+
+    Raises:
+        ProviderError: a value is no name, or does not say which of several targets it is for.
+    """
+    names = []
+    for value in given:
+        owner, _, name = value.rpartition("=")
+        if not re.fullmatch(r"[A-Za-z0-9_+.-]+", name):
+            raise ProviderError(f"LINK_NAMES '{value}' is not a name to link by, like z for -lz")
+        if (owner or len(targets) > 1) and owner not in targets:
+            raise ProviderError(
+                f"LINK_NAMES '{value}' does not say which target it is for: write "
+                f"{targets[0]}={name}"
+            )
+        if owner in ("", target):
+            names.append(name)
+    return tuple(names)
 
 
 def check_headers(headers: list[str]) -> None:
@@ -317,11 +351,13 @@ def manifest(provider: Provider) -> str:
         runtime_name = f"@rpath/{file}" if provider.is_for_macos else file
         anchor = provider.anchor(library)
         anchor = f"lib/{anchor}.so" if anchor else ""
+        link_files = "".join(f'"lib/{each}", ' for each in provider.link_files(library))
         needs = "".join(f'"{names[other]}", ' for other in links)
         lines += [
             f'    "{library.name}": {{',
             f'        "target": "{provider.package}::{library.export_name}",',
             f'        "file": "lib/{file}",',
+            f'        "link_files": ({link_files.strip()}),',
             f'        "runtime_name": "{runtime_name}",',
             f'        "anchor": "{anchor}",',
             f'        "probe_symbol": "{library.probe_symbol if has_probes else ""}",',
@@ -354,10 +390,11 @@ def cmake_package(provider: Provider) -> str:
 
 def pkg_config(provider: Provider) -> str:
     """Return the text of the .pc file."""
-    # The file's full path, because there is no lib<name>.so that -l could find. No quotes: pkgconf
-    # itself escapes spaces in pcfiledir.
+    # No quotes: pkgconf itself escapes spaces in pcfiledir.
     kind = "TARGET_LINKER_FILE_NAME" if provider.is_for_windows else "TARGET_FILE_NAME"
     libraries = [f"${{libdir}}/$<{kind}:{each.target}>" for each in reversed(provider.libraries)]
+    # By name, and not by its file's path: what builds put before the objects, --as-needed drops.
+    links = " ".join(f"-l{each.name}" for each in reversed(provider.libraries))
     requires = ", ".join(provider.dependencies).lower()
     lines = [
         "prefix=${pcfiledir}/../..",
@@ -373,9 +410,20 @@ def pkg_config(provider: Provider) -> str:
         f"Version: {provider.version.release}",
         *([f"Requires: {requires}"] if requires else []),
         "Cflags: -I${includedir}",
-        "Libs: ${libraries}",
+        f"Libs: -L${{libdir}} {links}",
     ]
     return "\n".join([*lines, ""])
+
+
+def link_texts(provider: Provider) -> dict[str, str]:
+    """Return the texts of the link files on ELF: linker scripts, as in C libraries' own libc.so."""
+    if provider.is_for_windows or provider.is_for_macos:
+        return {}
+    return {
+        f"{file}.in": f"INPUT($<TARGET_FILE_NAME:{library.target}>)\n"
+        for library in provider.libraries
+        for file in provider.link_files(library)
+    }
 
 
 def sbom(facts: dict[str, object], distribution: str, version: str) -> tuple[str, str]:
@@ -421,7 +469,7 @@ def read_arguments(arguments: list[str]) -> tuple[Provider, str]:
     ):
         parser.add_argument(f"--{name}", nargs="?", default="", const="")
     parser.add_argument("--ABI_SUFFIX")
-    for name in ("DEPENDENCIES", "EXPORT_HEADER", "PROBE_SYMBOL"):
+    for name in ("DEPENDENCIES", "EXPORT_HEADER", "LINK_NAMES", "PROBE_SYMBOL"):
         parser.add_argument(f"--{name}", nargs="*", default=[])
     # Name, type, OUTPUT_NAME, EXPORT_NAME, and the other targets that it links to.
     parser.add_argument("--target", action="append", default=[], nargs="+")
@@ -431,8 +479,11 @@ def read_arguments(arguments: list[str]) -> tuple[Provider, str]:
         check_number(name, getattr(given, name), len(given.target))
     check_headers(given.EXPORT_HEADER)
     check_names(given.PROVIDER, given.wheel_name)
+    targets = [target for target, *_ in given.target]
+    probes = [*given.PROBE_SYMBOL, *("" for _ in targets)]
     libraries = tuple(
-        map(_library, given.target, [*given.PROBE_SYMBOL, *("" for _ in given.target)])
+        _library(described, probe, link_names_of(described[0], given.LINK_NAMES, targets))
+        for described, probe in zip(given.target, probes)
     )
     check_plain_names(given.PLAIN_NAMES == "TRUE", given.ABI_SUFFIX, libraries)
     provider = Provider(
@@ -450,9 +501,13 @@ def read_arguments(arguments: list[str]) -> tuple[Provider, str]:
     return provider, f"{given.PKG_CONFIG_NAME or provider.package.lower()}.pc"
 
 
-def _library(described: list[str], probe_symbol: str) -> Library:
+def _library(described: list[str], probe_symbol: str, link_names: tuple[str, ...]) -> Library:
     target, _, name, export_name, *links = described
-    return Library(target, _or(name, target), _or(export_name, target), tuple(links), probe_symbol)
+    return Library(
+        *(target, _or(name, target), _or(export_name, target), tuple(links)),
+        probe_symbol,
+        link_names,
+    )
 
 
 def _or(value: str, default: str) -> str:
@@ -480,6 +535,7 @@ def _main(command: str, *arguments: str) -> None:
             "_native_libs.py.in": manifest(provider),
             f"{provider.package}Config.cmake": cmake_package(provider),
             f"{pc_file}.in": pkg_config(provider),
+            **link_texts(provider),
         }
     except ProviderError as error:
         sys.exit(f"native_library_provider: {error}")
@@ -495,6 +551,7 @@ def _main(command: str, *arguments: str) -> None:
                 "file_stem": provider.file_stem(library),
                 "export_name": library.export_name,
                 "anchor": provider.anchor(library),
+                "link_files": ";".join(provider.link_files(library)),
             }
             for library in provider.libraries
         },
