@@ -26,6 +26,8 @@ _SYMTAB, _ID_DYLIB, _SEGMENT_64, _BUILD_VERSION = 0x02, 0x0D, 0x19, 0x32
 _STAB, _PRIVATE_EXTERNAL, _TYPE, _EXTERNAL = 0xE0, 0x10, 0x0E, 0x01
 _WEAK_DEFINITION = 0x80
 _THREAD_LOCAL_VARIABLES = 0x13
+# Each library has its own, which linkers make; some make them visible.
+_LINKERS_OWN = {"__mh_dylib_header", "___dso_handle"}
 _ARCHITECTURES = {(0x01000007, 3): "x86_64", (0x01000007, 8): "x86_64h", (0x0100000C, 2): "arm64e"}
 _ARM64 = 0x0100000C
 # Those that Python wheels are for.
@@ -114,7 +116,9 @@ def _exported(content: bytes, symtab: bytes) -> Iterator[tuple[str, int, bool]]:
         is_defined = kind & _TYPE and not kind & _STAB
         if is_defined and kind & _EXTERNAL and not kind & _PRIVATE_EXTERNAL:
             end = content.index(b"\0", names + start)
-            yield content[names + start : end].decode(), section, bool(facts & _WEAK_DEFINITION)
+            name = content[names + start : end].decode()
+            if name not in _LINKERS_OWN:
+                yield name, section, bool(facts & _WEAK_DEFINITION)
 
 
 if __name__ == "__main__":
