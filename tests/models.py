@@ -66,7 +66,12 @@ def wheel(
         "manifests": (Manifest(*words, libraries),) if libraries else (),
     }
     values |= {"files": (), "symlinks": (), "requires": (), "texts": {}, "vendored": {}}
-    values |= {"distribution": distribution, "version": Version(version), "binaries": binaries}
+    values |= {
+        "imports": {},
+        "distribution": distribution,
+        "version": Version(version),
+        "binaries": binaries,
+    }
     return Wheel(**(values | more))
 
 

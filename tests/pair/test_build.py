@@ -170,6 +170,32 @@ def test_destination_as_scikit_build_core_also_writes_it(
     assert env.run(building.SQUARE) == "9.0\n"
 
 
+@pytest.mark.parametrize("components", ["extension;native_library", "extension"])
+def test_project_that_installs_some_components(
+    pair: building.Pair, tmp_path: Path, components: str
+) -> None:
+    """What the build writes is one component; a wheel without it cannot be imported."""
+    project, wheels = tmp_path / "foo-ext", tmp_path / "wheels"
+    shutil.copytree(pair.folder / "foo-ext", project)
+    lists = project / "CMakeLists.txt"
+    text = lists.read_text(encoding="utf-8")
+    installed = "install(TARGETS _ext DESTINATION foo_ext"
+    assert installed in text
+    lists.write_text(text.replace(installed, f"{installed} COMPONENT extension"), encoding="utf-8")
+    wheels.mkdir()
+    shutil.copy(pair.provider, wheels)
+    settings = [f"install.components={components}"]
+    wheel = building.build(project, wheels, settings=settings, is_right=False)
+    if components == "extension":
+        with pytest.raises(building.CommandError) as found:
+            building.check_wheels(wheels)
+        assert "foo_ext/__init__.py" in str(found.value)
+        assert "imports _native_requires, which is not in the wheel" in str(found.value)
+    else:
+        building.check_wheels(wheels)
+        assert record(wheel) == record(pair.consumer)
+
+
 # Where a build finds its provider --------------------------------------------------------------
 
 

@@ -9,47 +9,11 @@ from pathlib import Path
 
 import building
 import pytest
+from cmake_projects import configure
 from elf import dynamic
 from packaging.requirements import Requirement
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="compiles and runs ELF files")
-
-PYPROJECT = """
-[[tool.dynamic-metadata]]
-provider = { path = "cmake", module = "native_library_metadata" }
-libraries = { foo = "libfoo", bar = "libbar" }
-"""
-
-
-SOURCE = '__attribute__((visibility("default"))) int foo(void) { return 1; }\n'
-
-
-def configure(
-    folder: Path, lists: str, *options: str, fails: bool = False, env: dict[str, str] | None = None
-) -> str:
-    """Configure a project that consists of these lines."""
-    folder.mkdir(exist_ok=True)
-    (folder / "foo.c").write_text(SOURCE, encoding="utf-8")
-    (folder / "pyproject.toml").write_text(PYPROJECT, encoding="utf-8")
-    module = building.ROOT / "loader" / "src" / "native_lib" / "support" / "NativeLibrary.cmake"
-    (folder / "CMakeLists.txt").write_text(
-        f"cmake_minimum_required(VERSION 3.25)\nproject(foo VERSION 1.2.3 LANGUAGES C)\n"
-        f"include({module.as_posix()})\n{lists}\n",
-        encoding="utf-8",
-    )
-    command = [
-        building.tool("cmake"),
-        "-G",
-        "Ninja",
-        "-S",
-        str(folder),
-        "-B",
-        str(folder / "build"),
-    ]
-    python = f"-DPython_EXECUTABLE={sys.executable}"
-    said = building.run(*command, python, *options, fails=fails, env=env)
-    return " ".join(said.split())
-
 
 LIBRARY = "add_library(foo SHARED foo.c)\n"
 CALL = "native_library_provider(foo PROVIDER libfoo COMPATIBILITY SameMajorVersion)"
@@ -305,7 +269,7 @@ def test_what_the_interface_needs(tmp_path: Path, dependencies: str) -> None:
     folder = tmp_path / "project"
     configure(folder, f"{PROVIDER}ExactVersion {dependencies})", "-DCMAKE_BUILD_TYPE=Release")
     generated = folder / "build" / "native_library"
-    package = (generated / "fooConfig.cmake").read_text(encoding="utf-8")
+    package = (generated / "Release" / "fooConfig.cmake").read_text(encoding="utf-8")
     pc = (generated / "Release" / "foo.pc").read_text(encoding="utf-8")
     assert ("find_dependency(ZLIB CONFIG)\nfind_dependency(PNG CONFIG)" in package) == bool(
         dependencies
@@ -324,7 +288,7 @@ add_library(bar SHARED foo.c)
 target_link_libraries(bar PRIVATE {linked})
 native_library_provider(foo bar PROVIDER libfoo COMPATIBILITY SameMajorVersion)"""
     configure(folder, lists)
-    assert '"needs": ("foo", ),' in manifest(folder, "")
+    assert '"needs": ("foo",),' in manifest(folder, "")
 
 
 @pytest.mark.parametrize(

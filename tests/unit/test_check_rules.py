@@ -127,6 +127,13 @@ def _(elf: wheels.Elf, folder: Path, broken: bool) -> None:
     elf.provider(folder, runtime_name="libfoo__foo.so.2" if broken else wheels.NAME)
 
 
+@case("record-missing")
+def _(elf: wheels.Elf, folder: Path, broken: bool) -> None:
+    package = {"foo_ext/__init__.py": "from . import _native_requires\n"}
+    elf.provider(folder)
+    elf.consumer(folder, more=package, record=not broken)
+
+
 @case("link-file")
 def _(elf: wheels.Elf, folder: Path, broken: bool) -> None:
     name = "libfoo__foo.so.2" if broken else wheels.NAME

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import models
 import pytest
 from models import FILE, NAME, PROVIDERS_WHEEL, binary, find, provider, wheel
+from native_lib.check.records import imports_of
 from native_lib.check.rule import Finding
 
 if TYPE_CHECKING:
@@ -132,6 +133,37 @@ def test_names_in_a_manifest(format: str, name: str, said: str, true: str) -> No
     message = f"says that {FILE} is {said}; it is {true}"
     expected = [Finding(PROVIDERS_WHEEL, MANIFEST, said, message)] if true else []
     assert find("manifest-differs", theirs) == expected
+
+
+# record-missing -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("imports", "missing"),
+    [
+        ("from . import _native_requires\n", ["_native_requires"]),
+        ("from . import (\n    _ext,\n    _native_libs as libs,\n)\n", ["_native_libs"]),
+        ("from ._shared_lib_consumer import load_requirements\n", ["_shared_lib_consumer"]),
+        ("from ._native_libs import VERSION\nfrom . import _native_libs\n", ["_native_libs"]),
+        # Not this package's, or not needed.
+        ("from .. import _native_requires\nfrom other import _native_requires\n", []),
+        ("try:\n    from . import _native_requires\nexcept ImportError:\n    pass\n", []),
+        ('"""from . import _native_requires"""\n# from . import _native_libs\n', []),
+        # For another Python, or for none.
+        ("from . import _native_requires\nprint 1\n", []),
+        ("from . import _native_requires\n\0", []),
+        ("from . import _native_requires\n" + "#" * 300_000, []),
+    ],
+)
+@pytest.mark.parametrize("scheme", ["", "foo_ext-1.0.0.data/platlib/"])
+def test_imports_of_what_the_build_installs(imports: str, missing: list[str], scheme: str) -> None:
+    path = "foo_ext/__init__.py"
+    found = {path: imports_of(imports.encode())}
+    assert found == {path: tuple(missing)}
+    files = (path, *(f"{scheme}foo_ext/{name}.py" for name in missing))
+    assert find("record-missing", models.wheel("foo-ext", imports=found, files=files)) == []
+    broken = find("record-missing", models.wheel("foo-ext", imports=found, files=(path,)))
+    assert [(each.file, each.value) for each in broken] == [(path, name) for name in missing]
 
 
 # link-file ----------------------------------------------------------------------------------------

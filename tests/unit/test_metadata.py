@@ -193,7 +193,7 @@ def test_locate_looks_for_pyproject_above_the_cmake_folder(providers: Path, tmp_
     assert metadata.locate(native, "foo") == {
         "source": "provider",
         "folder": folder,
-        "package": "foo",
+        "names": "foo",
     }
     (need,) = metadata.requirements(native, ["foo::foo", "foo::extra", "foo::foo"])
     assert need["libraries"] == ("foo", "extra")

@@ -25,9 +25,10 @@ from native_lib.support.native_library_texts import (
     Version,
     choose_version,
     cmake_package,
-    link_names_of,
+    forwards,
     link_texts,
     manifest,
+    names_of,
     pkg_config,
     read_arguments,
     sbom,
@@ -130,6 +131,15 @@ def test_which_version_counts(given: str, wheels: str, projects: str, expected: 
         ),
         ([*TARGET], "PROVIDER is the import name of the Python package"),
         ([*TARGET, "--PROVIDER", "lib__foo"], "not 'lib__foo'"),
+        ([*TARGET, *GIVEN, "--NAMES", "a b"], "NAMES 'a b' is not the name of a CMake package"),
+        (
+            ["--target", "foo", "IMPORTED", "foo", "foo"],
+            "foo is imported, not built here: give its file to native_library_prebuilt()",
+        ),
+        (
+            ["--target", "lz4_shared", "--others", "lz4_static (STATIC)", "xx (OBJECT)"],
+            "lz4_shared is not a target; the library targets are lz4_static (STATIC), xx (OBJECT)",
+        ),
         ([*TARGET, *GIVEN, "--wheel-name=other"], "PROVIDER libfoo and the distribution's name"),
         ([*TARGET, *GIVEN, "--PLAIN_NAMES=TRUE"], "PLAIN_NAMES needs ABI_SUFFIX"),
         ([*TARGET, *GIVEN, "--ABI_SUFFIX", "0"], "ABI_SUFFIX goes with PLAIN_NAMES only"),
@@ -194,9 +204,11 @@ def test_manifest(
         "COMPATIBILITY": "SameMajorVersion",
         "REQUIREMENT": "libfoo>=1.4.2,<2",
         "PACKAGE": "foo",
+        "NAMES": (),
         "LIBRARIES": {
             "foo": {
                 "target": "foo::FOO",
+                "aliases": (),
                 "file": "lib/$<TARGET_FILE_NAME:foo>",
                 "runtime_name": runtime_name,
                 "link_files": tuple(f"lib/{file}" for file in provider.link_files(library)),
@@ -226,7 +238,7 @@ def test_pkg_config_and_cmake_package() -> None:
     assert "libraries=${libdir}/$<TARGET_LINKER_FILE_NAME:bar> ${libdir}/$<" in pkg_config(provider)
     assert "\nDescription: A library\nVersion: 1.4.2\nRequires: zlib, png\n" in pkg_config(provider)
     assert "find_dependency(ZLIB CONFIG)\nfind_dependency(PNG CONFIG)" in cmake_package(provider)
-    assert 'set(foo_LIBRARIES "foo::foo;foo::Bar")' in cmake_package(provider)
+    assert 'set(${_native_name}_LIBRARIES "foo::foo;foo::Bar")' in cmake_package(provider)
 
 
 @pytest.mark.parametrize(
@@ -249,16 +261,51 @@ def test_names_to_link_by(system: str, files: tuple[str, ...]) -> None:
     assert link_texts(provider) == expected
 
 
-def test_names_to_link_by_of_several_libraries() -> None:
+@pytest.mark.parametrize(
+    ("argument", "what"),
+    [
+        ("LINK_NAMES", "a name to link by, like z for -lz"),
+        ("ALIASES", "a CMake target's name, like libzmq or SQLite::SQLite3"),
+    ],
+)
+def test_names_of_several_libraries(argument: str, what: str) -> None:
     both = ["foo", "bar"]
-    assert link_names_of("foo", ["f", "foo=g"], ["foo"]) == ("f", "g")
-    assert link_names_of("bar", ["foo=f", "bar=b", "bar=c++"], both) == ("b", "c++")
+    assert names_of("foo", argument, ["f", "foo=g"], ["foo"]) == ("f", "g")
+    assert names_of("bar", argument, ["foo=f", "bar=b", "bar=c++"], both) == ("b", "c++")
     for wrong in ("b", "other=b"):
-        with pytest.raises(ProviderError, match=f"LINK_NAMES '{wrong}' does not say .* foo=b"):
-            link_names_of("bar", [wrong], both)
+        with pytest.raises(ProviderError, match=f"{argument} '{wrong}' does not say .* foo=b"):
+            names_of("bar", argument, [wrong], both)
     for wrong in ("../b", "foo=", "-lfoo b"):
-        with pytest.raises(ProviderError, match="is not a name to link by, like z for -lz"):
-            link_names_of("foo", [wrong], ["foo"])
+        with pytest.raises(ProviderError, match=f"{argument} '{wrong}' is not {what}"):
+            names_of("foo", argument, [wrong], ["foo"])
+
+
+def test_other_names_of_a_package() -> None:
+    """As CMake's FindSQLite3 has them, and as find_package() may be written."""
+    library = Library("sqlite3", "sqlite3", "sqlite3", aliases=("SQLite::SQLite3",))
+    other = Library("extra", "extra", "extra")
+    provider = made(package="sqlite3", names=("SQLite3", "x-sqlite"), libraries=(library, other))
+    assert provider.aliases(library) == (
+        *("SQLite::SQLite3", "SQLite3::sqlite3", "x-sqlite::sqlite3"),
+        *("SQLite3::SQLite3", "x-sqlite::x-sqlite"),
+    )
+    assert provider.aliases(other) == ("SQLite3::extra", "x-sqlite::extra")
+    found = literals(manifest(provider))
+    assert found["NAMES"] == ("SQLite3", "x-sqlite")
+    assert found["LIBRARIES"]["extra"]["aliases"] == provider.aliases(other)  # type: ignore[index]
+    # On macOS and Windows the folders sqlite3 and SQLite3 are one.
+    assert sorted(forwards(provider)) == [
+        *("sqlite3/sqlite3-config-version.cmake", "sqlite3/sqlite3-config.cmake"),
+        *("x-sqlite/x-sqlite-config-version.cmake", "x-sqlite/x-sqlite-config.cmake"),
+    ]
+
+
+def test_name_that_is_a_librarys() -> None:
+    """A target that the package has already is not made a second time, for another library."""
+    first, second = Library("core", "core", "core"), Library("Foo", "Foo", "Foo")
+    provider = made(package="core", names=("Foo",), libraries=(first, second))
+    assert provider.aliases(first) == ("Foo::core",)
+    assert provider.aliases(second) == ("Foo::Foo",)
 
 
 def test_sbom() -> None:
@@ -288,7 +335,7 @@ def test_run_by_cmake_it_is_one_line_or_json(tmp_path: Path) -> None:
         },
     }
     written = sorted(path.name for path in tmp_path.iterdir())
-    assert written == ["_native_libs.py.in", "foo.pc.in", "fooConfig.cmake", "libfoo.so.in"]
+    assert written == ["_native_libs.py.in", "foo.pc.in", "fooConfig.cmake.in", "libfoo.so.in"]
     said = building.run(*command, tmp_path / "other", *GIVEN, fails=True)
     assert said == "native_library_provider: name the shared library targets first\n"
     assert not (tmp_path / "other").exists()

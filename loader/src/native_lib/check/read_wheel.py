@@ -18,7 +18,9 @@ from native_lib.check.bombs import MAX_FILE, MAX_FILES, MAX_RATIO, MAX_TOTAL
 from native_lib.check.markers import may_hold
 from native_lib.check.read import is_binary, read_binary
 from native_lib.check.records import (
+    MAX_PACKAGE,
     VENDORED,
+    imports_of,
     manifest_of,
     requirements_of,
     requires_of,
@@ -111,6 +113,9 @@ class _Contents:
         vendored = [n for n in self.members if PurePosixPath(n).name in VENDORED]
         manifests = tuple(manifest_of(n, self._text(n)) for n in self._named(MANIFEST))
         link_files = [f for m in manifests for each in m.libraries for f in each.link_files]
+        packages = [
+            n for n in self._named("__init__.py") if self.members[n].file_size <= MAX_PACKAGE
+        ]
         return Wheel(
             path=path,
             distribution=distribution,
@@ -129,6 +134,7 @@ class _Contents:
             ),
             texts={name: self._text(name).decode("utf-8", "replace") for name in texts},
             vendored={name: self._text(name) for name in vendored},
+            imports={n: imports_of(self._text(n)) for n in packages},
             link_files={name: self._text(name) for name in link_files if name in self.members},
         )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from collections import Counter
 from email.parser import BytesHeaderParser
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from packaging.markers import Marker
 
 VENDORED = ("_shared_lib_manager.py", "_shared_lib_consumer.py", "_shared_lib_explain.py")
+_INSTALLED = ("_native_libs", "_native_requires", "_shared_lib_manager", "_shared_lib_consumer")
+MAX_PACKAGE = 1 << 18
 _MAX_METADATA, _MAX_LINES = 1 << 20, 100
 _ENDLESS = re.compile(r"\d{1000}")  # Python refuses to print much longer numbers
 
@@ -81,6 +84,25 @@ def requires_of(path: str, source: bytes) -> Iterator[Required]:
             )
     except (KeyError, TypeError, AttributeError, InvalidVersion) as error:
         raise UnusableError(f"{path} lacks what a requirement has: {error}") from error
+
+
+def imports_of(source: bytes) -> tuple[str, ...]:
+    """Return which of the modules that the build installs a package's `__init__.py` imports."""
+    if len(source) > MAX_PACKAGE or not any(name.encode() in source for name in _INSTALLED):
+        return ()
+    try:
+        body = ast.parse(source).body
+    except (
+        SyntaxError,
+        ValueError,
+        RecursionError,
+        MemoryError,
+    ):  # for another Python, or for none
+        return ()
+    # In a `try` or a function the import may fail without harm.
+    froms = [node for node in body if isinstance(node, ast.ImportFrom) and node.level == 1]
+    names = (node.module or alias.name for node in froms for alias in node.names)
+    return tuple(dict.fromkeys(name for name in names if name in _INSTALLED))
 
 
 def requirements_of(metadata: bytes, holds: Callable[[Marker], bool]) -> tuple[Requirement, ...]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from native_lib.check.links import leaf_of
 from native_lib.check.rule import ERROR, WARNING, Finding, Rule, WheelSet
 from native_lib.check.system import is_taken
+from native_lib.check.wheel import root_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -88,6 +90,17 @@ def _lacks_probe(library: Library, binary: Binary) -> bool:
     return bool(symbol) and binary.format == "ELF" and symbol not in binary.versions_by_name
 
 
+def record_missing(wheels: WheelSet) -> Iterator[Finding]:
+    for wheel in wheels.wheels:
+        installed = {root_of(path) for path in wheel.files}
+        for path, names in wheel.imports.items():
+            package = PurePosixPath(root_of(path)).parent
+            for name in names:
+                if str(package / f"{name}.py") not in installed:
+                    message = f"imports {name}, which is not in the wheel"
+                    yield Finding(wheel.path.name, path, name, message)
+
+
 def link_file(wheels: WheelSet) -> Iterator[Finding]:
     for wheel in wheels.wheels:
         libraries = [each for manifest in wheel.manifests for each in manifest.libraries]
@@ -147,6 +160,7 @@ RULES = (
     Rule("install-name", ERROR, install_name),
     Rule("dll-name", ERROR, dll_name),
     Rule("manifest-differs", ERROR, manifest_differs),
+    Rule("record-missing", ERROR, record_missing),
     Rule("link-file", ERROR, link_file),
     Rule("name-taken", WARNING, name_taken),
     Rule("library-twice", ERROR, library_twice),

@@ -82,6 +82,7 @@ class Wheel:
     requires: tuple[Required, ...]
     texts: Mapping[str, str]  # CMake and pkg-config files
     vendored: Mapping[str, bytes]  # the loader's files
+    imports: Mapping[str, tuple[str, ...]]  # modules of the build's, by the __init__.py that does
     link_files: Mapping[str, bytes] = field(default_factory=dict)
 
     @cached_property

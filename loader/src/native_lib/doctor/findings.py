@@ -39,7 +39,7 @@ _DAMAGED = {"manifest-differs", "link-file", "unsigned"}
 _NAMES = {"soname-missing", "soname-differs", "install-name", "dll-name"}
 _MADE_SO = {
     *("library-copied", "symbol-missing", "anchor-missing", "executable-stack", "loader-differs"),
-    "duplicate-rpath",
+    *("duplicate-rpath", "record-missing"),
     *_NAMES,
 }
 

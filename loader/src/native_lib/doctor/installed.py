@@ -23,6 +23,7 @@ from native_lib.check.elf import needed_of, soname_of
 from native_lib.check.read import is_binary, read_binary
 from native_lib.check.records import (
     VENDORED,
+    imports_of,
     manifest_of,
     requirements_of,
     requires_of,
@@ -375,6 +376,7 @@ def _wheel(each: Installed, unreadable: list[Unreadable]) -> Wheel:
             for file in (*each.named(*VENDORED), *_vendored_sources(each))
             if is_there(each.root / file)
         },
+        imports={f: imports_of(_bytes(each.root / f)) for f in each.named("__init__.py")},
         link_files={file: _bytes(each.root / file) for file in link_files},
     )
 

@@ -16,6 +16,10 @@ set(_NATIVE_LIBRARY_DIR "${CMAKE_CURRENT_LIST_DIR}")
 include("${CMAKE_CURRENT_LIST_DIR}/NativeLibraryProvider.cmake" OPTIONAL)
 include("${CMAKE_CURRENT_LIST_DIR}/NativeLibraryConsumer.cmake" OPTIONAL)
 
+# What the functions here install is one component, for projects that set scikit-build-core's
+# install.components: CMAKE_INSTALL_DEFAULT_COMPONENT_NAME, set in each of them.
+set(_NATIVE_LIBRARY_COMPONENT native_library)
+
 # Sets <result> to what a Python program prints, and stops with its complaint if it fails.
 function(_native_library_python result)
     cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "COMMAND")
@@ -55,6 +59,31 @@ function(_native_library_refuse_inplace)
             "use scikit-build-core's default, editable.mode=redirect"
         )
     endif()
+endfunction()
+
+# A search path that begins at the file's own folder leads to plugins or to a library of the wheel's own;
+# any other leads to a folder of the machine. The loader opens a provider's library by its path.
+function(_native_library_keep_own_rpath target)
+    get_target_property(kept ${target} INSTALL_RPATH)
+    if(NOT kept)
+        set(kept "")
+    endif()
+    set(dropped ${kept})
+    set(own "^(\\$ORIGIN|\\$\\{ORIGIN\\}|@loader_path)(/|$)")
+    list(FILTER kept INCLUDE REGEX "${own}")
+    list(FILTER dropped EXCLUDE REGEX "${own}")
+    # dyld refuses a file that has one twice.
+    list(REMOVE_DUPLICATES kept)
+    if(dropped)
+        message(
+            STATUS
+            "${target}: INSTALL_RPATH ${dropped} is left out, it is no folder of the wheel"
+        )
+    endif()
+    set_target_properties(
+        ${target}
+        PROPERTIES INSTALL_RPATH "${kept}" INSTALL_RPATH_USE_LINK_PATH OFF
+    )
 endfunction()
 
 # Folders in __FILE__ and debug information would make each build folder's wheel a different one: they

@@ -14,6 +14,7 @@
 # an RPATH, and installs the loader and the record <folder>/_native_requires.py.
 function(native_library_consumer target)
     _native_library_refuse_inplace()
+    set(CMAKE_INSTALL_DEFAULT_COMPONENT_NAME ${_NATIVE_LIBRARY_COMPONENT})
     cmake_parse_arguments(PARSE_ARGV 1 arg "" "DESTINATION" "LIBRARIES")
     if(NOT TARGET ${target})
         message(FATAL_ERROR "native_library_consumer: ${target} is not a target")
@@ -42,15 +43,19 @@ function(native_library_consumer target)
         endif()
     endforeach()
 
-    target_link_libraries(${target} PRIVATE ${arg_LIBRARIES})
+    # An imported target has its name in this folder only, and the target may be another folder's. Its
+    # own target_link_libraries() may have no keywords, which cannot be mixed with keywords.
+    if(NOT TARGET ${target}_native_libraries)
+        add_library(${target}_native_libraries INTERFACE)
+        set_property(TARGET ${target} APPEND PROPERTY LINK_LIBRARIES ${target}_native_libraries)
+    endif()
+    target_link_libraries(${target}_native_libraries INTERFACE ${arg_LIBRARIES})
     _native_library_build_options(${target} ${folders})
+    _native_library_keep_own_rpath(${target})
     set_target_properties(
         ${target}
         PROPERTIES
-            # The loader opens the provider's library by its path; a search path could only mislead.
             SKIP_BUILD_RPATH ON
-            INSTALL_RPATH ""
-            INSTALL_RPATH_USE_LINK_PATH OFF
             # As system folders (-isystem) the provider's headers would come after what CPATH names.
             NO_SYSTEM_FROM_IMPORTED ON
     )
@@ -70,22 +75,42 @@ endfunction()
 function(native_library_find)
     foreach(package IN LISTS ARGN)
         _native_library_find(${package} ${package}::${package} provider_folder)
-        if(NOT provider_folder)
+        if(provider_folder)
+            _native_library_redirect("${config}" ${package} ${names})
+        else()
             set(${package}_ROOT "" PARENT_SCOPE)
         endif()
     endforeach()
-    # CMake's own FindZLIB.cmake knows nothing of providers; the provider's ZLIBConfig.cmake does.
-    set(CMAKE_FIND_PACKAGE_PREFER_CONFIG ON)
-    return(PROPAGATE CMAKE_IGNORE_PREFIX_PATH CMAKE_FIND_PACKAGE_PREFER_CONFIG)
+    return(PROPAGATE CMAKE_IGNORE_PREFIX_PATH)
+endfunction()
+
+# Makes whoever calls find_package() get this Config file: CMake looks into the folder of redirects
+# before it looks for anything else, its own FindZLIB.cmake or upstream's included.
+function(_native_library_redirect config)
+    cmake_path(GET config PARENT_PATH folder)
+    string(REGEX REPLACE "-config\\.cmake$" "-config-version.cmake" version "${config}")
+    string(REGEX REPLACE "Config\\.cmake$" "ConfigVersion.cmake" version "${version}")
+    foreach(name IN LISTS ARGN)
+        # In lower case the file answers every spelling.
+        string(TOLOWER "${name}" name)
+        set(redirect "${CMAKE_FIND_PACKAGE_REDIRECTS_DIR}/${name}-config")
+        # Asked for again, the package was found through its redirect.
+        if(NOT EXISTS "${redirect}.cmake")
+            set(its_folder "set(\${CMAKE_FIND_PACKAGE_NAME}_DIR \"${folder}\")\n")
+            file(WRITE "${redirect}.cmake" "include(\"${config}\")\n${its_folder}")
+            file(WRITE "${redirect}-version.cmake" "include(\"${version}\" OPTIONAL)\n")
+        endif()
+    endforeach()
 endfunction()
 
 # Finds a package where pyproject.toml says it comes from, and nowhere else. Sets <result> to the
-# provider's folder, or to nothing for the system's copy; then CMAKE_IGNORE_PREFIX_PATH has one more.
+# provider's folder, config to the file that was found, and names to the provider's packages. For the
+# system's copy <result> is empty, and CMAKE_IGNORE_PREFIX_PATH has one more.
 function(_native_library_find package library result)
     _native_library_ask(answer locate ${package})
     string(JSON source GET "${answer}" source)
     string(JSON folder GET "${answer}" folder)
-    string(JSON its_package GET "${answer}" package)
+    string(JSON names GET "${answer}" names)
     set(${result} "")
     if(source STREQUAL "system")
         # A provider may be installed all the same, for another package; its headers must not be found.
@@ -96,10 +121,11 @@ function(_native_library_find package library result)
     # A cross-compiling toolchain file confines searches to its sysroot; the provider is not there.
     find_package(${package} CONFIG QUIET HINTS "${folder}" NO_CMAKE_FIND_ROOT_PATH)
     if(NOT ${package}_FOUND)
+        list(JOIN names ", " names)
         message(
             FATAL_ERROR
             "The provider in ${folder} gives no CMake package ${package} that fits this build; its "
-            "package is ${its_package}. "
+            "names are ${names}. "
             "Considered: '${${package}_CONSIDERED_CONFIGS}' ${${package}_CONSIDERED_VERSIONS} "
             "${${package}_NOT_FOUND_MESSAGE}"
         )
@@ -118,7 +144,8 @@ function(_native_library_find package library result)
         )
     endif()
     set(${result} "${folder}")
-    return(PROPAGATE ${result})
+    set(config "${${package}_CONFIG}")
+    return(PROPAGATE ${result} config names)
 endfunction()
 
 function(_native_library_find_in_system package library)

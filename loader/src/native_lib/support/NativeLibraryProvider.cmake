@@ -6,6 +6,7 @@
 # what is installed come from native_library_texts.py.
 
 include(CMakePackageConfigHelpers)
+include(CheckLinkerFlag)
 include(CheckSourceCompiles)
 include(GenerateExportHeader)
 
@@ -21,6 +22,8 @@ include(GenerateExportHeader)
 #   [PROBE_SYMBOL <symbol>...]    a function of each target that must be ours in the process (ELF)
 #   [LINK_NAMES [<target>=]<name>...]  names to link by (-l<name>), beside upstream's OUTPUT_NAME
 #   [DEPENDENCIES <package>...]   CMake packages that the libraries' interface needs
+#   [NAMES <package>...]          other names of the CMake package, such as SQLite3
+#   [ALIASES [<target>=]<name>...]  other names of its imported targets, such as SQLite::SQLite3
 #   [PLAIN_NAMES ABI_SUFFIX <n>]  the system's names, for users who must be able to use its library
 # )
 #
@@ -29,8 +32,9 @@ include(GenerateExportHeader)
 # EXPORT_NAME are respected; headers come from its file set HEADERS.
 function(native_library_provider)
     _native_library_refuse_inplace()
+    set(CMAKE_INSTALL_DEFAULT_COMPONENT_NAME ${_NATIVE_LIBRARY_COMPONENT})
     set(one_value "PROVIDER;COMPATIBILITY;VERSION;PACKAGE;PKG_CONFIG_NAME;ABI_SUFFIX")
-    set(several "EXPORT_HEADER;PROBE_SYMBOL;LINK_NAMES;DEPENDENCIES")
+    set(several "EXPORT_HEADER;PROBE_SYMBOL;LINK_NAMES;DEPENDENCIES;NAMES;ALIASES")
     cmake_parse_arguments(PARSE_ARGV 0 arg "PLAIN_NAMES" "DESCRIPTION;${one_value}" "${several}")
     set(targets ${arg_UNPARSED_ARGUMENTS})
 
@@ -49,6 +53,10 @@ function(native_library_provider)
     foreach(target IN LISTS targets)
         _native_library_describe(description ${target} ${targets})
         list(APPEND facts --target ${description})
+        if(NOT TARGET ${target})
+            _native_library_targets(others "${CMAKE_SOURCE_DIR}")
+            list(APPEND facts --others ${others})
+        endif()
     endforeach()
     set(generated "${CMAKE_CURRENT_BINARY_DIR}/native_library")
     _native_library_python(
@@ -79,8 +87,10 @@ function(native_library_provider)
         if(header)
             _native_library_export_header(${target} "${header}" "${generated}/include")
         endif()
+        _native_library_hide_archives(${target} ${language})
         _native_library_install_target(${target} ${arg_PROVIDER} ${package})
         _native_library_install_link_files(${target} ${lib} "${link_files}")
+        _native_library_own_dependencies(${target} ${arg_PROVIDER} ${package} ${targets})
         if(anchor)
             _native_library_add_anchor(${target} ${language} ${anchor} ${lib})
         endif()
@@ -94,10 +104,9 @@ function(native_library_provider)
         VERSION ${release}
         COMPATIBILITY ${arg_COMPATIBILITY}
     )
-    install(
-        FILES "${generated}/${package}Config.cmake" "${generated}/${package}ConfigVersion.cmake"
-        DESTINATION ${lib}/cmake/${package}
-    )
+    _native_library_install_text(${package}Config.cmake ${lib}/cmake/${package})
+    install(FILES "${generated}/${package}ConfigVersion.cmake" DESTINATION ${lib}/cmake/${package})
+    install(DIRECTORY "${generated}/forwards/" DESTINATION ${lib}/cmake OPTIONAL)
     install(
         EXPORT native_library_${package}
         FILE ${package}Targets.cmake
@@ -115,6 +124,7 @@ endfunction()
 # Asks fetch_source.py what upstream/ holds, stops if it is not there or not what source.toml lists,
 # and puts it into the wheel's SBOM (PEP 770, CycloneDX).
 function(native_library_source)
+    set(CMAKE_INSTALL_DEFAULT_COMPONENT_NAME ${_NATIVE_LIBRARY_COMPONENT})
     _native_library_python(facts COMMAND "${_NATIVE_LIBRARY_DIR}/fetch_source.py" --facts)
     string(JSON upstream GET "${facts}" name)
     string(JSON version GET "${facts}" version)
@@ -150,21 +160,49 @@ function(_native_library_describe result target)
         get_target_property(name ${target} OUTPUT_NAME)
         get_target_property(export_name ${target} EXPORT_NAME)
         get_target_property(items ${target} LINK_LIBRARIES)
+        get_target_property(is_imported ${target} IMPORTED)
+        if(is_imported)
+            set(type IMPORTED)
+        endif()
         list(APPEND ${result} ${type} ${name} ${export_name})
         foreach(item IN LISTS items)
             # An alias (foo::foo), or one in a generator expression ($<BUILD_INTERFACE:foo::foo>).
             string(REGEX REPLACE "^\\$<.*[^:]:([^:>]+(::[^:>]+)?)>$" "\\1" item "${item}")
-            if(TARGET "${item}")
-                get_target_property(aliased ${item} ALIASED_TARGET)
-                if(aliased)
-                    set(item ${aliased})
-                endif()
-            endif()
+            _native_library_without_alias(item "${item}")
             if(item IN_LIST ARGN)
                 list(APPEND ${result} ${item})
             endif()
         endforeach()
     endif()
+    return(PROPAGATE ${result})
+endfunction()
+
+function(_native_library_without_alias result target)
+    set(${result} "${target}")
+    if(TARGET "${target}")
+        get_target_property(aliased ${target} ALIASED_TARGET)
+        if(aliased)
+            set(${result} ${aliased})
+        endif()
+    endif()
+    return(PROPAGATE ${result})
+endfunction()
+
+# Sets <result> to the libraries that a folder builds, and those below it, as <target> (<type>).
+function(_native_library_targets result folder)
+    set(${result} "")
+    get_property(targets DIRECTORY "${folder}" PROPERTY BUILDSYSTEM_TARGETS)
+    foreach(target IN LISTS targets)
+        get_target_property(type ${target} TYPE)
+        if(type MATCHES "(.*)_LIBRARY$")
+            list(APPEND ${result} "${target} (${CMAKE_MATCH_1})")
+        endif()
+    endforeach()
+    get_property(subfolders DIRECTORY "${folder}" PROPERTY SUBDIRECTORIES)
+    foreach(subfolder IN LISTS subfolders)
+        _native_library_targets(more "${subfolder}")
+        list(APPEND ${result} ${more})
+    endforeach()
     return(PROPAGATE ${result})
 endfunction()
 
@@ -208,7 +246,6 @@ function(_native_library_name_target target file_stem abi export_name)
             BUILD_WITH_INSTALL_NAME_DIR OFF
             INSTALL_NAME_DIR "@rpath"
             BUILD_WITH_INSTALL_RPATH ON
-            INSTALL_RPATH ""
             # Old versions of dyld compare it; the name already says what is compatible.
             MACHO_COMPATIBILITY_VERSION 1
             MACHO_CURRENT_VERSION 1
@@ -217,12 +254,6 @@ function(_native_library_name_target target file_stem abi export_name)
     if(WIN32)
         set_target_properties(${target} PROPERTIES IMPORT_SUFFIX ".lib")
     endif()
-    # Relative to the wheel's root, upstream's include/ is another: the package adds its own.
-    get_target_property(includes ${target} INTERFACE_INCLUDE_DIRECTORIES)
-    if(includes)
-        string(REGEX REPLACE "\\$<INSTALL_INTERFACE:[^>]*>" "" includes "${includes}")
-        set_target_properties(${target} PROPERTIES INTERFACE_INCLUDE_DIRECTORIES "${includes}")
-    endif()
     foreach(property IN ITEMS C_VISIBILITY_PRESET CXX_VISIBILITY_PRESET)
         get_target_property(visibility ${target} ${property})
         if(NOT visibility)
@@ -230,6 +261,23 @@ function(_native_library_name_target target file_stem abi export_name)
         endif()
     endforeach()
     _native_library_build_options(${target})
+    _native_library_keep_own_rpath(${target})
+endfunction()
+
+# The symbols of a static library inside would be exported too: a promise that nobody made. One that is
+# linked whole is meant to be exported. Only ELF's linkers have such an option, and not all of them.
+function(_native_library_hide_archives target language)
+    if(WIN32 OR APPLE)
+        return()
+    endif()
+    foreach(property IN ITEMS LINK_LIBRARIES LINK_OPTIONS LINK_FLAGS)
+        get_target_property(value ${target} ${property})
+        list(APPEND linked ${value})
+    endforeach()
+    check_linker_flag(${language} LINKER:--exclude-libs,ALL NATIVE_LIBRARY_HIDES_ARCHIVES)
+    if(NATIVE_LIBRARY_HIDES_ARCHIVES AND NOT linked MATCHES "WHOLE_ARCHIVE|whole-archive")
+        target_link_options(${target} PRIVATE LINKER:--exclude-libs,ALL)
+    endif()
 endfunction()
 
 function(_native_library_export_header target header folder)
@@ -241,6 +289,29 @@ function(_native_library_export_header target header folder)
 endfunction()
 
 function(_native_library_install_target target provider package)
+    get_target_property(folder ${target} SOURCE_DIR)
+    # Relative to the wheel's root, upstream's include/ is another: the package adds its own. A folder of
+    # the sources is none for others, and CMake would not export it.
+    get_target_property(includes ${target} INTERFACE_INCLUDE_DIRECTORIES)
+    if(includes)
+        string(REGEX REPLACE "\\$<INSTALL_INTERFACE:[^>]*>" "" includes "${includes}")
+        set(kept "")
+        foreach(include IN LISTS includes)
+            cmake_path(IS_PREFIX CMAKE_SOURCE_DIR "${include}" in_sources)
+            cmake_path(IS_PREFIX CMAKE_BINARY_DIR "${include}" in_build)
+            if(in_sources OR in_build)
+                set(include "$<BUILD_INTERFACE:${include}>")
+            endif()
+            list(APPEND kept "${include}")
+        endforeach()
+        set_target_properties(${target} PROPERTIES INTERFACE_INCLUDE_DIRECTORIES "${kept}")
+    endif()
+    # CMake takes a relative one from the folder that installs, not from the target's.
+    get_target_property(public_headers ${target} PUBLIC_HEADER)
+    if(public_headers)
+        list(TRANSFORM public_headers REPLACE "^([^/$].*)$" "${folder}/\\1")
+        set_target_properties(${target} PROPERTIES PUBLIC_HEADER "${public_headers}")
+    endif()
     get_target_property(header_sets ${target} INTERFACE_HEADER_SETS)
     set(headers "")
     if(header_sets)
@@ -258,6 +329,37 @@ function(_native_library_install_target target provider package)
         PUBLIC_HEADER DESTINATION ${provider}/include
         ${headers}
     )
+endfunction()
+
+# What upstream builds for a library and links publicly: header-only libraries go along into the CMake
+# package, static libraries are inside already. CMake would refuse to export the library without them.
+function(_native_library_own_dependencies target provider package)
+    get_target_property(items ${target} INTERFACE_LINK_LIBRARIES)
+    set(kept "")
+    foreach(item IN LISTS items)
+        set(type "")
+        _native_library_without_alias(library "${item}")
+        if(TARGET "${library}" AND NOT library IN_LIST ARGN)
+            get_target_property(is_imported ${library} IMPORTED)
+            if(NOT is_imported)
+                get_target_property(type ${library} TYPE)
+            endif()
+        endif()
+        if(type MATCHES "^(STATIC|OBJECT)_LIBRARY$")
+            set(item "$<BUILD_INTERFACE:${item}>")
+        elseif(type STREQUAL "INTERFACE_LIBRARY")
+            get_property(installed GLOBAL PROPERTY _NATIVE_LIBRARY_HEADERS_${package})
+            if(NOT library IN_LIST installed)
+                set_property(GLOBAL APPEND PROPERTY _NATIVE_LIBRARY_HEADERS_${package} ${library})
+                _native_library_install_target(${library} ${provider} ${package})
+                _native_library_own_dependencies(${library} ${provider} ${package} ${ARGN})
+            endif()
+        endif()
+        list(APPEND kept "${item}")
+    endforeach()
+    if(items)
+        set_target_properties(${target} PROPERTIES INTERFACE_LINK_LIBRARIES "${kept}")
+    endif()
 endfunction()
 
 # Everybody's builds look for lib<name>.so, -l<name> or <name>.lib, and would take the system's. A link

@@ -164,7 +164,7 @@ def _libraries(folder: Path) -> dict[str, str]:
 
 
 def locate(folder: Path, package: str) -> dict[str, str]:
-    """Return where CMake must find a package, and the name of the provider's own package.
+    """Return where CMake must find a package, and the names of the provider's own package.
 
     Args:
         folder: the consumer's, with its pyproject.toml in it or above it.
@@ -184,10 +184,12 @@ def locate(folder: Path, package: str) -> dict[str, str]:
         )
     if _from_system(package):
         folder_to_avoid = _installed_folder(libraries[package]) or ""
-        return {"source": "system", "folder": folder_to_avoid, "package": package}
+        return {"source": "system", "folder": folder_to_avoid, "names": package}
     manifest = _manifest(package, libraries[package])
     found = Path(manifest.__file__ or "").parent.as_posix()
-    return {"source": "provider", "folder": found, "package": manifest.PACKAGE}
+    # A provider that was built by an older version of this project has no other names.
+    names = dict.fromkeys((manifest.PACKAGE, *getattr(manifest, "NAMES", ())))
+    return {"source": "provider", "folder": found, "names": ";".join(names)}
 
 
 def _installed_folder(requirement: str) -> str | None:
@@ -238,7 +240,11 @@ def requirements(folder: Path, targets: list[str]) -> list[dict[str, object]]:
         if _from_system(package):
             continue
         manifest = _manifest(package, libraries[package])
-        names = [name for name, facts in manifest.LIBRARIES.items() if facts["target"] == target]
+        names = [
+            name
+            for name, facts in manifest.LIBRARIES.items()
+            if target in (facts["target"], *facts.get("aliases", ()))
+        ]
         if not names:
             offered = ", ".join(facts["target"] for facts in manifest.LIBRARIES.values())
             sys.exit(f"{manifest.DISTRIBUTION} has no target {target}; it has {offered}.")

@@ -18,14 +18,26 @@ from __future__ import annotations
 import argparse
 import json
 import re
+import shutil
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 FORMAT = 1
 _APPLE = ("Darwin", "iOS", "tvOS", "visionOS", "watchOS")
 # One "__" separates provider and library in the names, so that they can be split again.
 _PROVIDER = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
+# What a CMake package or target may be called.
+_NAME = r"[A-Za-z0-9_+.-]+"
+# Arguments that give a target other names, with what such a name looks like.
+_OTHER_NAMES = {
+    "LINK_NAMES": (_NAME, "a name to link by, like z for -lz"),
+    "ALIASES": (rf"{_NAME}(::{_NAME})*", "a CMake target's name, like libzmq or SQLite::SQLite3"),
+}
 _VERSION = re.compile(
     r"(?P<base>(?P<release>[0-9]+(\.[0-9]+)*)((a|b|rc)[0-9]+)?)"
     r"(?P<post>\.post[0-9]+)?(?P<dev>\.dev[0-9]+)?(\+[a-z0-9.]+)?"
@@ -106,6 +118,8 @@ class Library:
     probe_symbol: str = ""
     # Further names by which builds look for it (-lpng for png16).
     link_names: tuple[str, ...] = ()
+    # Other names for it in CMake, such as libzmq or SQLite::SQLite3.
+    aliases: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -124,6 +138,8 @@ class Provider:
     dependencies: tuple[str, ...] = ()
     # The number in the system's name, if the libraries keep the system's names.
     plain_abi: str | None = None
+    # Other names of the CMake package.
+    names: tuple[str, ...] = ()
 
     @property
     def distribution(self) -> str:
@@ -163,16 +179,36 @@ class Provider:
         names = dict.fromkeys((library.name, *library.link_names))
         return tuple(name.format(each) for each in names)
 
+    def target(self, library: Library) -> str:
+        """Return the imported target of a library."""
+        return f"{self.package}::{library.export_name}"
+
+    def aliases(self, library: Library) -> tuple[str, ...]:
+        """Return the other imported targets that are a library: its own, and for each name some."""
+        found = [*library.aliases, *(f"{name}::{library.export_name}" for name in self.names)]
+        if library == self.libraries[0]:
+            # What most consumers write, whatever the library is called: SQLite3::SQLite3.
+            others = [each.export_name for each in self.libraries[1:]]
+            found += [f"{name}::{name}" for name in self.names if name not in others]
+        ours = [self.target(each) for each in self.libraries]
+        return tuple(alias for alias in dict.fromkeys(found) if alias not in ours)
+
+    def file_of(self, library: Library) -> str:
+        """Return the file that a build links, as a generator expression below the folder lib."""
+        kind = "TARGET_LINKER_FILE_NAME" if self.is_for_windows else "TARGET_FILE_NAME"
+        return f"$<{kind}:{library.target}>"
+
     def anchor(self, library: Library) -> str:
         """Return the name of a library's anchor, which only musl needs; else an empty string."""
         return f"{self.file_stem(library)}-anchor" if self.on_musl else ""
 
 
-def check_targets(described: list[list[str]]) -> None:
+def check_targets(described: list[list[str]], others: list[str]) -> None:
     """Stop if there is no target, or if one is not a shared library.
 
     Args:
         described: for each target its name, then its type if the target exists.
+        others: the library targets that there are, for the message.
 
     Raises:
         ProviderError: no target, or a wrong one.
@@ -181,7 +217,13 @@ def check_targets(described: list[list[str]]) -> None:
         raise ProviderError("name the shared library targets first")
     for target, *facts in described:
         if not facts:
-            raise ProviderError(f"{target} is not a target")
+            there_are = f"; the library targets are {', '.join(others)}" if others else ""
+            raise ProviderError(f"{target} is not a target{there_are}")
+        if facts[0] == "IMPORTED":
+            raise ProviderError(
+                f"{target} is imported, not built here: give its file to native_library_prebuilt() "
+                "and name that target instead"
+            )
         if facts[0] != "SHARED_LIBRARY":
             raise ProviderError(
                 f"{target} is a {facts[0]}; write add_library({target} SHARED ...), or "
@@ -203,25 +245,27 @@ def check_number(argument: str, values: list[str], targets: int) -> None:
         )
 
 
-def link_names_of(target: str, given: list[str], targets: list[str]) -> tuple[str, ...]:
-    """Return the values of LINK_NAMES that are for a target.
+def names_of(target: str, argument: str, given: list[str], targets: list[str]) -> tuple[str, ...]:
+    """Return the values of LINK_NAMES or ALIASES that are for a target.
 
     Args:
         target: one of the targets.
-        given: the values: <name> where there is one target, <target>=<name> where there are several.
+        argument: which of the two.
+        given: its values: <name> where there is one target, <target>=<name> where there are several.
         targets: all of them.
 
     Raises:
         ProviderError: a value is no name, or does not say which of several targets it is for.
     """
+    form, what = _OTHER_NAMES[argument]
     names = []
     for value in given:
         owner, _, name = value.rpartition("=")
-        if not re.fullmatch(r"[A-Za-z0-9_+.-]+", name):
-            raise ProviderError(f"LINK_NAMES '{value}' is not a name to link by, like z for -lz")
+        if not re.fullmatch(form, name):
+            raise ProviderError(f"{argument} '{value}' is not {what}")
         if (owner or len(targets) > 1) and owner not in targets:
             raise ProviderError(
-                f"LINK_NAMES '{value}' does not say which target it is for: write "
+                f"{argument} '{value}' does not say which target it is for: write "
                 f"{targets[0]}={name}"
             )
         if owner in ("", target):
@@ -240,6 +284,17 @@ def check_headers(headers: list[str]) -> None:
             raise ProviderError(
                 f"EXPORT_HEADER '{header}' leads out of the wheel: write a relative path without '..'"
             )
+
+
+def check_package_names(names: list[str]) -> None:
+    """Stop if one of NAMES cannot be the name of a CMake package.
+
+    Raises:
+        ProviderError: one is not.
+    """
+    for name in names:
+        if not re.fullmatch(_NAME, name):
+            raise ProviderError(f"NAMES '{name}' is not the name of a CMake package")
 
 
 def check_names(provider: str, distribution: str) -> None:
@@ -333,6 +388,7 @@ def manifest(provider: Provider) -> str:
         f'COMPATIBILITY = "{provider.compatibility}"',
         f'REQUIREMENT = "{provider.requirement}"',
         f'PACKAGE = "{provider.package}"',
+        f"NAMES = {_literal(provider.names)}",
         "LIBRARIES = {",
     ]
     # Only ELF searches a global scope first, and plain names accept another copy anyway.
@@ -351,48 +407,94 @@ def manifest(provider: Provider) -> str:
         runtime_name = f"@rpath/{file}" if provider.is_for_macos else file
         anchor = provider.anchor(library)
         anchor = f"lib/{anchor}.so" if anchor else ""
-        link_files = "".join(f'"lib/{each}", ' for each in provider.link_files(library))
-        needs = "".join(f'"{names[other]}", ' for other in links)
+        link_files = _literal(f"lib/{each}" for each in provider.link_files(library))
+        needs = _literal(names[other] for other in links)
         lines += [
             f'    "{library.name}": {{',
-            f'        "target": "{provider.package}::{library.export_name}",',
+            f'        "target": "{provider.target(library)}",',
+            f'        "aliases": {_literal(provider.aliases(library))},',
             f'        "file": "lib/{file}",',
-            f'        "link_files": ({link_files.strip()}),',
+            f'        "link_files": {link_files},',
             f'        "runtime_name": "{runtime_name}",',
             f'        "anchor": "{anchor}",',
             f'        "probe_symbol": "{library.probe_symbol if has_probes else ""}",',
-            f'        "needs": ({needs}),',
+            f'        "needs": {needs},',
             "    },",
         ]
         names[library.target] = library.name
     return "\n".join([*lines, "}", ""])
 
 
+def _literal(texts: Iterable[str]) -> str:
+    """Return a tuple of texts as the manifest has it."""
+    quoted = [f'"{text}"' for text in texts]
+    return f"({', '.join(quoted)}{',' if len(quoted) == 1 else ''})"
+
+
 def cmake_package(provider: Provider) -> str:
     """Return the text of ``<package>Config.cmake``."""
-    package = provider.package
-    targets = [f"{package}::{library.export_name}" for library in provider.libraries]
+    targets = [provider.target(library) for library in provider.libraries]
+    names = [each for name in (provider.package, *provider.names) for each in (name, name.upper())]
+    names += ["${CMAKE_FIND_PACKAGE_NAME}", "${_native_upper}"]
+    # As CMake's manual for Find modules has it: what X_LIBRARIES holds is linked, so it is the imported
+    # targets, which an upstream that installs its own package can name; X_LIBRARY is a path.
+    variables = {
+        "FOUND": "1",
+        "VERSION": provider.version.release,
+        "VERSION_STRING": provider.version.release,
+        "LIBRARIES": ";".join(targets),
+        "LIBRARY": f"${{_native_folder}}/lib/{provider.file_of(provider.libraries[0])}",
+        "INCLUDE_DIRS": "${_native_include}",
+        "INCLUDE_DIR": "${_native_include}",
+    }
     lines = [
         "include(CMakeFindDependencyMacro)",
         *(f"find_dependency({dependency} CONFIG)" for dependency in provider.dependencies),
-        f'include("${{CMAKE_CURRENT_LIST_DIR}}/{package}Targets.cmake")',
-        'get_filename_component(_include "${CMAKE_CURRENT_LIST_DIR}/../../../include" ABSOLUTE)',
-        'if(IS_DIRECTORY "${_include}")',
-        *(f'    target_include_directories({name} INTERFACE "${{_include}}")' for name in targets),
-        # For projects that do not use CMake's imported targets, such as libpng.
-        f'    set({package}_INCLUDE_DIRS "${{_include}}")',
+        f'include("${{CMAKE_CURRENT_LIST_DIR}}/{provider.package}Targets.cmake")',
+        'get_filename_component(_native_folder "${CMAKE_CURRENT_LIST_DIR}/../../.." ABSOLUTE)',
+        'set(_native_include "")',
+        'if(IS_DIRECTORY "${_native_folder}/include")',
+        '    set(_native_include "${_native_folder}/include")',
+        *(f'    target_include_directories({t} INTERFACE "${{_native_include}}")' for t in targets),
         "endif()",
-        f'set({package}_LIBRARIES "{";".join(targets)}")',
-        "unset(_include)",
+    ]
+    for library in provider.libraries:
+        for alias in provider.aliases(library):
+            lines += [
+                f"if(NOT TARGET {alias})",
+                f"    add_library({alias} ALIAS {provider.target(library)})",
+                "endif()",
+            ]
+    lines += [
+        "# For builds that read variables, whichever way they write the name.",
+        'string(TOUPPER "${CMAKE_FIND_PACKAGE_NAME}" _native_upper)',
+        f"foreach(_native_name IN ITEMS {' '.join(dict.fromkeys(names))})",
+        *(f'    set(${{_native_name}}_{name} "{text}")' for name, text in variables.items()),
+        "endforeach()",
+        *(f"unset(_native_{name})" for name in ("folder", "include", "name", "upper")),
     ]
     return "\n".join([*lines, ""])
+
+
+def forwards(provider: Provider) -> dict[str, str]:
+    """Return the files below ``lib/cmake`` by which the package is found under its other names.
+
+    One in lower case answers every spelling. A name that differs from the package's in case only shares
+    its folder: on macOS and Windows two such folders would be one.
+    """
+    texts = {}
+    for name in (name.lower() for name in provider.names):
+        folder = provider.package if name == provider.package.lower() else name
+        main = f"${{CMAKE_CURRENT_LIST_DIR}}/../{provider.package}/{provider.package}Config"
+        texts[f"{folder}/{name}-config.cmake"] = f'include("{main}.cmake")\n'
+        texts[f"{folder}/{name}-config-version.cmake"] = f'include("{main}Version.cmake")\n'
+    return texts
 
 
 def pkg_config(provider: Provider) -> str:
     """Return the text of the .pc file."""
     # No quotes: pkgconf itself escapes spaces in pcfiledir.
-    kind = "TARGET_LINKER_FILE_NAME" if provider.is_for_windows else "TARGET_FILE_NAME"
-    libraries = [f"${{libdir}}/$<{kind}:{each.target}>" for each in reversed(provider.libraries)]
+    libraries = [f"${{libdir}}/{provider.file_of(each)}" for each in reversed(provider.libraries)]
     # By name, and not by its file's path: what builds put before the objects, --as-needed drops.
     links = " ".join(f"-l{each.name}" for each in reversed(provider.libraries))
     requires = ", ".join(provider.dependencies).lower()
@@ -469,20 +571,27 @@ def read_arguments(arguments: list[str]) -> tuple[Provider, str]:
     ):
         parser.add_argument(f"--{name}", nargs="?", default="", const="")
     parser.add_argument("--ABI_SUFFIX")
-    for name in ("DEPENDENCIES", "EXPORT_HEADER", "LINK_NAMES", "PROBE_SYMBOL"):
+    for name in (
+        *("ALIASES", "DEPENDENCIES", "EXPORT_HEADER", "LINK_NAMES", "NAMES", "PROBE_SYMBOL"),
+        "others",
+    ):
         parser.add_argument(f"--{name}", nargs="*", default=[])
     # Name, type, OUTPUT_NAME, EXPORT_NAME, and the other targets that it links to.
     parser.add_argument("--target", action="append", default=[], nargs="+")
     given = parser.parse_args(arguments)
-    check_targets(given.target)
+    check_targets(given.target, given.others)
     for name in ("EXPORT_HEADER", "PROBE_SYMBOL"):
         check_number(name, getattr(given, name), len(given.target))
     check_headers(given.EXPORT_HEADER)
     check_names(given.PROVIDER, given.wheel_name)
+    check_package_names(given.NAMES)
     targets = [target for target, *_ in given.target]
     probes = [*given.PROBE_SYMBOL, *("" for _ in targets)]
     libraries = tuple(
-        _library(described, probe, link_names_of(described[0], given.LINK_NAMES, targets))
+        _library(
+            *(described, probe),
+            *(names_of(described[0], name, getattr(given, name), targets) for name in _OTHER_NAMES),
+        )
         for described, probe in zip(given.target, probes)
     )
     check_plain_names(given.PLAIN_NAMES == "TRUE", given.ABI_SUFFIX, libraries)
@@ -497,17 +606,17 @@ def read_arguments(arguments: list[str]) -> tuple[Provider, str]:
         given.DESCRIPTION or given.project_description,
         tuple(given.DEPENDENCIES),
         given.ABI_SUFFIX,
+        tuple(given.NAMES),
     )
     return provider, f"{given.PKG_CONFIG_NAME or provider.package.lower()}.pc"
 
 
-def _library(described: list[str], probe_symbol: str, link_names: tuple[str, ...]) -> Library:
+def _library(
+    described: list[str], probe_symbol: str, link_names: tuple[str, ...], aliases: tuple[str, ...]
+) -> Library:
     target, _, name, export_name, *links = described
-    return Library(
-        *(target, _or(name, target), _or(export_name, target), tuple(links)),
-        probe_symbol,
-        link_names,
-    )
+    names = (_or(name, target), _or(export_name, target))
+    return Library(target, *names, tuple(links), probe_symbol, link_names, aliases)
 
 
 def _or(value: str, default: str) -> str:
@@ -533,12 +642,15 @@ def _main(command: str, *arguments: str) -> None:
         provider, pc_file = read_arguments(rest)
         texts = {
             "_native_libs.py.in": manifest(provider),
-            f"{provider.package}Config.cmake": cmake_package(provider),
+            f"{provider.package}Config.cmake.in": cmake_package(provider),
             f"{pc_file}.in": pkg_config(provider),
             **link_texts(provider),
         }
     except ProviderError as error:
         sys.exit(f"native_library_provider: {error}")
+    # An editable install builds in one folder again and again.
+    shutil.rmtree(Path(output, "forwards"), ignore_errors=True)
+    texts.update((f"forwards/{file}", text) for file, text in forwards(provider).items())
     for file, text in texts.items():
         _write(Path(output, file), text)
     answer = {
