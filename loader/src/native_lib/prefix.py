@@ -141,19 +141,16 @@ def _links(library: InstalledLibrary) -> dict[str, str]:
     build may open it and ask for its version. On musl, too: the anchor is for the loader alone.
     """
     file = PurePosixPath(library.file)
+    names = [PurePosixPath(each).stem for each in library.link_files]
     if file.suffix == ".dll":
-        # The name without the ABI suffix.
-        import_library = f"{file.stem.rpartition('-')[0] or file.stem}.lib"
-        name = PurePosixPath(library.link_file or f"{library.name}.lib").name
-        path = str(file.with_name(import_library))
-        return {
-            f"bin/{file.name}": str(file),
-            f"lib/{import_library}": path,
-            f"lib/{name}": path,
-        }
-    stem = PurePosixPath(library.link_file or f"lib{library.name}.so").stem
+        # Named as the DLL, without its ABI suffix.
+        stem = file.stem.rpartition("-")[0] or file.stem
+        import_library = str(file.with_name(f"{stem}.lib"))
+        links = {f"lib/{name}.lib": import_library for name in (stem, *(names or [library.name]))}
+        return {f"bin/{file.name}": str(file), **links}
     suffix = ".dylib" if file.suffix == ".dylib" else ".so"
-    return {f"lib/{file.name}": str(file), f"lib/{stem}{suffix}": str(file)}
+    names = [f"{name}{suffix}" for name in names or [f"lib{library.name}"]]
+    return {f"lib/{name}": str(file) for name in (file.name, *names)}
 
 
 def _forward(file: Path) -> str:

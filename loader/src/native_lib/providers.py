@@ -30,13 +30,13 @@ class InstalledLibrary:
         name: upstream's, such as ``png``.
         file: path below the provider's folder, with slashes.
         runtime_name: what consumers record.
-        link_file: path of the link file below that folder; empty in wheels of older builds.
+        link_files: paths of the link files below that folder; none in wheels of older builds.
     """
 
     name: str
     file: str
     runtime_name: str
-    link_file: str
+    link_files: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -115,7 +115,7 @@ def _read(
                 str(library),
                 str(facts.get("file", "")),
                 str(facts["runtime_name"]),
-                str(facts.get("link_file", "")),
+                tuple(facts.get("link_files", ())),
             )
             for library, facts in manifest["LIBRARIES"].items()
         )
