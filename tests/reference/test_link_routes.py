@@ -205,19 +205,23 @@ LISTS = """
 cmake_minimum_required(VERSION 3.25)
 project(stranger LANGUAGES C)
 find_package(PkgConfig REQUIRED)
-set(zlib_names z zlib ZLIB ZLIB::ZLIB zlib.h)
-set(png_names png libpng PNG PNG::PNG png.h)
-set(sqlite_names sqlite3 sqlite3 SQLite3 SQLite::SQLite3 sqlite3.h)
+set(zlib_names z zlib ZLIB ZLIB::ZLIB zlib.h ZLIB::ZLIB)
+set(png_names png libpng PNG PNG::PNG png.h PNG::PNG)
+set(sqlite_names sqlite3 sqlite3 SQLite3 SQLite::SQLite3 sqlite3.h SQLite3::sqlite3)
+set(CMAKE_LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR})
 foreach(name IN ITEMS zlib png sqlite)
     list(GET ${name}_names 0 library)
     list(GET ${name}_names 1 pc)
     list(GET ${name}_names 2 package)
     list(GET ${name}_names 3 target)
     list(GET ${name}_names 4 header)
+    list(GET ${name}_names 5 config_target)
     find_library(${name}_library ${library} REQUIRED)
     find_path(${name}_include ${header} REQUIRED)
     pkg_check_modules(${name}_pc REQUIRED ${pc})
     pkg_check_modules(${name}_pc_target REQUIRED IMPORTED_TARGET ${pc})
+    # In a folder of its own, because both kinds of packages have a target of that name.
+    add_subdirectory(config config-${name})
     find_package(${package} MODULE REQUIRED)
     foreach(linker IN LISTS LINKERS)
         foreach(route IN ITEMS find_library pc pc_target module)
@@ -242,12 +246,24 @@ foreach(linker IN LISTS LINKERS)
     target_link_libraries(sqlite-program-${linker} PRIVATE SQLite::SQLite3)
 endforeach()
 """
+CONFIG = """
+find_package(${package} CONFIG REQUIRED)
+foreach(linker IN LISTS LINKERS)
+    set(it ${name}-config-${linker})
+    add_library(${it} MODULE ../${name}.c)
+    set_target_properties(${it} PROPERTIES PREFIX "")
+    target_link_options(${it} PRIVATE -fuse-ld=${linker} LINKER:--as-needed)
+    target_link_libraries(${it} PRIVATE ${config_target})
+endforeach()
+"""
 
 
 @WHERE
 def test_cmake(installed: Installed, tmp_path: Path, where: str) -> None:
     sources(tmp_path)
     (tmp_path / "CMakeLists.txt").write_text(LISTS, encoding="utf-8")
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config" / "CMakeLists.txt").write_text(CONFIG, encoding="utf-8")
     build, env = tmp_path / "build", installed.variables(where)
     building.run(
         *(building.tool("cmake"), "-G", "Ninja", "-S", tmp_path, "-B", build),
@@ -258,8 +274,26 @@ def test_cmake(installed: Installed, tmp_path: Path, where: str) -> None:
     building.run(building.tool("cmake"), "--build", build, env=env)
     for library in CALLS:
         found = needed(build.glob(f"{library}-*"))
-        assert len(found) == (15 if library == "sqlite" else 12)
+        assert len(found) == (18 if library == "sqlite" else 15)
         assert is_right(found, library), found
+
+
+@WHERE
+def test_consumer_with_our_cmake(installed: Installed, where: str) -> None:
+    """It insists on the provider's own folder, which the prefix's CMake package leads to."""
+    build = installed.folder / f"sqlite3-{where}"
+    env = {**installed.variables(where), "PYTHONPATH": str(installed.env.site_packages)}
+    building.run(
+        *(building.tool("cmake"), "-G", "Ninja", "-S", installed.folder / "sqlite3", "-B", build),
+        f"-DCMAKE_MAKE_PROGRAM={building.tool('ninja')}",
+        f"-DPython_EXECUTABLE={sys.executable}",
+        f"-DCMAKE_MODULE_PATH={building.SUPPORT}",
+        "-DSKBUILD_PROJECT_VERSION=3.53.4",
+        env=env,
+    )
+    building.run(building.tool("cmake"), "--build", build, env=env)
+    found = needed(build.glob("native_sqlite3__*"))
+    assert "native_pages__pages.so.1" in found["native_sqlite3__sqlite3"]
 
 
 # setuptools --------------------------------------------------------------------------------------

@@ -469,14 +469,17 @@ def test_stale_entry_is_made_anew(site: Site) -> None:
 
 
 @posix
-def test_at_the_same_time(site: Site, tmp_path: Path) -> None:
+@pytest.mark.parametrize("there", ["nothing", "stale"])
+def test_at_the_same_time(site: Site, tmp_path: Path, there: str) -> None:
     site.add()
+    if there == "stale":
+        (Path(variables({})["foo_ROOT"]) / "lib" / "libfoo.so").unlink()
     folders = (building.ROOT / "loader" / "src", site.folder)
     env = {"PYTHONPATH": os.pathsep.join(map(str, folders))}
     env["NATIVE_LIB_CACHE"] = str(tmp_path / "cache")
     command = (sys.executable, "-m", "native_lib", "env", "libfoo")
     with ThreadPoolExecutor(8) as threads:
-        said = {*threads.map(lambda _: building.run(*command, env=env), range(16))}
+        said = {*threads.map(lambda _: building.run(*command, env=env), range(8))}
     assert len(said) == 1
     (folder,) = (tmp_path / "cache" / "prefix").iterdir()
     assert (folder / "lib" / "libfoo.so").read_text("utf-8") == "the library foo"

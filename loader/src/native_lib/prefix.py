@@ -190,24 +190,15 @@ def _write(out: Path, plan: _Plan) -> None:
     beside = out.parent / f"{out.name}.{uuid.uuid4().hex[:8]}"
     try:
         _fill(beside / "new", plan)
-        _exchange(out, beside)
+        with suppress(FileNotFoundError):
+            out.rename(beside / "old")
+        (beside / "new").rename(out)
     except OSError:
         # Another process may have been faster.
         if not all(_is_right(out / path, content) for path, content in plan.items()):
             raise
     finally:
         shutil.rmtree(beside, ignore_errors=True)
-
-
-def _exchange(out: Path, beside: Path) -> None:
-    with suppress(FileNotFoundError):
-        out.rename(beside / "old")
-    try:
-        (beside / "new").rename(out)
-    except OSError:
-        if is_there(beside / "old") and not is_there(out):
-            (beside / "old").rename(out)
-        raise
 
 
 def _fill(folder: Path, plan: Mapping[str, Path | str]) -> None:
