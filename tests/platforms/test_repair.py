@@ -175,6 +175,16 @@ def test_provider_comes_out_with_its_names_unchanged(repair: Repair, tmp_path: P
         assert binary.read(there / file) == binary.read(here / file)
 
 
+def test_link_file_comes_out_unchanged(repair: Repair, tmp_path: Path) -> None:
+    """It has a library's suffix, and is none: no tool takes it for a copy, or leaves it behind."""
+    name = {"Linux": "libfoo.so", "Darwin": "libfoo.tbd", "Windows": "foo.lib"}[
+        repair.target.system
+    ]
+    there = unpacked(repair.repaired("libfoo"), tmp_path) / "libfoo" / "lib" / name
+    assert there.read_bytes() == (repair.site / "libfoo" / "lib" / name).read_bytes()
+    assert repair.target.file("libfoo__foo", "1").encode() in there.read_bytes()
+
+
 def test_tag_is_the_platforms(repair: Repair) -> None:
     expected = TAGS.get(repair.target.tag, repair.target.tag)
     for project in PROJECTS:

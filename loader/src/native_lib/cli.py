@@ -5,13 +5,17 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import io
+import os
 import shlex
 import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from native_lib.excludes import TOOLS, ExcludesError, excludes
+from native_lib.environment import FORMATS, as_text, build_variables
+from native_lib.excludes import TOOLS, excludes
+from native_lib.prefix import PrefixError, described, make_prefix
+from native_lib.providers import ProvidersError, installed_providers
 from native_lib.vendor import VendorError, apply, changes, still_named
 
 if TYPE_CHECKING:
@@ -36,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     try:
         status: int = options.run(options)
-    except (VendorError, ExcludesError) as error:
+    except (VendorError, ProvidersError, PrefixError) as error:
         print(f"native-lib: {error}", file=sys.stderr)
         return 2
     return status
@@ -176,6 +180,38 @@ def _parser() -> argparse.ArgumentParser:
     )
     command.add_argument("--tool", choices=TOOLS, required=True, help="what repairs the wheel")
     command.set_defaults(run=_excludes)
+
+    command = commands.add_parser(
+        "prefix",
+        help="make a folder laid out as every build system expects one, of links to providers",
+        description="Make a folder with include, lib and bin, which links to installed providers and "
+        "to those that they require, for a build that expects a library there.",
+    )
+    command.add_argument(
+        "out", type=Path, metavar="OUT", help="an empty folder, an earlier prefix, or a new folder"
+    )
+    command.add_argument(
+        "providers", nargs="+", metavar="PROVIDER", help="a distribution that is installed here"
+    )
+    command.set_defaults(run=_prefix)
+
+    command = commands.add_parser(
+        "env",
+        help="print the variables that show providers to a build",
+        description="Make a prefix of installed providers, and of those that they require, in a "
+        "cache, and print the variables that show it to a build.",
+    )
+    command.add_argument(
+        "providers", nargs="+", metavar="PROVIDER", help="a distribution that is installed here"
+    )
+    command.add_argument(
+        "--format",
+        choices=FORMATS,
+        default="sh",
+        help="for eval in a shell, JSON, or for the later steps of a job on GitHub: into the file "
+        "that GITHUB_ENV names, if it is set (default: sh)",
+    )
+    command.set_defaults(run=_env)
     return parser
 
 
@@ -252,6 +288,33 @@ def _published(options: argparse.Namespace) -> int:
 
 def _excludes(options: argparse.Namespace) -> int:
     print(_quoted(excludes(options.providers, options.tool)))
+    return 0
+
+
+def _prefix(options: argparse.Namespace) -> int:
+    providers = installed_providers(options.providers)
+    make_prefix(options.out, providers)
+    print(f"{options.out}: {described(providers)}")
+    return 0
+
+
+def _env(options: argparse.Namespace) -> int:
+    try:
+        variables = build_variables(installed_providers(options.providers), os.environ)
+    except (ProvidersError, PrefixError):
+        if options.format == "sh":
+            print("false")  # so that eval fails, too; of nothing it makes a success
+        raise
+    text = as_text(variables, options.format)
+    file = os.environ.get("GITHUB_ENV") if options.format == "github" else None
+    if not file:
+        print(text, end="")
+        return 0
+    try:
+        with Path(file).open("a", encoding="utf-8") as opened:
+            opened.write(text)
+    except OSError as error:
+        raise PrefixError(f"{file}: {error.strerror}") from error
     return 0
 
 
