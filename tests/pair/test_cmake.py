@@ -58,6 +58,27 @@ PROVIDER = LIBRARY + "native_library_provider(foo PROVIDER libfoo COMPATIBILITY 
             + "native_library_provider(bar foo PROVIDER libfoo COMPATIBILITY ExactVersion)",
             "name foo before bar, which links to it",
         ),
+        (PROVIDER + "ExactVersion PROGRAMS absent)", "PROGRAMS: absent is not a target"),
+        (
+            PROVIDER + "ExactVersion PROGRAMS foo)",
+            "PROGRAMS: foo is a SHARED_LIBRARY, and not an executable",
+        ),
+        (
+            "add_executable(tool foo.c)\nnative_library_provider(tool)",
+            "tool is a program; write PROGRAMS tool",
+        ),
+        *(
+            (
+                PROVIDER + f"ExactVersion DATA_ENV {setting})",
+                f"DATA_ENV '{setting}' is not <variable>",
+            )
+            for setting in ("FOO_DATA", "FOO_DATA=", "=share/foo", "1X=share/foo", "FOO-DATA=share")
+        ),
+        *(
+            (PROVIDER + f"ExactVersion DATA_ENV X={path})", f"DATA_ENV 'X={path}' leads out of the")
+            for path in ("/usr/share/foo", "../foo", "share/../../foo", "C:/foo")
+        ),
+        (PROVIDER + "ExactVersion DATA_ENV X=a X=b)", "DATA_ENV names X twice"),
         ("native_library_consumer(absent)", "absent is not a target"),
         (LIBRARY + "native_library_consumer(foo)", "LIBRARIES foo::foo DESTINATION"),
         (

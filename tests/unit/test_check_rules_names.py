@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import models
@@ -105,6 +106,22 @@ def test_every_library_of_a_manifest_is_looked_at() -> None:
             *(PROVIDERS_WHEEL, MANIFEST, "libfoo.so.1"),
             f"says that {FILE} is libfoo.so.1; it is {NAME}",
         ),
+    ]
+
+
+def test_programs_and_data_of_a_manifest_are_looked_at() -> None:
+    others = (
+        *(("PROGRAMS a", "libfoo/bin/a"), ("PROGRAMS b", "libfoo/bin/b")),
+        *(("DATA_ENV X", "libfoo/share/x"), ("DATA_ENV Y", "libfoo/share/y")),
+    )
+    files = ("libfoo/bin/a", "libfoo/share/x/one", "libfoo/share/yes")
+    manifest = replace(provider().manifests[0], others=others)
+    theirs = provider(files=files, manifests=(manifest,))
+    assert find("manifest-differs", theirs) == [
+        Finding(
+            *(PROVIDERS_WHEEL, MANIFEST, path), f"names {path} ({what}), which is not in the wheel"
+        )
+        for what, path in (others[1], others[3])
     ]
 
 

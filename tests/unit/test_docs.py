@@ -183,6 +183,14 @@ def variables_read(python: str) -> set[str]:
             for node in ast.walk(function)
             if isinstance(node, ast.Assign)
         }
+        # What a manifest names, in a loop over it, is nobody's to document here.
+        looped = {
+            name.id
+            for node in ast.walk(function)
+            if isinstance(node, ast.For) and ".items()" in ast.unparse(node.iter)
+            for name in ast.walk(node.target)
+            if isinstance(name, ast.Name)
+        }
         for node in ast.walk(function):
             if isinstance(node, ast.Call) and ast.unparse(node.func) in (
                 *("os.environ.get", "os.getenv", "os.environ.pop"),
@@ -192,7 +200,8 @@ def variables_read(python: str) -> set[str]:
                 asked = node.slice
             else:
                 continue
-            found.add(_literal(assigned.get(ast.unparse(asked), asked)))
+            if ast.unparse(asked) not in looped:
+                found.add(_literal(assigned.get(ast.unparse(asked), asked)))
     return found
 
 

@@ -20,6 +20,7 @@ from native_lib.support import (
 from native_lib.support.native_library_texts import (
     Compatibility,
     Library,
+    Program,
     Provider,
     ProviderError,
     Version,
@@ -33,6 +34,7 @@ from native_lib.support.native_library_texts import (
     read_arguments,
     sbom,
 )
+from native_lib.support.shared_lib_programs import function_name
 from packaging import version as packaging_version
 from packaging.requirements import Requirement
 
@@ -308,6 +310,32 @@ def test_name_that_is_a_librarys() -> None:
     assert provider.aliases(second) == ("Foo::Foo",)
 
 
+@pytest.mark.parametrize(
+    ("system", "folder", "above"),
+    [
+        ("Linux", "bin", "$ORIGIN/.."),
+        ("Darwin", "bin", "@loader_path/.."),
+        ("Windows", "lib", "$ORIGIN/.."),
+    ],
+)
+def test_programs_and_data(system: str, folder: str, above: str) -> None:
+    tool = Program("foo_tool", "foo-tool", "tool")
+    provider = made(system=system, programs=(tool,), data_env=(("FOO_DATA", 'a "b"'),))
+    assert provider.above_programs == above
+    found = literals(manifest(provider))
+    assert found["PROGRAMS"] == {"foo-tool": f"{folder}/$<TARGET_FILE_NAME:foo_tool>"}
+    assert found["DATA_ENV"] == {"FOO_DATA": 'a "b"'}
+    assert {"PROGRAMS", "DATA_ENV"}.isdisjoint(literals(manifest(made(system=system))))
+
+
+@pytest.mark.parametrize(
+    ("program", "function"), [("foo", "foo"), ("protoc-gen-x.y", "protoc_gen_x_y"), ("7z", "_7z")]
+)
+def test_function_of_a_program(program: str, function: str) -> None:
+    assert function_name(program) == function
+    assert function.isidentifier()
+
+
 def test_sbom() -> None:
     facts: dict[str, object] = {"component": {"name": "z"}, "purl": "pkg:generic/z@1"}
     name, text = sbom(facts, "Native_Zlib", "1.3.post1")
@@ -325,6 +353,7 @@ def test_run_by_cmake_it_is_one_line_or_json(tmp_path: Path) -> None:
         "abi": "1",
         "package": "foo",
         "pc_file": "foo.pc",
+        "programs": {"folder": "bin", "above": "$ORIGIN/..", "export_names": {}},
         "targets": {
             "foo": {
                 "file_stem": "libfoo__foo",

@@ -25,7 +25,7 @@ _EVERYBODY = ("LICENSE", "NativeLibrary.cmake")
 _SIDES = {
     "provider": (
         *("NativeLibraryProvider.cmake", "native_library_texts.py", "native_library_stub.py"),
-        *("shared_lib_manager.py", "shared_lib_explain.py"),
+        *("shared_lib_manager.py", "shared_lib_explain.py", "shared_lib_programs.py"),
     ),
     "consumer": (
         *("NativeLibraryConsumer.cmake", "native_library_metadata.py"),

@@ -23,7 +23,10 @@ if TYPE_CHECKING:
 
     from packaging.markers import Marker
 
-VENDORED = ("_shared_lib_manager.py", "_shared_lib_consumer.py", "_shared_lib_explain.py")
+VENDORED = (
+    *("_shared_lib_manager.py", "_shared_lib_consumer.py", "_shared_lib_explain.py"),
+    "_shared_lib_programs.py",
+)
 _INSTALLED = ("_native_libs", "_native_requires", "_shared_lib_manager", "_shared_lib_consumer")
 MAX_PACKAGE = 1 << 18
 _MAX_METADATA, _MAX_LINES = 1 << 20, 100
@@ -54,12 +57,18 @@ def manifest_of(path: str, source: bytes) -> Manifest:
             )
             for name, library in values["LIBRARIES"].items()
         )
+        others = tuple(
+            (f"{key} {name}", str(folder / path))
+            for key in ("PROGRAMS", "DATA_ENV")
+            for name, path in values.get(key, {}).items()
+        )
         return Manifest(
             path=path,
             distribution=str(values["DISTRIBUTION"]),
             version=_version(values["VERSION"]),
             compatibility=str(values["COMPATIBILITY"]),
             libraries=libraries,
+            others=others,
         )
     except (KeyError, TypeError, AttributeError, InvalidVersion) as error:
         raise UnusableError(f"{path} lacks what a manifest has: {error}") from error

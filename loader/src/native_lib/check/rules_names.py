@@ -83,6 +83,10 @@ def manifest_differs(wheels: WheelSet) -> Iterator[Finding]:
                         *(wheel.path.name, manifest.path, library.runtime_name),
                         f"says that {library.file} is {library.runtime_name}; it is {true}",
                     )
+            for what, path in manifest.others:
+                if not any(file == path or file.startswith(f"{path}/") for file in wheel.files):
+                    message = f"names {path} ({what}), which is not in the wheel"
+                    yield Finding(wheel.path.name, manifest.path, path, message)
 
 
 def _lacks_probe(library: Library, binary: Binary) -> bool:

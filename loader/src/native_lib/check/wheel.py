@@ -51,6 +51,8 @@ class Manifest:
     version: Version
     compatibility: str
     libraries: tuple[Library, ...]
+    # Programs, and the data that DATA_ENV names: what each is, and its file or folder in the wheel.
+    others: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)

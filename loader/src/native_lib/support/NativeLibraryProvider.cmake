@@ -24,6 +24,8 @@ include(GenerateExportHeader)
 #   [DEPENDENCIES <package>...]   CMake packages that the libraries' interface needs
 #   [NAMES <package>...]          other names of the CMake package, such as SQLite3
 #   [ALIASES [<target>=]<name>...]  other names of its imported targets, such as SQLite::SQLite3
+#   [PROGRAMS <target>...]        executables that need the libraries, and come along
+#   [DATA_ENV <VARIABLE=path>...] set before a library is opened; paths below <import name>/
 #   [PLAIN_NAMES ABI_SUFFIX <n>]  the system's names, for users who must be able to use its library
 # )
 #
@@ -34,8 +36,14 @@ function(native_library_provider)
     _native_library_refuse_inplace()
     set(CMAKE_INSTALL_DEFAULT_COMPONENT_NAME ${_NATIVE_LIBRARY_COMPONENT})
     set(one_value "PROVIDER;COMPATIBILITY;VERSION;PACKAGE;PKG_CONFIG_NAME;ABI_SUFFIX")
-    set(several "EXPORT_HEADER;PROBE_SYMBOL;LINK_NAMES;DEPENDENCIES;NAMES;ALIASES")
-    cmake_parse_arguments(PARSE_ARGV 0 arg "PLAIN_NAMES" "DESCRIPTION;${one_value}" "${several}")
+    set(several "EXPORT_HEADER;PROBE_SYMBOL;LINK_NAMES;DEPENDENCIES;NAMES;ALIASES;DATA_ENV")
+    cmake_parse_arguments(
+        PARSE_ARGV 0
+        arg
+        "PLAIN_NAMES"
+        "DESCRIPTION;${one_value}"
+        "PROGRAMS;${several}"
+    )
     set(targets ${arg_UNPARSED_ARGUMENTS})
 
     # What only CMake knows goes to Python, which checks it; names and texts come back.
@@ -57,6 +65,10 @@ function(native_library_provider)
             _native_library_targets(others "${CMAKE_SOURCE_DIR}")
             list(APPEND facts --others ${others})
         endif()
+    endforeach()
+    foreach(target IN LISTS arg_PROGRAMS)
+        _native_library_describe(description ${target})
+        list(APPEND facts --program ${description})
     endforeach()
     set(generated "${CMAKE_CURRENT_BINARY_DIR}/native_library")
     _native_library_python(
@@ -98,6 +110,10 @@ function(native_library_provider)
             add_library(${package}::${export_name} ALIAS ${target})
         endif()
     endforeach()
+
+    if(arg_PROGRAMS)
+        _native_library_install_programs("${answer}" ${arg_PROVIDER} "${targets}" ${arg_PROGRAMS})
+    endif()
 
     write_basic_package_version_file(
         "${generated}/${package}ConfigVersion.cmake"
@@ -382,6 +398,58 @@ function(_native_library_install_link_files target destination files)
             _native_library_install_text(${file} ${destination})
         endif()
     endforeach()
+endfunction()
+
+# Programs find the libraries relative to themselves; on Windows both lie in one folder. Of other
+# providers' libraries, NEEDED by ours, the wheels' usual place is a guess, which has to be an RPATH:
+# glibc does not use a RUNPATH for what a library needs.
+function(_native_library_install_programs answer provider libraries)
+    string(JSON package GET "${answer}" package)
+    string(JSON folder GET "${answer}" programs folder)
+    string(JSON above GET "${answer}" programs above)
+    set(rpath "${above}/lib")
+    # The build folder is laid out as the wheel is: upstream may run a program while it builds.
+    set(stage "${CMAKE_CURRENT_BINARY_DIR}/native_library/$<CONFIG>")
+    foreach(library IN LISTS libraries)
+        foreach(kind IN ITEMS LIBRARY RUNTIME)
+            set_property(TARGET ${library} PROPERTY ${kind}_OUTPUT_DIRECTORY "${stage}/lib")
+        endforeach()
+        set(others "$<TARGET_PROPERTY:${library},NATIVE_LIBRARY_PROVIDERS>")
+        list(
+            APPEND rpath
+            "$<$<BOOL:${others}>:${above}/../$<JOIN:${others},/lib;${above}/../>/lib>"
+        )
+    endforeach()
+    foreach(program IN LISTS ARGN)
+        string(JSON export_name GET "${answer}" programs export_names ${program})
+        # It would make a symlink beside the file.
+        set_property(TARGET ${program} PROPERTY VERSION)
+        set_target_properties(
+            ${program}
+            PROPERTIES
+                EXCLUDE_FROM_ALL OFF
+                EXPORT_NAME ${export_name}
+                RUNTIME_OUTPUT_DIRECTORY "${stage}/${folder}"
+                # Folders of the machine would get into its build ID.
+                BUILD_WITH_INSTALL_RPATH ON
+                INSTALL_RPATH "${rpath}"
+                INSTALL_RPATH_USE_LINK_PATH OFF
+        )
+        _native_library_build_options(${program})
+        if(UNIX AND NOT APPLE)
+            target_link_options(${program} PRIVATE LINKER:--disable-new-dtags)
+        endif()
+        if(NOT TARGET ${package}::${export_name})
+            add_executable(${package}::${export_name} ALIAS ${program})
+        endif()
+        install(
+            TARGETS ${program}
+            EXPORT native_library_${package}
+            RUNTIME DESTINATION ${provider}/${folder}
+        )
+    endforeach()
+    set(script "${_NATIVE_LIBRARY_DIR}/shared_lib_programs.py")
+    install(FILES "${script}" DESTINATION ${provider} RENAME _shared_lib_programs.py)
 endfunction()
 
 # musl never reads a SONAME: a library that was opened by its path has no name there, and satisfies

@@ -123,6 +123,16 @@ class Library:
 
 
 @dataclass(frozen=True)
+class Program:
+    """One executable target."""
+
+    target: str
+    # Upstream's OUTPUT_NAME and EXPORT_NAME.
+    name: str
+    export_name: str
+
+
+@dataclass(frozen=True)
 class Provider:
     """What native_library_provider() makes."""
 
@@ -140,6 +150,9 @@ class Provider:
     plain_abi: str | None = None
     # Other names of the CMake package.
     names: tuple[str, ...] = ()
+    programs: tuple[Program, ...] = ()
+    # Paths below the provider's folder, by environment variable.
+    data_env: tuple[tuple[str, str], ...] = ()
 
     @property
     def distribution(self) -> str:
@@ -166,6 +179,16 @@ class Provider:
     def is_for_macos(self) -> bool:
         """Whether the libraries are Mach-O files."""
         return self.system in _APPLE
+
+    @property
+    def programs_folder(self) -> str:
+        """The folder of the programs. Windows finds DLLs beside a program, and not relative to it."""
+        return "lib" if self.is_for_windows else "bin"
+
+    @property
+    def above_programs(self) -> str:
+        """The provider's folder, as a program's search path writes it."""
+        return "@loader_path/.." if self.is_for_macos else "$ORIGIN/.."
 
     def file_stem(self, library: Library) -> str:
         """Return the name of a library's files, without suffixes."""
@@ -224,6 +247,8 @@ def check_targets(described: list[list[str]], others: list[str]) -> None:
                 f"{target} is imported, not built here: give its file to native_library_prebuilt() "
                 "and name that target instead"
             )
+        if facts[0] == "EXECUTABLE":
+            raise ProviderError(f"{target} is a program; write PROGRAMS {target}")
         if facts[0] != "SHARED_LIBRARY":
             raise ProviderError(
                 f"{target} is a {facts[0]}; write add_library({target} SHARED ...), or "
@@ -280,7 +305,7 @@ def check_headers(headers: list[str]) -> None:
         ProviderError: a path leads out of the wheel.
     """
     for header in headers:
-        if re.search(r"^[/\\]|^[A-Za-z]:|(^|[/\\])\.\.([/\\]|$)", header):
+        if _leads_out(header):
             raise ProviderError(
                 f"EXPORT_HEADER '{header}' leads out of the wheel: write a relative path without '..'"
             )
@@ -295,6 +320,54 @@ def check_package_names(names: list[str]) -> None:
     for name in names:
         if not re.fullmatch(_NAME, name):
             raise ProviderError(f"NAMES '{name}' is not the name of a CMake package")
+
+
+def read_programs(described: list[list[str]]) -> tuple[Program, ...]:
+    """Return the programs, or stop if one is not an executable target.
+
+    Args:
+        described: for each target its name, then its type, OUTPUT_NAME and EXPORT_NAME if it exists.
+
+    Raises:
+        ProviderError: a wrong target.
+    """
+    for target, *facts in described:
+        if not facts:
+            raise ProviderError(f"PROGRAMS: {target} is not a target")
+        if facts[0] != "EXECUTABLE":
+            raise ProviderError(f"PROGRAMS: {target} is a {facts[0]}, and not an executable")
+    return tuple(
+        Program(target, _or(name, target), _or(export_name, target))
+        for target, _, name, export_name, *_ in described
+    )
+
+
+def read_data_env(settings: list[str]) -> tuple[tuple[str, str], ...]:
+    """Return variables and the paths that they are set to, below the provider's folder.
+
+    Raises:
+        ProviderError: one is not written as VARIABLE=path, comes twice, or leads out of the wheel.
+    """
+    found: dict[str, str] = {}
+    for setting in settings:
+        variable, _, path = setting.partition("=")
+        if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", variable) or not path:
+            raise ProviderError(
+                f"DATA_ENV '{setting}' is not <variable>=<path>, such as PROJ_DATA=share/proj"
+            )
+        if _leads_out(path):
+            raise ProviderError(
+                f"DATA_ENV '{setting}' leads out of the wheel: write a path below the provider's "
+                "folder, without '..'"
+            )
+        if variable in found:
+            raise ProviderError(f"DATA_ENV names {variable} twice")
+        found[variable] = path
+    return tuple(found.items())
+
+
+def _leads_out(path: str) -> bool:
+    return bool(re.search(r"^[/\\]|^[A-Za-z]:|(^|[/\\])\.\.([/\\]|$)", path))
 
 
 def check_names(provider: str, distribution: str) -> None:
@@ -422,7 +495,21 @@ def manifest(provider: Provider) -> str:
             "    },",
         ]
         names[library.target] = library.name
-    return "\n".join([*lines, "}", ""])
+    lines.append("}")
+    if provider.programs:
+        folder = provider.programs_folder
+        files = [
+            (each.name, f"{folder}/$<TARGET_FILE_NAME:{each.target}>") for each in provider.programs
+        ]
+        lines += _dictionary("PROGRAMS", files)
+    if provider.data_env:
+        lines += _dictionary("DATA_ENV", provider.data_env)
+    return "\n".join([*lines, ""])
+
+
+def _dictionary(name: str, items: Iterable[tuple[str, str]]) -> list[str]:
+    texts = (f"    {json.dumps(key)}: {json.dumps(value)}," for key, value in items)
+    return [f"{name} = {{", *texts, "}"]
 
 
 def _literal(texts: Iterable[str]) -> str:
@@ -572,12 +659,21 @@ def read_arguments(arguments: list[str]) -> tuple[Provider, str]:
         parser.add_argument(f"--{name}", nargs="?", default="", const="")
     parser.add_argument("--ABI_SUFFIX")
     for name in (
-        *("ALIASES", "DEPENDENCIES", "EXPORT_HEADER", "LINK_NAMES", "NAMES", "PROBE_SYMBOL"),
+        *(
+            "ALIASES",
+            "DATA_ENV",
+            "DEPENDENCIES",
+            "EXPORT_HEADER",
+            "LINK_NAMES",
+            "NAMES",
+            "PROBE_SYMBOL",
+        ),
         "others",
     ):
         parser.add_argument(f"--{name}", nargs="*", default=[])
     # Name, type, OUTPUT_NAME, EXPORT_NAME, and the other targets that it links to.
     parser.add_argument("--target", action="append", default=[], nargs="+")
+    parser.add_argument("--program", action="append", default=[], nargs="+")
     given = parser.parse_args(arguments)
     check_targets(given.target, given.others)
     for name in ("EXPORT_HEADER", "PROBE_SYMBOL"):
@@ -607,6 +703,8 @@ def read_arguments(arguments: list[str]) -> tuple[Provider, str]:
         tuple(given.DEPENDENCIES),
         given.ABI_SUFFIX,
         tuple(given.NAMES),
+        read_programs(given.program),
+        read_data_env(given.DATA_ENV),
     )
     return provider, f"{given.PKG_CONFIG_NAME or provider.package.lower()}.pc"
 
@@ -658,6 +756,11 @@ def _main(command: str, *arguments: str) -> None:
         "abi": provider.abi,
         "package": provider.package,
         "pc_file": pc_file,
+        "programs": {
+            "folder": provider.programs_folder,
+            "above": provider.above_programs,
+            "export_names": {each.target: each.export_name for each in provider.programs},
+        },
         "targets": {
             library.target: {
                 "file_stem": provider.file_stem(library),

@@ -14,6 +14,7 @@ import sys
 
 TYPE_CHECKING = False  # ``typing`` is not loaded in a bare interpreter
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
 
@@ -150,6 +151,20 @@ def not_found(
     return LibraryNotFoundError(message, name=loader.provider, path=path)
 
 
+def no_program(loader: "Any", program: str, path: str, error: OSError) -> str:
+    """Say which program of the provider cannot be run."""
+    state = "no such file"
+    if os.path.exists(path):
+        state = "executable" if os.access(path, os.X_OK) else "not executable"
+    return _lines(
+        f"{loader.provider} cannot run its program {program!r}.",
+        file=f"{path} ({state})",
+        # Also where the file is there and the C library that it was built for is not.
+        system=str(error.strerror),
+        fix=f"python -m pip install {_again(loader.distribution, loader.version)}",
+    )
+
+
 def _is_below_a_file(path: str) -> bool:
     """Windows, asked for such a path itself, says "not found" as of every other."""
     while path != os.path.dirname(path):
@@ -157,6 +172,34 @@ def _is_below_a_file(path: str) -> bool:
         if os.path.isfile(path):
             return True
     return False
+
+
+# The provider's side: a copy from elsewhere, on request. -------------------------------------------
+
+
+def open_systems(
+    loader: "Any", library: "Any", open_: "Callable[..., int]", another: "Callable[..., str | None]"
+) -> "str | None":
+    """Open the system's copy of a library, if there is one that consumers would find.
+
+    Args:
+        loader: the provider's.
+        library: the one that was asked for.
+        open_, another: the loader's functions that open a library, and tell who has its name.
+    """
+    leaf = os.path.basename(library.runtime_name)
+    if library.is_private:
+        loader._debug(f"{leaf} is a private name, no system has it")
+        return None
+    try:
+        open_(leaf, loader._mode)
+    except OSError as error:
+        loader._debug(f"the system has no {leaf}: {error}")
+        return None
+    path = another(library)
+    if path is None:  # macOS: the system's copy has another install name, and satisfies nobody
+        loader._debug(f"the system's {leaf} does not answer to {library.runtime_name}")
+    return path
 
 
 # The provider's side: what another file answers. -------------------------------------------------

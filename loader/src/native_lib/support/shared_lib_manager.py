@@ -135,6 +135,7 @@ class LibraryLoader:
         self._requiring: set[tuple[int, int]] = set()
         self._loaded: dict[str, LoadedLibrary] = {}
         self._handles: dict[str, int] = {}
+        self._data_env: dict[str, str] = {}
         folder = os.path.dirname(os.path.abspath(caller.get("__file__") or "module"))
         self._libraries: dict[str, _Library] = {}
         for name, files in libraries.items():
@@ -169,6 +170,8 @@ class LibraryLoader:
         folder = os.path.dirname(os.path.abspath(manifest.__file__ or "module"))
         for name, facts in manifest.LIBRARIES.items():
             loader._libraries[name] = _Library(name, folder, facts)
+        for variable, path in getattr(manifest, "DATA_ENV", {}).items():
+            loader._data_env[variable] = os.path.join(folder, os.path.normpath(path))
         return loader
 
     def load(self, *names: str, prefer_system: "bool | None" = None) -> "tuple[LoadedLibrary, ...]":
@@ -237,26 +240,24 @@ class LibraryLoader:
             return LoadedLibrary(library.name, another, "already-loaded")
         value = os.environ.get(f"PREFER_{library.tag}_SYSTEM_LIBRARY")
         is_preferred = prefer_system if value is None else value.strip().lower() not in OFF
-        if is_preferred and (systems := self._open_systems(library)):
-            return LoadedLibrary(library.name, systems, "system")
+        if is_preferred:
+            systems = _explain().open_systems(self, library, _open, _path_of_another)
+            if systems:
+                return LoadedLibrary(library.name, systems, "system")
         return self._open_checked(library, library.path, "wheel")
 
-    def _open_systems(self, library: _Library) -> "str | None":
-        leaf = os.path.basename(library.runtime_name)
-        if library.is_private:
-            self._debug(f"{leaf} is a private name, no system has it")
-            return None
-        try:
-            _open(leaf, self._mode)
-        except OSError as error:
-            self._debug(f"the system has no {leaf}: {error}")
-            return None
-        path = _path_of_another(library)
-        if path is None:  # macOS: the system's copy has another install name, and satisfies nobody
-            self._debug(f"the system's {leaf} does not answer to {library.runtime_name}")
-        return path
+    def _set_data_env(self) -> None:
+        """Tell the libraries where their data is; what the user has set stays."""
+        for variable, path in self._data_env.items():
+            ours = f"NATIVE_LIB_SET_{variable}"
+            value = os.environ.get(variable)
+            # What another environment's loader set in a parent process is not the user's.
+            if value != path and value in (None, "", os.environ.get(ours)):
+                os.environ[variable] = os.environ[ours] = value = path
+            self._debug(f"{variable} {'is' if value == path else 'stays'} {value}")
 
     def _open_checked(self, library: _Library, path: str, origin: str) -> LoadedLibrary:
+        self._set_data_env()
         try:
             _refuse_truncated(path)
             if library.anchor and _is_foreign(path):
