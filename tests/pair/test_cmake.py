@@ -426,3 +426,24 @@ def test_pkg_config_file_is_relocatable(unpacked: Path, tmp_path: Path) -> None:
     building.run("bash", "-c", command, env=env, cwd=tmp_path)
     search = {"LD_LIBRARY_PATH": str(unpacked / "lib")}
     assert building.run(tmp_path / "main", env=search) == "1.0.0 9\n"
+
+
+def test_program_of_libraries_that_need_other_providers(tmp_path: Path) -> None:
+    """Each other provider's folder once, and beside the program's own in the build folder, too."""
+    project = tmp_path / "project"
+    lists = (
+        'file(WRITE ${CMAKE_BINARY_DIR}/tool.c "int foo(void); int main(void) { return foo(); }")\n'
+        f"{LIBRARY}add_library(bar SHARED foo.c)\n"
+        "add_executable(tool ${CMAKE_BINARY_DIR}/tool.c)\ntarget_link_libraries(tool foo)\n"
+        "native_library_provider(foo bar PROVIDER libfoo COMPATIBILITY ExactVersion PROGRAMS tool)\n"
+        '_native_library_note_provider(foo "/a b/native_one")\n'
+        "_native_library_note_provider(foo /c/native_two)\n"
+        "_native_library_note_provider(bar /c/native_two)\n"
+    )
+    configure(project, lists, "-DCMAKE_BUILD_TYPE=Release")
+    building.run(building.tool("cmake"), "--build", project / "build")
+    program = project / "build" / "native_library" / "Release" / "bin" / "tool"
+    with program.open("rb") as file:
+        others = "$ORIGIN/../../native_one/lib:$ORIGIN/../../native_two/lib"
+        assert dynamic(file)["RPATH"] == [f"$ORIGIN/../lib:{others}"]
+    assert building.run(program, fails=True) == ""  # foo() returns 1

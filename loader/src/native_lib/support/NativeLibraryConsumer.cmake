@@ -39,8 +39,7 @@ function(native_library_consumer target)
         endif()
         if(provider_folder)
             list(APPEND folders "${provider_folder}=${package}")
-            cmake_path(GET provider_folder FILENAME provider)
-            set_property(TARGET ${target} APPEND PROPERTY NATIVE_LIBRARY_PROVIDERS ${provider})
+            _native_library_note_provider(${target} "${provider_folder}")
             _native_library_insist_on("${provider_folder}" ${package} ${library} ${target})
         endif()
     endforeach()
@@ -203,6 +202,13 @@ function(_native_library_insist_on folder package library target)
             "whatever else looks for ${package}."
         )
     endif()
+endfunction()
+
+# For programs that link to the target: where the linker finds what it needs, and where it will lie.
+function(_native_library_note_provider target folder)
+    cmake_path(GET folder FILENAME name)
+    set_property(TARGET ${target} APPEND PROPERTY NATIVE_LIBRARY_LINK_FOLDERS "${folder}/lib")
+    set_property(TARGET ${target} APPEND PROPERTY NATIVE_LIBRARY_FOLDERS "${name}/lib")
 endfunction()
 
 # Sets <result> to what native_library_metadata.py answers, from pyproject.toml and the providers.

@@ -659,16 +659,8 @@ def read_arguments(arguments: list[str]) -> tuple[Provider, str]:
         parser.add_argument(f"--{name}", nargs="?", default="", const="")
     parser.add_argument("--ABI_SUFFIX")
     for name in (
-        *(
-            "ALIASES",
-            "DATA_ENV",
-            "DEPENDENCIES",
-            "EXPORT_HEADER",
-            "LINK_NAMES",
-            "NAMES",
-            "PROBE_SYMBOL",
-        ),
-        "others",
+        *("ALIASES", "DATA_ENV", "DEPENDENCIES", "EXPORT_HEADER", "LINK_NAMES", "NAMES"),
+        *("PROBE_SYMBOL", "others"),
     ):
         parser.add_argument(f"--{name}", nargs="*", default=[])
     # Name, type, OUTPUT_NAME, EXPORT_NAME, and the other targets that it links to.
