@@ -23,7 +23,10 @@ if TYPE_CHECKING:
 
     from packaging.markers import Marker
 
-VENDORED = ("_shared_lib_manager.py", "_shared_lib_consumer.py", "_shared_lib_explain.py")
+VENDORED = (
+    *("_shared_lib_manager.py", "_shared_lib_consumer.py"),
+    *("_shared_lib_explain.py", "_shared_lib_fixes.py"),
+)
 _INSTALLED = ("_native_libs", "_native_requires", "_shared_lib_manager", "_shared_lib_consumer")
 MAX_PACKAGE = 1 << 18
 _MAX_METADATA, _MAX_LINES = 1 << 20, 100
