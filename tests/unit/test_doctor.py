@@ -1306,7 +1306,7 @@ WORDS = {
     ),
     "dyld, signature": (
         "(code signature in <4C4C> '/a/libfoo.1.dylib' not valid for use in process)",
-        "macOS does not accept a library's signature",
+        "a library has a signature that macOS does not accept",
     ),
     "glibc, static TLS": (
         "/a/libfoo.so.1: cannot allocate memory in static TLS block",

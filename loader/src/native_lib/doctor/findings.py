@@ -25,6 +25,8 @@ from native_lib.check.system import has_versions_throughout
 from native_lib.doctor import process
 from native_lib.doctor.resolve import NOBODY, Need, has_private_name, variable_of
 from native_lib.paths import is_file, is_folder
+from native_lib.support import shared_lib_fixes as fixes
+from native_lib.support.shared_lib_fixes import pip
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -89,9 +91,10 @@ def problems_of(environment: Environment, needs: tuple[Need, ...]) -> tuple[Prob
 def _unreadable(environment: Environment) -> Iterator[Problem]:
     for each in environment.unreadable:
         message = f"{each.file} cannot be read: {each.reason}"
-        fix = environment.distributions[each.distribution].again
+        owner = environment.distributions[each.distribution]
+        fix = _report(each.distribution) if owner.is_intact(each.file) else owner.again
         if each.is_newer:  # its own loader may well read it
-            fix = 'python -m pip install --upgrade "native-lib-loader[tools]"'
+            fix = pip('install --upgrade "native-lib-loader[tools]"')
         severity = WARNING if each.is_newer else ERROR
         yield Problem(severity, "unreadable", each.distribution, message, fix)
 
@@ -141,7 +144,7 @@ def _requirements(environment: Environment) -> Iterator[Problem]:
 
 def _install(environment: Environment, provider: str, wanted: str, option: str = "") -> str:
     """Return the command that installs a provider, and what to do first if pip cannot replace it."""
-    command = f'python -m pip install {option}"{wanted}"'
+    command = pip(f'install {option}"{wanted}"')
     there = environment.distributions.get(provider)
     if there is None or there.is_pips:
         return command
@@ -178,7 +181,7 @@ def _unanswered(
                 fix = _install(environment, need.distribution, wanted, "--force-reinstall ")
         elif need.distribution:
             message = f"{where} needs {need.name} of {need.distribution}, which is not installed"
-            fix = f"python -m pip install {need.distribution}"
+            fix = pip(f"install {need.distribution}")
         yield Problem(ERROR, "needed-unanswered", need.consumer, message, fix)
 
 
@@ -206,7 +209,9 @@ def _architectures(environment: Environment) -> Iterator[Problem]:
                 message = (
                     f"{binary.path} is for {binary.platform}, this Python for {python.platform}"
                 )
-                fix = environment.distributions[wheel.distribution].again
+                owner = environment.distributions[wheel.distribution]
+                is_intact = owner.is_intact(owner.root / binary.path)
+                fix = fixes.HELP[fixes.MACHINE][1] if is_intact else owner.again
                 yield Problem(ERROR, "architecture", wheel.distribution, message, fix)
 
 
@@ -235,15 +240,19 @@ def _checked(environment: Environment, lost: set[str]) -> Iterator[Problem]:
         ):
             continue
         where = f"{finding.file}: " if finding.file else ""
-        fix = f"report this to the authors of {name}; only a new release can fix it"
+        fix = _report(name)
         installed = environment.distributions[name]
-        if rule.id in _DAMAGED:
+        if rule.id in _DAMAGED and not installed.is_intact(installed.root / finding.file):
             fix = installed.again
         elif rule.id == "loader-differs" and installed.is_editable:
             fix = f'native-lib vendor "{installed.source}"'
         elif rule.id == "symbol-missing":
             fix = as_built(environment, name) or fix
         yield Problem(rule.severity, rule.id, name, f"{where}{finding.message}", fix)
+
+
+def _report(name: str) -> str:
+    return f"report this to the authors of {name}; only a new release can fix it"
 
 
 def _version_of(each: Installed) -> Version | None:
@@ -260,18 +269,18 @@ def as_built(environment: Environment, consumer: str) -> str:
     for each in built:
         there = environment.distributions.get(each.distribution)
         if there and len(built) == 1 and _version_of(there) == each.version:
+            if there.binaries and all(there.is_intact(there.root / f) for f in there.binaries):
+                return ""
             return there.again  # its origin may be a file
-    command = "python -m pip install --force-reinstall --no-deps"
-    return (
-        " ".join([command, *(f'"{e.distribution}=={e.version}"' for e in built)]) if built else ""
-    )
+    those = " ".join(f'"{each.distribution}=={each.version}"' for each in built)
+    return pip(f"install --force-reinstall --no-deps {those}") if built else ""
 
 
 def _names_twice(environment: Environment) -> Iterator[Problem]:
     """Find a run-time name of two distributions: the first one loaded serves the consumers of both."""
     providers: defaultdict[str, set[str]] = defaultdict(set)
     others: defaultdict[str, set[str]] = defaultdict(set)
-    for provider, library in _libraries(environment):
+    for provider, library in libraries_of(environment):
         providers[library.runtime_name].add(provider.distribution)
         users = environment.consumers(provider)  # another rule reports copies in these
         for wheel in environment.wheels:
@@ -288,7 +297,7 @@ def _names_twice(environment: Environment) -> Iterator[Problem]:
                 "the users of both"
             )
             away = max(others[name] - distributions, default=those[-1])
-            fix = f"uninstall one of them: python -m pip uninstall {away}"
+            fix = f"uninstall one of them: {pip(f'uninstall {away}')}"
             severity = ERROR if "__" in leaf_of(name) else WARNING  # plain names allow for it
             yield Problem(severity, "name-twice", min(distributions), message, fix)
 
@@ -298,7 +307,7 @@ def _in_this_process(environment: Environment) -> Iterator[Problem]:
     python = _interpreter()
     # On musl a file that was opened by its path has no name that others could find.
     has_names = python is None or python.libc != "musl"
-    for provider, library in _libraries(environment):
+    for provider, library in libraries_of(environment):
         ours = environment.root_of(provider.distribution) / library.file
         yield from _override(provider, library, ours)
         if any(is_same_file(file, ours) for file in loaded):
@@ -330,7 +339,7 @@ def _symbols_taken(provider: Wheel, library: Library) -> Iterator[Problem]:
     for file, symbols in process.files_of_symbols(sorted(names)).items():
         if has_versions_throughout(process.name_of(file)):
             continue  # a newer system has the function too; either definition will do
-        other = _binary(file) if not library.anchor else None  # musl looks at names only
+        other = binary_of(file) if not library.anchor else None  # musl looks at names only
         taken = [name for name in symbols if not _versions_keep_apart(name, ours, other)]
         if taken:
             message = (
@@ -355,7 +364,7 @@ def _versions_keep_apart(symbol: str, ours: Binary, other: Binary | None) -> boo
 
 
 @lru_cache
-def _binary(file: str) -> Binary | None:
+def binary_of(file: str) -> Binary | None:
     try:
         return next(iter(read_binary(file, Path(file).read_bytes())), None)
     except (OSError, CorruptBinaryError):
@@ -397,7 +406,7 @@ def is_same_file(file: str, other: str | Path) -> bool:
         return False
 
 
-def _libraries(environment: Environment) -> Iterator[tuple[Wheel, Library]]:
+def libraries_of(environment: Environment) -> Iterator[tuple[Wheel, Library]]:
     for provider in environment.providers:
         for manifest in provider.manifests:
             for library in manifest.libraries:
@@ -407,7 +416,7 @@ def _libraries(environment: Environment) -> Iterator[tuple[Wheel, Library]]:
 def _copies(environment: Environment) -> Iterator[Problem]:
     """Find copies of a provider's library in packages that do not use the provider."""
     told = {stranger.distribution for stranger in environment.strangers}
-    for provider, library in _libraries(environment):
+    for provider, library in libraries_of(environment):
         users = {wheel.distribution for wheel in environment.consumers(provider)}
         plain = {f"lib{library.name}", library.name, leaf_of(library.runtime_name).split(".")[0]}
         for each in environment.distributions.values():
@@ -485,7 +494,7 @@ def _editable(environment: Environment) -> Iterator[Problem]:
             continue
         if each.source and not is_folder(each.source):
             message = f"is an editable install of {each.source}, which does not exist"
-            fix = 'in the folder where it is now: python -m pip install -e "."'
+            fix = "in the folder where it is now: " + pip('install -e "."')
             yield Problem(ERROR, "file-missing", each.name, message, fix)
         else:
             message = "is an editable install: after a change in C or CMake, install it again"

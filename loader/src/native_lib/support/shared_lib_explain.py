@@ -157,7 +157,9 @@ def not_found(
     if means:
         facts["means"] = means
     facts["python"] = f"{sys.version.split()[0]} for {sys.platform}, {machine}"
-    message = _lines(f"{loader.provider} cannot load its library {library.name!r}.", **facts, fix=fix)
+    message = _lines(
+        f"{loader.provider} cannot load its library {library.name!r}.", **facts, fix=fix
+    )
     return LibraryNotFoundError(message, name=loader.provider, path=path)
 
 

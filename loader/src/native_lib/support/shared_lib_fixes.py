@@ -58,8 +58,10 @@ WORDINGS = (
     (MACHINE, rf"{_FOR}(?:wrong ELF class|for another machine)"),
     (
         MACHINE,
-        r"(?:incompatible|missing compatible) architecture "
-        r"\(have '(?P<have>[^']+)', need '(?P<need>[^']+)'",
+        (
+            r"(?:incompatible|missing compatible) architecture "
+            r"\(have '(?P<have>[^']+)', need '(?P<need>[^']+)'"
+        ),
     ),
     (MACHINE, rf"(?:{_FOR})?mach-o, but (?:wrong architecture|built for simulator)"),
     (MACHINE, r"not a valid Win32 application"),
@@ -90,8 +92,10 @@ WORDINGS = (
     (MISSING, rf"(?P<name>{_FILE}): cannot open shared object file: No such file or directory"),
     (
         MISSING,
-        r"Error loading shared library (?P<name>[^:]+): No such file[^(\n]*"
-        r"(?:\(needed by (?P<by>[^)]+)\))?",
+        (
+            r"Error loading shared library (?P<name>[^:]+): No such file[^(\n]*"
+            r"(?:\(needed by (?P<by>[^)]+)\))?"
+        ),
     ),
     (
         MISSING,
@@ -116,9 +120,11 @@ WINDOWS_CODES[14001] = RUNTIME
 HELP = {
     TLS: (
         "requires memory that glibc can reserve only when the program starts (static TLS)",
-        "import it before other large libraries, or set GLIBC_TUNABLES=glibc.rtld.optional_static_"
-        "tls=65536 (bytes) before Python starts; its authors can compile it without "
-        "-ftls-model=initial-exec",
+        (
+            "import it before other large libraries, or set GLIBC_TUNABLES=glibc.rtld.optional_static_"
+            "tls=65536 (bytes) before Python starts; its authors can compile it without "
+            "-ftls-model=initial-exec"
+        ),
     ),
     NOEXEC: (
         "is on a file system mounted noexec, where no code may run",
@@ -130,13 +136,17 @@ HELP = {
     ),
     NEWER: (
         "was built for a newer system than this one",
-        "install a release that was built for this system or an older one, or have it built here "
-        "(pip's --no-binary)",
+        (
+            "install a release that was built for this system or an older one, or have it built here "
+            "(pip's --no-binary)"
+        ),
     ),
     STACK: (
         "requires an executable stack, which this system does not allow",
-        "the requirement is usually a mistake: patchelf --clear-execstack removes it, and its "
-        "authors can link with -Wl,-z,noexecstack",
+        (
+            "the requirement is usually a mistake: patchelf --clear-execstack removes it, and its "
+            "authors can link with -Wl,-z,noexecstack"
+        ),
     ),
     TEXT: (
         "requires that the loader changes its code, which this system forbids (SELinux)",
@@ -144,8 +154,10 @@ HELP = {
     ),
     MACHINE: (
         "is for another architecture than this Python",
-        "install a build for this Python's machine; an environment that was copied from another "
-        "machine must be made anew",
+        (
+            "install a build for this Python's machine; an environment that was copied from another "
+            "machine must be made anew"
+        ),
     ),
     RELOCATION: (
         "was built for another C library than this Python's (glibc or musl)",
@@ -161,8 +173,10 @@ HELP = {
     ),
     DENIED: (
         "may not be opened by this user",
-        "give this user the right to read and execute it and to enter the folders above it; if the "
-        "user has it, a policy forbids the access (SELinux, a sandbox, a virus scanner)",
+        (
+            "give this user the right to read and execute it and to enter the folders above it; if the "
+            "user has it, a policy forbids the access (SELinux, a sandbox, a virus scanner)"
+        ),
     ),
     POLICY: (
         "is forbidden by this computer's policy (application control, a virus scanner, signatures)",
@@ -174,8 +188,10 @@ HELP = {
     ),
     START: (
         "was found, but failed to start",
-        "install its compiler's runtime (Visual C++ Redistributable); if that does not help, ask "
-        "its authors what it does when it is loaded",
+        (
+            "install its compiler's runtime (Visual C++ Redistributable); if that does not help, ask "
+            "its authors what it does when it is loaded"
+        ),
     ),
     RUNTIME: (
         "requires, in its manifest, a runtime that is not installed",
@@ -190,8 +206,10 @@ HELP = {
         "raise the limit (ulimit -n), or find what leaves files open",
     ),
     MEMORY: (
-        "could not be loaded, because there is not enough memory, or this process has reached its "
-        "limit",
+        (
+            "could not be loaded, because there is not enough memory, or this process has reached its "
+            "limit"
+        ),
         "raise the limit (ulimit -v, the container's, Windows' paging file), or load less at once",
     ),
     DISK: (
@@ -205,13 +223,10 @@ OF_CONTENT = (DAMAGED, FOLDER, MACHINE, SIGNATURE, DISK)
 
 def recognise(text: str) -> "tuple[str, dict[str, str]]":
     """Return the kind of a loader's message, and the names in it; "" if it is not known."""
-    code = _windows_code(text)
-    wordings = WORDINGS
-    if code in WINDOWS_CODES:
-        names = r"(?:importing (?P<by>\w+))?(?:[^\n']*'(?P<file>[^']+)')?"
-        last = (WINDOWS_CODES[code], rf"(?:DLL load failed while |\[WinError){names}")
-        wordings = (*WORDINGS, last)
-    for kind, wording in wordings:
+    names = r"(?:importing (?P<by>\w+))?(?:[^\n']*'(?P<file>[^']+)')?"
+    kind_of_code = WINDOWS_CODES.get(_windows_code(text), "")
+    by_code = (kind_of_code, rf"(?:DLL load failed while |\[WinError){names}")
+    for kind, wording in (*WORDINGS, *([by_code] if kind_of_code else [])):
         found = re.search(wording, text)
         if found:
             words = {key: value for key, value in found.groupdict().items() if value}
@@ -229,8 +244,8 @@ def _windows_code(text: str) -> int:
         import ctypes
 
         # An ImportError does not have the number, but its text is FormatError's.
-        said = getattr(ctypes, "FormatError", lambda code: "\n")
-        return next((code for code in WINDOWS_CODES if said(code).strip(" .") in text), 0)
+        said = getattr(ctypes, "FormatError", None)
+        return next((c for c in WINDOWS_CODES if said and said(c).strip(" .") in text), 0)
     return 0
 
 
@@ -241,9 +256,7 @@ def _is_noexec(file: str) -> bool:
         return False
 
 
-def of_file(
-    loader: "Any", library: "Any", text: str, is_foreign: bool
-) -> "tuple[str, str]":
+def of_file(loader: "Any", library: "Any", text: str, is_foreign: bool) -> "tuple[str, str]":
     """Say what a loader's message about a provider's own file means, and what helps.
 
     Args:
@@ -264,8 +277,10 @@ def of_file(
     named = words["by"] if is_about_user else words.get("file") or words.get("name", library.path)
     is_ours = named in files
     means, fix = HELP.get(kind, ("", ""))
-    if kind == MISSING and not is_ours:
-        means, fix = "", "install what `system` names, in the version it names"
+    if kind == MISSING and (is_intact or not is_ours):
+        fix = "install what `system` names, in the version it names"
+        if is_ours:  # Windows does not say which file it looked for
+            fix = "install what it needs: native-lib doctor lists that, and what is missing"
         is_intact = is_intact or sys.platform == "linux"  # it stumbled over the other file
     elif kind in (SYMBOL, VERSION):
         fix = "install what `system` names, in the version that this library was built against"
@@ -285,12 +300,13 @@ def is_as_installed(distribution: str, path: str) -> bool:
         from hashlib import sha256
         from importlib.metadata import distribution as metadata_of
 
-        for each in metadata_of(distribution).files or ():
-            if each.name == os.path.basename(path) and each.hash and each.hash.mode == "sha256":
-                if _real(str(each.locate())) == _real(path):
-                    with open(path, "rb") as file:
-                        digest = urlsafe_b64encode(sha256(file.read()).digest())
-                    return digest.rstrip(b"=").decode() == each.hash.value
+        files = metadata_of(distribution).files or ()
+        for each in (each for each in files if each.name == os.path.basename(path)):
+            recorded = each.hash
+            if recorded and _real(str(each.locate())) == _real(path):
+                with open(path, "rb") as file:
+                    digest = urlsafe_b64encode(sha256(file.read()).digest()).rstrip(b"=").decode()
+                return (recorded.mode, recorded.value) == ("sha256", digest)
     except (OSError, *_UNKNOWN):
         pass
     return False
