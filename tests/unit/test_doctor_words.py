@@ -289,9 +289,8 @@ def test_real_words_of_another_pythons_module(folder: Path, empty: Environment) 
 @linux
 def test_real_words_of_an_executable_stack(folder: Path, empty: Environment) -> None:
     file = library(folder / "f.so", "-Wl,-z,execstack")
-    opener(folder, file)
-    with (folder / "opens.py").open("r+") as opened:  # PR_SET_MDWE; glibc 2.41 refuses by itself
-        opened.write(f"import ctypes; ctypes.CDLL(None).prctl(65, 1, 0, 0, 0)\n{opened.read()}")
+    code = "ctypes.CDLL(None).prctl(65, 1, 0, 0, 0)"  # PR_SET_MDWE; glibc 2.41 refuses by itself
+    (folder / "opens.py").write_text(f"import ctypes; {code}; ctypes.CDLL({str(file)!r})\n")
     if not try_import("opens").error:
         pytest.skip("this kernel cannot refuse executable stacks")
     assert f"{file} requires an executable stack, which" in imported("opens", empty)

@@ -432,9 +432,12 @@ def pip(arguments: str) -> str:
     if find_spec("pip"):
         return command
     if which("uv") or _is_uvs():
-        # uv keeps a version that it finds in --target.
-        rest = arguments.partition(" ")[2].replace("--upgrade --target", "--reinstall --target")
-        return f'uv pip {arguments.partition(" ")[0]} --python "{sys.executable}" {rest}'
+        verb, _, rest = arguments.partition(" ")
+        # uv keeps a version that it finds in --target. Its cache may have the damaged file itself,
+        # for it links files into environments.
+        rest = rest.replace("--upgrade --target", "--reinstall --target")
+        rest = rest.replace("--force-reinstall", "--reinstall --no-cache")
+        return f'uv pip {verb} --python "{sys.executable}" {rest}'
     if os.path.isdir(os.path.join(sys.prefix, "conda-meta")):
         return f"conda install pip, then: {command}"
     if find_spec("ensurepip"):
