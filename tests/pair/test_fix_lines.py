@@ -215,7 +215,11 @@ def test_uv_is_named_and_does_it(installed: building.Environment, pair: building
     env.uninstall("libfoo")
     helps = fix(env.run(building.SHOW))
     assert helps == f'uv pip install --python "{env.python}" "libfoo>=1.0.0,<2"'
-    links = {"UV_FIND_LINKS": str(pair.provider.parent), "UV_NO_INDEX": "1", "UV_CACHE_DIR": f"{env.folder}/cache"}
+    links = {
+        "UV_FIND_LINKS": str(pair.provider.parent),
+        "UV_NO_INDEX": "1",
+        "UV_CACHE_DIR": f"{env.folder}/cache",
+    }
     beside = f"{Path(building.tool('uv')).parent}:{os.environ['PATH']}"
     building.run("sh", "-c", helps, env={**links, "PATH": beside})
     assert env.run(building.SHOW) == "9.0\n"

@@ -16,7 +16,8 @@ from packaging.utils import canonicalize_name
 from native_lib.check.links import leaf_of, private_distribution
 from native_lib.check.rule import ERROR
 from native_lib.doctor import wordings
-from native_lib.doctor.findings import Problem, as_built, binary_of, libraries_of
+from native_lib.doctor.findings import as_built
+from native_lib.doctor.problem import Problem, binary_of, libraries_of, report_to_authors
 from native_lib.doctor.resolve import variable_of
 from native_lib.paths import is_folder, is_there
 from native_lib.support import shared_lib_fixes as fixes
@@ -460,7 +461,7 @@ def _again(file: str, environment: Environment, otherwise: str = "") -> str:
         return otherwise or "reinstall, with this Python, the package that the file belongs to"
     if not owner.is_intact(file):
         return owner.again
-    return otherwise or f"report this to the authors of {owner.name}; only a new release can fix it"
+    return otherwise or report_to_authors(owner.name)
 
 
 def _owner(file: str, environment: Environment) -> str:

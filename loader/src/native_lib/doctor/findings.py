@@ -6,8 +6,6 @@ import os
 import re
 import sys
 from collections import defaultdict
-from dataclasses import dataclass
-from functools import lru_cache
 from importlib.machinery import PathFinder
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
@@ -19,10 +17,11 @@ from native_lib.check.binary import CorruptBinaryError
 from native_lib.check.compatibility import can_replace
 from native_lib.check.links import leaf_of, unmangled
 from native_lib.check.read import read_binary
-from native_lib.check.rule import ERROR, NOTE, WARNING, WheelSet, some_of
+from native_lib.check.rule import ERROR, NOTE, WARNING, WheelSet
 from native_lib.check.rules import RULES
-from native_lib.check.system import has_versions_throughout
-from native_lib.doctor import process
+from native_lib.doctor import process, scope
+from native_lib.doctor.neighbours import plugins_unfound
+from native_lib.doctor.problem import Problem, is_same_file, libraries_of, report_to_authors
 from native_lib.doctor.resolve import NOBODY, Need, has_private_name, variable_of
 from native_lib.paths import is_file, is_folder
 from native_lib.support import shared_lib_fixes as fixes
@@ -46,25 +45,6 @@ _MADE_SO = {
 }
 
 
-@dataclass(frozen=True)
-class Problem:
-    """Something that is wrong, or worth knowing.
-
-    Attributes:
-        severity: ERROR, WARNING or NOTE.
-        id: the kind of problem.
-        distribution: the one that has it.
-        message: one line that names files and versions.
-        fix: a command, or another thing to do; empty for a note.
-    """
-
-    severity: str
-    id: str
-    distribution: str
-    message: str
-    fix: str = ""
-
-
 def problems_of(environment: Environment, needs: tuple[Need, ...]) -> tuple[Problem, ...]:
     """Return what is wrong with the providers and consumers of an environment."""
     lost = [*_unreadable(environment), *_missing_files(environment)]
@@ -84,6 +64,7 @@ def problems_of(environment: Environment, needs: tuple[Need, ...]) -> tuple[Prob
         *_elsewhere(environment),
         *_editable(environment),
         *_foreign(environment),
+        *plugins_unfound(environment),
     ]
     return tuple(dict.fromkeys(found))
 
@@ -92,7 +73,7 @@ def _unreadable(environment: Environment) -> Iterator[Problem]:
     for each in environment.unreadable:
         message = f"{each.file} cannot be read: {each.reason}"
         owner = environment.distributions[each.distribution]
-        fix = _report(each.distribution) if owner.is_intact(each.file) else owner.again
+        fix = report_to_authors(each.distribution) if owner.is_intact(each.file) else owner.again
         if each.is_newer:  # its own loader may well read it
             fix = pip('install --upgrade "native-lib-loader[tools]"')
         severity = WARNING if each.is_newer else ERROR
@@ -240,7 +221,7 @@ def _checked(environment: Environment, lost: set[str]) -> Iterator[Problem]:
         ):
             continue
         where = f"{finding.file}: " if finding.file else ""
-        fix = _report(name)
+        fix = report_to_authors(name)
         installed = environment.distributions[name]
         if rule.id in _DAMAGED and not installed.is_intact(installed.root / finding.file):
             fix = installed.again
@@ -249,10 +230,6 @@ def _checked(environment: Environment, lost: set[str]) -> Iterator[Problem]:
         elif rule.id == "symbol-missing":
             fix = as_built(environment, name) or fix
         yield Problem(rule.severity, rule.id, name, f"{where}{finding.message}", fix)
-
-
-def _report(name: str) -> str:
-    return f"report this to the authors of {name}; only a new release can fix it"
 
 
 def _version_of(each: Installed) -> Version | None:
@@ -322,53 +299,9 @@ def _in_this_process(environment: Environment) -> Iterator[Problem]:
                 note = f"{message}; it is used instead, as plain names allow"
                 yield Problem(NOTE, "name-taken", provider.distribution, note)
         if has_private_name(library):
-            yield from _symbols_taken(provider, library)
-
-
-def _symbols_taken(provider: Wheel, library: Library) -> Iterator[Problem]:
-    """Find symbols of a library that other files define in the global scope, which is searched first."""
-    ours = next((each for each in provider.binaries if each.path == library.file), None)
-    if ours is None:
-        return  # missing or damaged, which is another problem
-    # C++ puts the same weak symbol into many files. The loader still looks for its probe symbol.
-    names = {
-        export.name
-        for export in ours.own_exports
-        if not export.is_weak or export.name == library.probe_symbol
-    }
-    for file, symbols in process.files_of_symbols(sorted(names)).items():
-        if has_versions_throughout(process.name_of(file)):
-            continue  # a newer system has the function too; either definition will do
-        other = binary_of(file) if not library.anchor else None  # musl looks at names only
-        taken = [name for name in symbols if not _versions_keep_apart(name, ours, other)]
-        if taken:
-            message = (
-                f"{file} already defines {some_of(taken)} in this interpreter's global scope: "
-                f"calls meant for {leaf_of(library.runtime_name)} would go there"
-            )
-            fix = "find out what loads that file (LD_PRELOAD, the interpreter), and remove it"
-            # The provider's loader refuses where it is the probe symbol.
-            severity = ERROR if library.probe_symbol in taken else WARNING
-            yield Problem(severity, "symbol-taken", provider.distribution, message, fix)
-
-
-def _versions_keep_apart(symbol: str, ours: Binary, other: Binary | None) -> bool:
-    """Tell whether symbol versions keep the other file's symbol from being used for ours.
-
-    glibc, `check_match`: a reference with a version takes that version, the base version, and
-    anything of a file without versions.
-    """
-    versions = ours.versions_by_name[symbol]
-    others = other.versions_by_name.get(symbol, {""}) if other else {""}
-    return "" not in versions | others and versions.isdisjoint(others)
-
-
-@lru_cache
-def binary_of(file: str) -> Binary | None:
-    try:
-        return next(iter(read_binary(file, Path(file).read_bytes())), None)
-    except (OSError, CorruptBinaryError):
-        return None
+            ours_has = scope.symbols_of(provider, library)
+            found = process.files_of_symbols(sorted(ours_has))
+            yield from scope.symbols_taken(environment, provider, library, found)
 
 
 def _override(provider: Wheel, library: Library, ours: Path) -> Iterator[Problem]:
@@ -396,21 +329,6 @@ def _fault(file: Path, runtime_name: str) -> str:
     if runtime_name not in names:
         return f"whose run-time name is {' and '.join(names)}, not {runtime_name}"
     return ""
-
-
-def is_same_file(file: str, other: str | Path) -> bool:
-    """Tell whether two paths lead to the same file."""
-    try:
-        return Path(file).samefile(other)
-    except OSError:
-        return False
-
-
-def libraries_of(environment: Environment) -> Iterator[tuple[Wheel, Library]]:
-    for provider in environment.providers:
-        for manifest in provider.manifests:
-            for library in manifest.libraries:
-                yield provider, library
 
 
 def _copies(environment: Environment) -> Iterator[Problem]:
