@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 import building
@@ -61,11 +60,7 @@ for name in ("foo_by_name", "foo_beside", "foo_square"):
 
 def documented(language: str, containing: str) -> str:
     """Return the page's example that has a text in it: what is shown is what is tested."""
-    blocks = re.findall(
-        rf"^```{language}\n(.*?)^```$", PAGE.read_text("utf-8"), re.MULTILINE | re.DOTALL
-    )
-    (block,) = (block for block in blocks if containing in block)
-    return str(block)
+    return docs_pages.block(PAGE.read_text("utf-8"), language, containing)
 
 
 def generate(folder: Path, *, runpath: bool = False) -> Path:

@@ -367,3 +367,28 @@ def test_libpython_that_was_opened_locally(installed: building.Environment, mode
     assert "no extension module can be imported here, Python's own _ctypes neither" in said
     assert "built without" not in said
     assert fix(said) == "that program must open libpython with RTLD_GLOBAL, or be linked to it"
+
+
+# What the loader cannot see, and the doctor does -------------------------------------------------
+
+
+def test_part_of_our_symbols_in_the_global_scope(installed: building.Environment) -> None:
+    """Another package opens its library with RTLD_GLOBAL. The probe symbol is not among its own."""
+    package = installed.site_packages / "stranger"
+    package.mkdir()
+    copy = building.compile_library(
+        "double foo_square(double x) { return -x; }", package / "theirs.so", soname="theirs.so"
+    )
+    package.joinpath("__init__.py").write_text(
+        f"import ctypes; ctypes.CDLL({str(copy)!r}, ctypes.RTLD_GLOBAL)\n", encoding="utf-8"
+    )
+    use = "foo_ext; print(foo_ext.square(3))"
+    assert installed.run(f"import stranger, {use}") == "-3.0\n"  # nobody sees that it is wrong
+    assert installed.run(f"import {use}; import stranger") == "9.0\n"
+    paths = f"{installed.site_packages}:{building.ROOT / 'loader' / 'src'}"
+    doctor = (sys.executable, "-m", "native_lib", "doctor", "stranger", "foo_ext")
+    said = building.run(*doctor, env={"PYTHONPATH": paths}, fails=True)
+    assert "nothing is broken" not in said
+    scope = "in the global scope once stranger is imported: calls meant for libfoo__foo.so.1"
+    assert f"error: libfoo: {copy} already defines foo_square {scope}" in said
+    assert "import the users of libfoo before stranger" in said

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import re
@@ -1459,20 +1460,18 @@ def test_library_that_opens_a_neighbour(site: Site, how: str) -> None:
     site.install(site.elf.provider(site.work, library, more=more))
     if how == "opened first":
         manifest = site.folder / "libfoo" / "_native_libs.py"
-        text = manifest.read_text("utf-8")
-        second = (
-            text.partition("LIBRARIES = ")[2].replace(wheels.NAME, name).replace("'foo'", "'ops'")
-        )
-        manifest.write_text(
-            text.rstrip().removesuffix("}") + f", {second.strip().removeprefix('{')}\n", "utf-8"
-        )
-    found = site.problems()
+        head, _, libraries = manifest.read_text("utf-8").partition("LIBRARIES = ")
+        found = ast.literal_eval(libraries)
+        found["ops"] = {**found["foo"], "file": f"lib/{name}", "runtime_name": name}
+        found["foo"]["needs"] = ("ops",)
+        manifest.write_text(f"{head}LIBRARIES = {found!r}\n", encoding="utf-8")
+    problems = site.problems()
     if how == "bare name":
-        kind, of, said = only(found)
+        kind, of, said = only(problems)
         assert (kind, of) == ("plugin-unfound", "libfoo")
         assert f"{site.library} seems to open {name} by its bare name" in said
     else:
-        assert [each for each in found if each[0] == "plugin-unfound"] == []
+        assert [each for each in problems if each[0] == "plugin-unfound"] == []
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="glibc's and musl's messages")

@@ -53,6 +53,7 @@ def manifest_of(path: str, source: bytes) -> Manifest:
                 runtime_name=str(library["runtime_name"]),
                 anchor=str(folder / library["anchor"]) if library["anchor"] else "",
                 probe_symbol=str(library.get("probe_symbol", "")),
+                needs=tuple(map(str, library.get("needs", ()))),
                 link_files=tuple(str(folder / each) for each in library.get("link_files", ())),
             )
             for name, library in values["LIBRARIES"].items()

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from native_lib.check.binary import Binary
-    from native_lib.check.wheel import Wheel
+    from native_lib.check.wheel import Library, Wheel
     from native_lib.doctor.installed import Environment
 
 
@@ -30,7 +30,11 @@ def plugins_unfound(environment: Environment) -> Iterator[Problem]:
         for other in provider.binaries:
             if other.path != ours.path and not _finds(ours, other):
                 name = next((n for n in _names(other) if b"\0%s\0" % n.encode() in content), "")
-                if name and name not in ours.needed and not _is_opened_first(provider, name):
+                if (
+                    name
+                    and name not in ours.needed
+                    and not _is_opened_first(provider, library, name)
+                ):
                     message = (
                         f"{file} seems to open {name} by its bare name, which the system's loader "
                         f"does not find: {other.path} is in no folder that it searches"
@@ -51,6 +55,10 @@ def _finds(binary: Binary, other: Binary) -> bool:
     return binary.libc != "musl" and other.folder in binary.searched
 
 
-def _is_opened_first(provider: Wheel, name: str) -> bool:
-    """Tell whether a provider's loader opens a library: then the name is in the loaded list."""
-    return any(name == each.runtime_name for m in provider.manifests for each in m.libraries)
+def _is_opened_first(provider: Wheel, library: Library, name: str) -> bool:
+    """Tell whether the provider's loader opens a library before another, which then finds its name."""
+    all_of_them = [each for manifest in provider.manifests for each in manifest.libraries]
+    first = [each for each in all_of_them if each.name in library.needs]
+    return any(
+        name == each.runtime_name or _is_opened_first(provider, each, name) for each in first
+    )
