@@ -65,6 +65,7 @@ ROWS = {
     "the library lacks a function": r"but the library that it uses has no such function",
     "the library lacks a version of it": r"another copy of the library was loaded first",
     "other architecture": r"is for another architecture than this Python|/nowhere/_ext.so is missing",
+    "no room for static TLS": r"requires memory that glibc can reserve only when the program starts",
     "truncated, or not a library": r"is damaged, or is not a shared library|or is incomplete",
     "built for another system": r"built for (?:a newer system|another C library)",
     "built for another processor or page size": r"built for a newer processor|smaller memory pages",
