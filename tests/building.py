@@ -387,6 +387,8 @@ def new_environment(
     """Make a virtual environment with these wheels and nothing else."""
     uv("venv", "--quiet", "--clear", "--python", python, folder)
     made = Environment(folder)
+    # As in most environments; uv's have none, and the errors' fix lines name what there is.
+    (made.site_packages / "pip.py").touch()
     if wheels:
         made.install(*wheels)
     return made

@@ -20,6 +20,7 @@ EXTENSION = "int foo_one(void);\nint PyInit__ext(void) { return foo_one(); }\n"
 NAME = "libfoo__foo.so.1"
 LOADER = building.ROOT / "loader" / "src" / "native_lib" / "support" / "shared_lib_manager.py"
 EXPLAIN = LOADER.with_name("shared_lib_explain.py")
+FIXES = LOADER.with_name("shared_lib_fixes.py")
 _AARCH64, _X86_64 = 183, 62
 
 
@@ -141,6 +142,7 @@ class Elf:
             ),
             "libfoo/_shared_lib_manager.py": LOADER.read_bytes(),
             "libfoo/_shared_lib_explain.py": EXPLAIN.read_bytes(),
+            "libfoo/_shared_lib_fixes.py": FIXES.read_bytes(),
             f"libfoo/lib/{file}": self.library() if library is None else library,
             **(more or {}),
         }

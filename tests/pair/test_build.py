@@ -77,6 +77,7 @@ def test_files_in_the_provider(pair: building.Pair) -> None:
         "libfoo/_native_libs.pyi",
         "libfoo/_shared_lib_LICENSE",
         "libfoo/_shared_lib_explain.py",
+        "libfoo/_shared_lib_fixes.py",
         "libfoo/_shared_lib_manager.py",
         "libfoo/py.typed",
         "libfoo/include/foo/export.h",
@@ -103,6 +104,7 @@ def test_files_in_the_consumer(pair: building.Pair) -> None:
         "foo_ext/_shared_lib_consumer.py",
         "foo_ext/_shared_lib_LICENSE",
         "foo_ext/_shared_lib_explain.py",
+        "foo_ext/_shared_lib_fixes.py",
         "foo_ext/py.typed",
     }
 

@@ -38,9 +38,11 @@ PROVIDER = LIBRARY + "native_library_provider(foo PROVIDER libfoo COMPATIBILITY 
         (PROVIDER + "ExactVersion VERSION 1!1.0)", "VERSION '1!1.0' is not a version"),
         (PROVIDER + "ExactVersion PLAIN_NAMES)", "PLAIN_NAMES needs ABI_SUFFIX"),
         (
-            "add_library(foo__x SHARED foo.c)\n"
-            + "native_library_provider(foo__x PROVIDER libfoo "
-            + "COMPATIBILITY ExactVersion PLAIN_NAMES ABI_SUFFIX 3)",
+            (
+                "add_library(foo__x SHARED foo.c)\n"
+                "native_library_provider(foo__x PROVIDER libfoo "
+                "COMPATIBILITY ExactVersion PLAIN_NAMES ABI_SUFFIX 3)"
+            ),
             "foo__x has two underscores, which only private names have",
         ),
         (PROVIDER + "ExactVersion ABI_SUFFIX 3)", "ABI_SUFFIX goes with PLAIN_NAMES only"),

@@ -55,7 +55,7 @@ def project(folder: Path, requires: str, back_end: str, **files: str) -> Path:
     package = folder / "foo_ext"
     package.mkdir(parents=True)
     (package / "__init__.py").write_text(LOAD, encoding="utf-8")
-    for name in ("shared_lib_consumer.py", "shared_lib_explain.py"):
+    for name in ("shared_lib_consumer.py", "shared_lib_explain.py", "shared_lib_fixes.py"):
         loader = building.ROOT / "loader" / "src" / "native_lib" / "support" / name
         shutil.copy(loader, package / f"_{name}")
     (folder / "_ext.c").write_text(MODULE, encoding="utf-8")
@@ -83,7 +83,7 @@ def projects(folder: Path, kind: str) -> Path:
             "project('foo-ext', 'c', version: '1')\n"
             "py = import('python').find_installation(pure: false)\n"
             f"{lines}py.install_sources('foo_ext/__init__.py', 'foo_ext/_shared_lib_consumer.py', "
-            "'foo_ext/_shared_lib_explain.py', subdir: 'foo_ext')\n"
+            "'foo_ext/_shared_lib_explain.py', 'foo_ext/_shared_lib_fixes.py', subdir: 'foo_ext')\n"
         )
         return project(folder, '"meson-python", "pkgconf"', "mesonpy", meson=meson)
     found = documented("cmake", "find_package(ZLIB CONFIG")

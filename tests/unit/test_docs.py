@@ -512,3 +512,18 @@ def test_unexplained_messages_are_found() -> None:
     assert unexplained(messages_of_python(python), "what") == ["is not there"]
     template = "def f(a) -> str:\n    return 'write another'\n"
     assert unexplained(messages_of_template(template), "") == ["write another"]
+
+
+# Reports ------------------------------------------------------------------------------------------
+
+
+def test_each_report_names_a_test_that_exists() -> None:
+    reports = (building.ROOT / "docs" / "explanation" / "reports.md").read_text("utf-8")
+    named = re.findall(r"`(tests/[\w/.]+)::(\w+)`", reports)
+    assert len(named) == reports.count("\n| ") - 1  # but for the table's head
+    missing = [
+        (file, test)
+        for file, test in named
+        if f"\ndef {test}(" not in (building.ROOT / file).read_text("utf-8")
+    ]
+    assert missing == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import re
@@ -1306,7 +1307,7 @@ WORDS = {
     ),
     "dyld, signature": (
         "(code signature in <4C4C> '/a/libfoo.1.dylib' not valid for use in process)",
-        "macOS does not accept a library's signature",
+        "a library has a signature that macOS does not accept",
     ),
     "glibc, static TLS": (
         "/a/libfoo.so.1: cannot allocate memory in static TLS block",
@@ -1348,3 +1349,156 @@ def test_our_own_errors_without_a_fix_are_no_riddle(empty: Environment) -> None:
         f"import foo_ext: NativeLibraryError: {text}",
         "do what the message says",
     )
+
+
+# What an import does to others, though it goes well -----------------------------------------------
+
+
+def stranger(site: Site, source: str, *, mode: str = "RTLD_GLOBAL", **files: str) -> Path:
+    """Install a package that opens a library of its own when it is imported."""
+    library = site.elf.library(source=source, soname="stranger.so", file="stranger.so")
+    opens = (
+        "import ctypes, os\nctypes.CDLL(os.path.join(os.path.dirname(__file__), 'stranger.so'), "
+    )
+    code = f"{opens}ctypes.{mode})\n"
+    wheel = wheels.make_wheel(
+        site.work, "other", {"other/__init__.py": code, "other/stranger.so": library, **files}
+    )
+    site.install(wheel)
+    return site.folder / "other" / "stranger.so"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="ELF's global scope")
+def test_module_that_puts_a_part_of_ours_into_the_global_scope(pair: Site) -> None:
+    """The provider's loader asks for the probe symbol only, and takes no offence."""
+    file = stranger(pair, "int foo_one(void) { return -1; }")
+    assert pair.problems() == []
+    kind, of, said = only(pair.problems("other"))
+    assert (kind, of) == ("symbol-taken", "libfoo")
+    where = "in the global scope once other is imported: calls meant for libfoo__foo.so.1 would go"
+    assert f"{file} already defines foo_one {where}" in said
+    assert said.endswith("import the users of libfoo before other")
+    status, out = pair.doctor("other")
+    assert status == 1
+    assert "nothing is broken" not in out
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="ELF's global scope")
+@pytest.mark.parametrize(
+    ("source", "mode", "severities"),
+    [
+        ("int foo_one(void) { return -1; }", "RTLD_LOCAL", []),
+        ("int foo_two(void) { return -1; }", "RTLD_GLOBAL", ["warning"]),  # nobody calls it
+        ("int bar(void) { return -1; }", "RTLD_GLOBAL", []),
+    ],
+)
+def test_what_does_no_harm_in_the_global_scope(
+    pair: Site, source: str, mode: str, severities: list[str]
+) -> None:
+    stranger(pair, source, mode=mode)
+    status, out = pair.doctor("other", "--format", "json")
+    assert [each["severity"] for each in json.loads(out)["problems"]] == severities
+    assert status == 0
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="ELF's global scope")
+def test_our_own_file_in_the_global_scope_does_no_harm(pair: Site) -> None:
+    init = pair.folder / "foo_ext" / "__init__.py"
+    init.write_text(f"import ctypes\nctypes.CDLL({str(pair.library)!r}, ctypes.RTLD_GLOBAL)\n")
+    assert pair.problems("foo_ext") == []
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="STB_GNU_UNIQUE")
+@pytest.mark.parametrize("is_linked", [False, True], ids=["copy", "user"])
+def test_state_that_two_copies_share(site: Site, is_linked: bool) -> None:
+    """Under another name, opened with RTLD_LOCAL; what includes our headers is to share it."""
+    source = "struct foo_state {{ static inline int count = 0; }};\n"
+    source += 'extern "C" int *{}_count(void) {{ return &foo_state::count; }}\n'
+    made = site.elf.folder / "made"
+    options = ("-std=c++17", "-x", "c++", "-nostdlib")
+    ours = building.compile_library(
+        *(source.format("foo"), made / "ours.so", *options), soname=wheels.NAME, compiler="c++"
+    )
+    link = ("-Wl,--no-as-needed", "-x", "none", str(ours)) if is_linked else ()
+    theirs = building.compile_library(
+        source.format("other"), made / "theirs.so", *options, *link, compiler="c++"
+    )
+    if b"_ZN9foo_state5countE" not in ours.read_bytes():
+        pytest.skip("this compiler makes no unique symbols")
+    site.install(site.elf.provider(site.work, ours.read_bytes()))
+    stranger(site, "int other;", mode="RTLD_LOCAL")
+    file = site.folder / "other" / "stranger.so"
+    shutil.copy(theirs, file)
+    code = f"""
+import ctypes
+ours, theirs = ctypes.CDLL({str(site.library)!r}), ctypes.CDLL({str(file)!r})
+ours.foo_count.restype = theirs.other_count.restype = ctypes.POINTER(ctypes.c_int)
+ours.foo_count()[0] = 7
+"""
+    init = site.folder / "other" / "__init__.py"
+    init.write_text(f"{code}assert theirs.other_count()[0] == 7\n")  # it is one state indeed
+    found = site.problems("other")
+    if is_linked:
+        assert found == []
+        return
+    kind, of, said = only(found)
+    assert (kind, of) == ("state-shared", "libfoo")
+    assert f"{file} and {site.library} share the C++ state _ZN9foo_state5countE" in said
+
+
+@pytest.mark.parametrize("how", ["bare name", "path", "needed", "search path", "opened first"])
+def test_library_that_opens_a_neighbour(site: Site, how: str) -> None:
+    name = "libfoo_ops.so.1"
+    source = f'{wheels.LIBRARY}const char *foo_opens = "{"/" if how == "path" else ""}{name}";\n'
+    more: dict[str, bytes | str] = {
+        f"libfoo/lib/{name}": site.elf.library(source="int foo_ops;", soname=name, file=name)
+    }
+    options = ["-Wl,-rpath,$ORIGIN"] if how == "search path" else []
+    if how == "needed":
+        options = ["-Wl,--no-as-needed", str(site.elf.folder / name)]
+    library = site.elf.library(*options, source=source)
+    site.install(site.elf.provider(site.work, library, more=more))
+    if how == "opened first":
+        manifest = site.folder / "libfoo" / "_native_libs.py"
+        head, _, libraries = manifest.read_text("utf-8").partition("LIBRARIES = ")
+        found = ast.literal_eval(libraries)
+        found["ops"] = {**found["foo"], "file": f"lib/{name}", "runtime_name": name}
+        found["foo"]["needs"] = ("ops",)
+        manifest.write_text(f"{head}LIBRARIES = {found!r}\n", encoding="utf-8")
+    problems = site.problems()
+    if how == "bare name":
+        kind, of, said = only(problems)
+        assert (kind, of) == ("plugin-unfound", "libfoo")
+        assert f"{site.library} seems to open {name} by its bare name" in said
+    else:
+        assert [each for each in problems if each[0] == "plugin-unfound"] == []
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="glibc's and musl's messages")
+def test_module_that_was_not_linked_to_its_library(site: Site) -> None:
+    site.provider()
+    extension = building.compile_library(
+        wheels.EXTENSION, site.elf.folder / "unlinked.so", "-nostdlib"
+    ).read_bytes()
+    site.consumer(extension=extension)  # type: ignore[arg-type]
+    init = site.folder / "foo_ext" / "__init__.py"
+    init.write_text("import libfoo\nfrom . import _ext\n")
+    said = next(each[2] for each in site.problems("foo_ext") if each[0] == "import-failed")
+    assert (
+        f"_ext.abi3.so calls foo_one, which {wheels.NAME} of libfoo has, but the file was not"
+        in said
+    )
+    assert "its authors must link it to that library" in said
+    assert "has no such function" not in said
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="glibc's and musl's messages")
+def test_module_that_was_linked_to_nobody(site: Site) -> None:
+    source = "int bar_one(void);\nint PyInit__ext(void) { return bar_one(); }\n"
+    extension = building.compile_library(
+        source, site.elf.folder / "alone.so", "-nostdlib"
+    ).read_bytes()
+    site.consumer(extension=extension, record=False, bound="")  # type: ignore[arg-type]
+    site.folder.joinpath("foo_ext", "__init__.py").write_text("from . import _ext\n")
+    said = next(each[2] for each in site.problems("foo_ext") if each[0] == "import-failed")
+    assert "calls bar_one, but was not linked to a library that has it: it needs no library" in said

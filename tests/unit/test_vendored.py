@@ -82,7 +82,8 @@ def test_side_that_was_vendored_alone_gets_what_explains(
     assert main(["vendor", "--check", str(tmp_path)]) == 1
     assert f"missing: {explain}\n" in capsys.readouterr().out
     assert main(["vendor", str(tmp_path)]) == 0
-    assert explain.read_bytes() == (building.SUPPORT / "shared_lib_explain.py").read_bytes()
+    for name in ("shared_lib_explain.py", "shared_lib_fixes.py"):
+        assert (tmp_path / f"_{name}").read_bytes() == (building.SUPPORT / name).read_bytes()
 
 
 def test_a_generated_pair_holds_what_each_side_needs(tmp_path: Path) -> None:
@@ -138,7 +139,7 @@ def test_loader_alone_for_another_build_system(tmp_path: Path) -> None:
     (tmp_path / "bar").mkdir()
     assert main(["vendor", str(tmp_path), "--consumer-loader", "bar"]) == 0
     found = set(tree(tmp_path))
-    assert found == {"bar/_shared_lib_consumer.py", "bar/_shared_lib_explain.py"}
+    assert found == {f"bar/_shared_lib_{name}.py" for name in ("consumer", "explain", "fixes")}
     (tmp_path / "bar" / "_shared_lib_consumer.py").write_text("old = 1\n", encoding="utf-8")
     assert main(["vendor", "--check", str(tmp_path)]) == 1
     assert main(["vendor", str(tmp_path)]) == 0
@@ -197,7 +198,8 @@ def test_package_that_imports_a_loader_lacks_it(tmp_path: Path, line: str) -> No
     (tmp_path / "__init__.py").write_text(f"import os\n{line}\n", encoding="utf-8")
     assert main(["vendor", str(tmp_path)]) == 0
     assert {path.name for path in tmp_path.iterdir()} == {
-        *("__init__.py", "_shared_lib_consumer.py", "_shared_lib_explain.py")
+        *("__init__.py", "_shared_lib_consumer.py"),
+        *("_shared_lib_explain.py", "_shared_lib_fixes.py"),
     }
 
 

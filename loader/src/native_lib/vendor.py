@@ -25,18 +25,25 @@ _EVERYBODY = ("LICENSE", "NativeLibrary.cmake")
 _SIDES = {
     "provider": (
         *("NativeLibraryProvider.cmake", "native_library_texts.py", "native_library_stub.py"),
-        *("shared_lib_manager.py", "shared_lib_explain.py", "shared_lib_programs.py"),
+        *("shared_lib_manager.py", "shared_lib_programs.py"),
+        *("shared_lib_explain.py", "shared_lib_fixes.py"),
     ),
     "consumer": (
         *("NativeLibraryConsumer.cmake", "native_library_metadata.py"),
-        *("shared_lib_consumer.py", "shared_lib_explain.py"),
+        *("shared_lib_consumer.py", "shared_lib_explain.py", "shared_lib_fixes.py"),
     ),
     "source": ("fetch_source.py",),
 }
 # What tells that a folder is one side's, or has been.
-_SIGNS = {name: side for side, names in _SIDES.items() for name in names if "explain" not in name}
+_SIGNS = {
+    name: side
+    for side, names in _SIDES.items()
+    for name in names
+    if not name.endswith(("explain.py", "fixes.py"))
+}
 _LOADERS = ("_shared_lib_manager.py", "_shared_lib_consumer.py")
-_EXPLAIN = "_shared_lib_explain.py"
+# What both loaders import when something is wrong.
+_ERRORS = ("_shared_lib_explain.py", "_shared_lib_fixes.py")
 # Where the old layout had what native-lib/ has now.
 _OLD_FOLDER = "cmake"
 # Folders of other people's files, or of copies.
@@ -205,7 +212,7 @@ def _folder(folder: Path, sides: Iterable[str]) -> dict[Path, bytes | None]:
 
 
 def _loader(package: Path, loader: str) -> dict[Path, bytes | None]:
-    copies = (_SUPPORT / name.removeprefix("_") for name in (loader, _EXPLAIN))
+    copies = (_SUPPORT / name.removeprefix("_") for name in (loader, *_ERRORS))
     return {package / f"_{file.name}": file.read_bytes() for file in copies if is_file(file)}
 
 
@@ -261,7 +268,7 @@ def _moved(folder: Path, root: Path, old: list[Path]) -> dict[Path, bytes | None
     copies = [
         place / name
         for place, names in _walk(folder)
-        for name in (*_LOADERS, _EXPLAIN)
+        for name in (*_LOADERS, *_ERRORS)
         if name in names and _is_built_by_cmake(place, root)
     ]
     sides |= {_SIGNS[path.name[1:]] for path in copies if path.name[1:] in _SIGNS}

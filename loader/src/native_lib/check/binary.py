@@ -29,6 +29,7 @@ class Export:
     name: str
     version: str = ""
     is_weak: bool = False  # in C++: every user has a copy
+    is_unique: bool = False  # STB_GNU_UNIQUE: glibc has it once in a process
 
     def __str__(self) -> str:
         return "@".join(part for part in (self.name, self.version) if part)

@@ -35,7 +35,7 @@ _NEEDED, _HASH, _STRTAB, _SYMTAB, _SONAME, _RPATH, _TEXTREL = 1, 4, 5, 6, 14, 15
 _RUNPATH, _FLAGS, _DF_TEXTREL = 29, 30, 4
 _GNU_HASH, _VERSYM, _VERDEF, _VERNEED = 0x6FFFFEF5, 0x6FFFFFF0, 0x6FFFFFFC, 0x6FFFFFFE
 _SHT_DYNSYM, _SHN_ABS = 11, 0xFFF1
-_STB_LOCAL, _STB_GLOBAL = 0, 1
+_STB_LOCAL, _STB_GLOBAL, _STB_GNU_UNIQUE = 0, 1, 10
 _MAX_DYNAMIC = 1 << 12  # libraries have some dozens of entries
 _MAX_VERSIONS = 0x8000  # a symbol has 15 bits for its version
 # Names may overlap in the string table, but more text than the file is large is an attack.
@@ -120,7 +120,7 @@ def _symbols(file: _File) -> tuple[frozenset[Export], frozenset[Import]]:
             imports.add(Import(name, version, library, weak))
         # Each version's own name is a symbol too, of size 0.
         elif not (section == _SHN_ABS and name == version):
-            exports.add(Export(name, version, weak))
+            exports.add(Export(name, version, weak, binding == _STB_GNU_UNIQUE))
     return frozenset(exports), frozenset(imports)
 
 

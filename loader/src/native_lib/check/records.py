@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from packaging.markers import Marker
 
 VENDORED = (
-    *("_shared_lib_manager.py", "_shared_lib_consumer.py", "_shared_lib_explain.py"),
-    "_shared_lib_programs.py",
+    *("_shared_lib_manager.py", "_shared_lib_consumer.py", "_shared_lib_programs.py"),
+    *("_shared_lib_explain.py", "_shared_lib_fixes.py"),
 )
 _INSTALLED = ("_native_libs", "_native_requires", "_shared_lib_manager", "_shared_lib_consumer")
 MAX_PACKAGE = 1 << 18
@@ -53,6 +53,7 @@ def manifest_of(path: str, source: bytes) -> Manifest:
                 runtime_name=str(library["runtime_name"]),
                 anchor=str(folder / library["anchor"]) if library["anchor"] else "",
                 probe_symbol=str(library.get("probe_symbol", "")),
+                needs=tuple(map(str, library.get("needs", ()))),
                 link_files=tuple(str(folder / each) for each in library.get("link_files", ())),
             )
             for name, library in values["LIBRARIES"].items()

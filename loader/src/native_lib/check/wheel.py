@@ -39,6 +39,7 @@ class Library:
     runtime_name: str
     anchor: str
     probe_symbol: str = ""  # a symbol that it exports; may be empty
+    needs: tuple[str, ...] = ()  # names of those that the loader opens before it
     link_files: tuple[str, ...] = ()  # by which a linker finds it
 
 

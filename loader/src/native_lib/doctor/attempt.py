@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
 import json
 import os
 import re
@@ -11,20 +12,32 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from native_lib.doctor.process import files_of_symbols
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
 
 # Runs in a process of its own: an import may print, hang, or end it. The result goes into a file, since
 # the module may use stdout; under another name first, so that no half of it is read. Arguments: the
-# module, the file, whether to open a provider's libraries too, and sys.path.
-_TRY = """
-import sys
+# module, the file, whether to open a provider's libraries too, and sys.path. The file has the symbols
+# that are to be looked for afterwards, when ctypes can do no harm any more.
+_TRY = (
+    f"""
+from __future__ import annotations
+import os, sys
+{inspect.getsource(files_of_symbols)}"""
+    + """
 module, file, load, *path = sys.argv[1:]
 del sys.argv[1:]
 sys.path[:] = path
-import importlib, json, os
+import importlib, json
 said, me = {}, os.getpid()
+with open(file + ".symbols", encoding="utf-8") as symbols:
+    symbols = json.load(symbols)
 try:
     imported = importlib.import_module(module)
     if load:
@@ -41,6 +54,8 @@ try:
         said["files"] = sorted({line.split(None, 5)[5].strip() for line in maps if "/" in line})
 except OSError:
     pass
+if symbols and not said.get("error"):
+    said["scope"] = files_of_symbols(symbols)
 if os.getpid() != me:  # the module forked
     os._exit(0)
 part = f"{file}.{me}"
@@ -48,6 +63,7 @@ with open(part, "w") as out:
     json.dump(said, out)
 os.replace(part, file)
 """
+)
 _SECONDS = 120
 _PAUSE = 0.02  # between two checks for the file
 # The innermost frame that is neither Python's own nor ctypes'.
@@ -64,6 +80,7 @@ class Attempt:
         message: its text, or the last lines that the process printed before it ended.
         missing: the module that was not found, if that was the error.
         files: the files that the process had mapped, where the system lists them.
+        scope: the files that defined symbols in its global scope, and which of those asked for.
         status: the exit status, if the process ended without a result.
         place: the file and line that it was running then, if Python printed them.
         is_loaders: whether loading a library can raise this kind of error.
@@ -77,10 +94,16 @@ class Attempt:
     status: int | None = None
     place: str = ""
     is_loaders: bool = True
+    scope: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
-def try_import(module: str, *, load: bool = False) -> Attempt:
+def try_import(module: str, *, load: bool = False, symbols: Sequence[str] = ()) -> Attempt:
     """Import a module in another process; with `load`, have its loader open its libraries.
+
+    Args:
+        module: its name.
+        load: whether it is a provider whose loader is to open its libraries.
+        symbols: what to look for afterwards in the process's global scope.
 
     That process looks for modules where this one does. It counts as done when it has reported how the
     import went, even if the module started threads or processes that still run.
@@ -89,6 +112,7 @@ def try_import(module: str, *, load: bool = False) -> Attempt:
     path = [entry for entry in sys.path if isinstance(entry, str)]
     with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryFile() as printed:
         file = Path(folder, "said.json")
+        Path(f"{file}.symbols").write_text(json.dumps(list(symbols)), encoding="utf-8")
         process = subprocess.Popen(
             [sys.executable, *_flags(), *arguments, str(file), "load" if load else "", *path],
             stdin=subprocess.DEVNULL,
@@ -152,7 +176,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 def _attempt(module: str, said: dict[str, Any]) -> Attempt:
     files = tuple(said.get("files", ()))
     if "error" not in said:
-        return Attempt(module, files=files)
+        return Attempt(module, files=files, scope=said.get("scope", {}))
     missing = said["name"] if said["error"] == "ModuleNotFoundError" else ""
     error, message, is_loaders = said["error"], said["message"], said["is_loaders"]
     return Attempt(module, error, message, missing, files, is_loaders=is_loaders)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
 import re
 import signal
@@ -17,9 +16,12 @@ from packaging.utils import canonicalize_name
 from native_lib.check.links import leaf_of, private_distribution
 from native_lib.check.rule import ERROR
 from native_lib.doctor import wordings
-from native_lib.doctor.findings import Problem, as_built
+from native_lib.doctor.findings import as_built
+from native_lib.doctor.problem import Problem, binary_of, libraries_of, report_to_authors
 from native_lib.doctor.resolve import variable_of
 from native_lib.paths import is_folder, is_there
+from native_lib.support import shared_lib_fixes as fixes
+from native_lib.support.shared_lib_fixes import HELP
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -78,10 +80,12 @@ def _reason(attempt: Attempt, environment: Environment) -> tuple[str, str]:
         return _no_module(attempt, each, environment)
     if each and text.endswith("has no attribute 'loader'"):
         return f"{text}: it is something else, or has been modified", each.again
-    found = _recognise(text) if attempt.is_loaders else None
-    if found:
-        kind, words = found
+    kind, words = _recognise(text) if attempt.is_loaders else ("", {})
+    if kind in _EXPLAINED:
         return _EXPLAINED[kind](words, environment, text)
+    if kind:
+        means, help = HELP[kind]
+        return f"{_subject(words)} {means}: {text.strip()}", help.format(file=_subject(words))
     return _unknown(attempt, environment)
 
 
@@ -90,34 +94,16 @@ def _shortened(text: str, most: int = 2000) -> str:
     return text if len(text) <= most else f"{text[: most // 2]} … {text[-most // 2 :]}"
 
 
-def _recognise(text: str) -> tuple[str, dict[str, str]] | None:
-    """Recognise a loader's message: return its kind, and the names in it."""
+def _recognise(text: str) -> tuple[str, dict[str, str]]:
+    """Recognise a loader's or Python's message: return its kind, and the names in it."""
+    kind, words = fixes.recognise(text)
+    if kind:
+        return kind, words
     for kind, wording in wordings.WORDINGS:
-        if kind == wordings.WINDOWS:
-            code = _windows_code(text)
-            if code in wordings.WINDOWS_CODES:
-                names = r"(?:importing (?P<by>\w+))?(?:[^\n']*'(?P<file>[^']+)')?"
-                kind, wording = (
-                    wordings.WINDOWS_CODES[code],
-                    rf"(?:DLL load failed while |\[WinError){names}",
-                )
         found = re.search(wording, text)
         if found:
             return kind, {key: value for key, value in found.groupdict().items() if value}
-    return None
-
-
-def _windows_code(text: str) -> int:
-    """Return the Windows error number of a message; 0 if there is none."""
-    number = re.search(r"\[WinError (\d+)\]", text)
-    if number:
-        return int(number[1])
-    if "DLL load failed" in text and hasattr(ctypes, "FormatError"):
-        # An ImportError does not have the number, but its text is FormatError's.
-        return next(
-            (c for c in wordings.WINDOWS_CODES if ctypes.FormatError(c).strip(" .") in text), 0
-        )
-    return 0
+    return "", {}
 
 
 def _ended(attempt: Attempt) -> tuple[str, str] | None:
@@ -127,7 +113,7 @@ def _ended(attempt: Attempt) -> tuple[str, str] | None:
     if attempt.status < 0 and not name:
         with contextlib.suppress(ValueError):  # it has no name
             name = signal.Signals(-attempt.status).name
-    if not name and _recognise(attempt.message):
+    if not name and _recognise(attempt.message)[0]:
         return None
     status = f"{attempt.status} ({name})" if name else str(attempt.status)
     place = f" in {attempt.place}" if attempt.place else ""
@@ -275,12 +261,12 @@ def _missing(words: dict[str, str], environment: Environment, text: str) -> tupl
         why = "this is not the version that it was built against"
         return (
             f"{by} needs {name}, which {distribution} {version} does not have: {why}",
-            f'python -m pip install "{wanted or distribution}"',
+            fixes.pip(f'install "{wanted or distribution}"'),
         )
     if distribution:
         return (
             f"{by} needs {name} of {distribution}, which is not installed",
-            f"python -m pip install {distribution}",
+            fixes.pip(f"install {distribution}"),
         )
     return (
         f"{by} needs {name}, which no provider here ships and the system does not have",
@@ -299,12 +285,15 @@ def _symbol(words: dict[str, str], environment: Environment, text: str) -> tuple
                 f"{by} calls {named}, which this Python does not have: it was built for another Python "
                 "(version, debug or free-threaded build)"
             ),
-            _again(by, environment),
+            _again(by, environment, _FOR_THIS_PYTHON),
         )
     if text.startswith("Error relocating") and re.fullmatch(
         r"__\w+_chk|gnu_get_libc_version", named
     ):
         return _foreign(by, environment, f"{by} calls {named}, which only glibc has")
+    unlinked = _unlinked(by, words.get("symbol", ""), environment)
+    if unlinked:
+        return f"{by} calls {named}, {unlinked}", _LINK
     return (
         (
             f"{by} calls {named}, but the library that it uses has no such function: that library is "
@@ -315,43 +304,71 @@ def _symbol(words: dict[str, str], environment: Environment, text: str) -> tuple
     )
 
 
+def _unlinked(by: str, symbol: str, environment: Environment) -> str:
+    """Say that a file does not need the library that has a symbol; return nothing if it does."""
+    binary = binary_of(by)
+    if binary is None or not symbol:
+        return ""
+    needed = set(map(leaf_of, binary.needed))
+    libraries = list(libraries_of(environment))
+    for provider, library in libraries:
+        ours = next((each for each in provider.binaries if each.path == library.file), None)
+        name = leaf_of(library.runtime_name)
+        if ours and symbol in ours.own_names and name not in needed:
+            return f"which {name} of {provider.distribution} has, but the file was not linked to it"
+    theirs = {leaf_of(library.runtime_name) for _, library in libraries}
+    if needed & theirs or not all(_EVERYWHERE.match(name) for name in needed):
+        return ""  # it is linked to a library that may once have had it
+    all_needed = ", ".join(sorted(needed)) or "no library"
+    return f"but was not linked to a library that has it: it needs {all_needed}"
+
+
+# What every file may need, whatever it was linked to.
+_EVERYWHERE = re.compile(
+    r"lib(?:c|m|dl|rt|util|pthread|gcc_s|stdc\+\+|c\+\+|c\+\+abi|python[\d.]*)\.so|ld-|libc\.musl"
+)
+_LINK = (
+    "its authors must link it to that library, for example with native_library_consumer() or "
+    "target_link_libraries(); readelf -d shows what it needs"
+)
+_FOR_THIS_PYTHON = (
+    "install a build for this Python; an environment whose Python was replaced must be made anew"
+)
+
+
 def _foreign(by: str, environment: Environment, said: str) -> tuple[str, str]:
     """Explain a file that was built for another C library: glibc's on musl, or the other way round."""
-    return (
-        f"{said}: it was built for another C library than this Python's (glibc or musl)",
-        _from_index(by, environment),
-    )
+    means, fix = HELP[fixes.RELOCATION]
+    return f"{said}: it {means}", _again(by, environment, fix)
 
 
-def _from_index(file: str, environment: Environment) -> str:
-    """Return the command that replaces a file's package by a build for this system."""
-    owner = _owner(file, environment)
-    if owner:
-        return f"python -m pip install --only-binary :all: --force-reinstall {owner}"
-    return "install a release of the package that was built for this system"
+def _newer(words: dict[str, str], environment: Environment, text: str) -> tuple[str, str]:
+    means, fix = HELP[fixes.NEWER]
+    if "by" in words:
+        lacks = (
+            f"{words['by']} needs version {words['version']}, but {words['file']} does not have it"
+        )
+        return f"{lacks}: it {means}", fix
+    return f"a library {means}: {text.strip()}", fix
 
 
 def _version(words: dict[str, str], environment: Environment, text: str) -> tuple[str, str]:
-    needed = f"{words['by']} needs version {words['version']}, but {words['file']} does not have it"
-    if words["version"].startswith(("GLIBC_", "GLIBCXX_", "CXXABI_")):
-        return (
-            f"{needed}: it was built for a newer system than this one",
-            _from_index(words["by"], environment),
-        )
     return (
-        f"{needed}: another copy of the library was loaded first",
+        (
+            f"{words['by']} needs version {words['version']}, but {words['file']} does not have it: "
+            "another copy of the library was loaded first"
+        ),
         "find out what loads that file, and load the provider first: native-lib doctor --load",
     )
 
 
 def _machine(words: dict[str, str], environment: Environment, text: str) -> tuple[str, str]:
+    means, fix = HELP[fixes.MACHINE]
     told = f" (have {words['have']}, need {words['need']})" if "have" in words else ""
     # Windows has one message for both.
     whole = ", or is incomplete" if re.search(r"Win32|WinError|DLL load", text) else ""
-    return (
-        f"a library is for another architecture than this Python{told}{whole}: {text.strip()}",
-        _again(words.get("file", ""), environment),
-    )
+    file = words.get("file", "")
+    return f"a library {means}{told}{whole}: {text.strip()}", _again(file, environment, fix)
 
 
 def _damaged(words: dict[str, str], environment: Environment, text: str) -> tuple[str, str]:
@@ -362,80 +379,33 @@ def _damaged(words: dict[str, str], environment: Environment, text: str) -> tupl
     )
 
 
-def _mapped(words: dict[str, str], environment: Environment, text: str) -> tuple[str, str]:
-    file = words["file"]
-    if _is_noexec(file):
-        return (
-            f"{file} is on a file system mounted noexec, where no code may run: {text}",
-            "have it mounted without noexec, or install into a folder elsewhere",
-        )
-    return (
-        (
-            f"the system does not allow code from {file} to run: its file system is mounted noexec, "
-            f"or a policy such as SELinux forbids it: {text}"
-        ),
-        f"findmnt --target {file} shows how it is mounted; the audit log shows what was forbidden",
-    )
-
-
-def _is_noexec(file: str) -> bool:
-    if sys.platform != "linux":
-        return False
-    try:
-        return bool(os.statvfs(file).f_flag & os.ST_NOEXEC)
-    except OSError:  # a name without a folder
-        return False
-
-
 def _signature(words: dict[str, str], environment: Environment, text: str) -> tuple[str, str]:
-    return (
-        f"macOS does not accept a library's signature: {text.strip()}",
-        (
-            "reinstall the package that the file belongs to; its authors must sign it after every change: "
-            "codesign --force --sign -"
-        ),
-    )
+    means, fix = HELP[fixes.SIGNATURE]
+    return f"a library {means}: {text.strip()}", _again(words.get("file", ""), environment, fix)
 
 
 def _start(words: dict[str, str], environment: Environment, text: str) -> tuple[str, str]:
+    means, fix = HELP[fixes.START]
+    return f"Windows could not load {_subject(words)}: {text.strip(' .')}. It {means}", fix
+
+
+def _folder(words: dict[str, str], environment: Environment, text: str) -> tuple[str, str]:
+    file = _subject(words)
+    return f"{file} is a folder instead of a library: {text.strip()}", _again(file, environment)
+
+
+def _python(words: dict[str, str], environment: Environment, text: str) -> tuple[str, str]:
     return (
-        f"Windows could not load {_subject(words)}: {text.strip(' .')}. It was found, but failed to start",
         (
-            "reinstall the package that it belongs to, and its compiler's runtime (Visual C++ "
-            "Redistributable); if that does not help, ask its authors what it does when it is loaded"
+            f"{_subject(words)} is not an extension module of this name, or is for another Python: "
+            f"{text.strip()}"
         ),
-    )
-
-
-def _reinstalled(reason: str) -> Explanation:
-    """Return an explanation whose fix is to reinstall the package that the file belongs to."""
-
-    def explanation(words: dict[str, str], environment: Environment, text: str) -> tuple[str, str]:
-        return f"{_subject(words)} {reason}: {text.strip()}", _again(
-            words.get("file", ""), environment
-        )
-
-    return explanation
-
-
-def _newer(words: dict[str, str], environment: Environment, text: str) -> tuple[str, str]:
-    return (
-        f"a library was built for a newer system than this one: {text.strip()}",
-        _from_index(words.get("file", ""), environment),
+        _again(words.get("file", ""), environment, _FOR_THIS_PYTHON),
     )
 
 
 def _relocation(words: dict[str, str], environment: Environment, text: str) -> tuple[str, str]:
     return _foreign(words["file"], environment, text.strip())
-
-
-def _told(reason: str, fix: str) -> Explanation:
-    """Return an explanation that is the same for every file."""
-
-    def explanation(words: dict[str, str], environment: Environment, text: str) -> tuple[str, str]:
-        return f"{_subject(words)} {reason}: {text.strip()}", fix
-
-    return explanation
 
 
 def _subject(words: dict[str, str]) -> str:
@@ -478,14 +448,20 @@ def _is_within(file: Path, folder: Path) -> bool:
     return file.resolve().is_relative_to(folder.resolve())
 
 
-def _again(file: str, environment: Environment) -> str:
-    """Return the command that reinstalls the package that a file belongs to, if that is known."""
+def _again(file: str, environment: Environment, otherwise: str = "") -> str:
+    """Return what brings the right file: to install its package again, unless the file is intact.
+
+    Args:
+        file: the one that is wrong.
+        environment: where it is.
+        otherwise: what helps where the file is intact, or nobody knows whose it is.
+    """
     owner = environment.distributions.get(_owner(file, environment))
-    return (
-        owner.again
-        if owner
-        else "reinstall, with this Python, the package that the file belongs to"
-    )
+    if owner is None:
+        return otherwise or "reinstall, with this Python, the package that the file belongs to"
+    if not owner.is_intact(file):
+        return owner.again
+    return otherwise or report_to_authors(owner.name)
 
 
 def _owner(file: str, environment: Environment) -> str:
@@ -496,78 +472,19 @@ def _owner(file: str, environment: Environment) -> str:
     return ""
 
 
+# The kinds whose words or fix depend on what is installed; for the others HELP is enough.
 _EXPLAINED: dict[str, Explanation] = {
-    wordings.MISSING: _missing,
-    wordings.SYMBOL: _symbol,
-    wordings.VERSION: _version,
-    wordings.MACHINE: _machine,
-    wordings.DAMAGED: _damaged,
-    wordings.RELOCATION: _relocation,
-    wordings.NEWER: _newer,
-    wordings.MAPPED: _mapped,
-    wordings.WINDOWS: _windows,
+    fixes.MISSING: _missing,
+    fixes.SYMBOL: _symbol,
+    fixes.VERSION: _version,
+    fixes.MACHINE: _machine,
+    fixes.DAMAGED: _damaged,
+    fixes.RELOCATION: _relocation,
+    fixes.NEWER: _newer,
+    fixes.SIGNATURE: _signature,
+    fixes.START: _start,
+    fixes.FOLDER: _folder,
+    wordings.PYTHON: _python,
     wordings.SOURCES: _sources,
-    wordings.PROCESSOR: _told(
-        "was built for a newer processor than this one",
-        "install a release that was built for this processor, or have it built here",
-    ),
-    wordings.TLS: _told(
-        "requires memory that glibc can reserve only when the program starts",
-        (
-            "import it before other large libraries, or set GLIBC_TUNABLES="
-            "glibc.rtld.optional_static_tls=4096"
-        ),
-    ),
-    wordings.SIGNATURE: _signature,
-    wordings.PAGES: _told(
-        "is built for smaller memory pages than this system has",
-        "install a newer release; its authors must link it with -Wl,-z,max-page-size=65536",
-    ),
-    wordings.STACK: _told(
-        "requires an executable stack, which this system does not allow",
-        (
-            "the requirement is usually a mistake: patchelf --clear-execstack removes it, and its authors "
-            "can link with -Wl,-z,noexecstack"
-        ),
-    ),
-    wordings.TEXT: _told(
-        "requires that the loader changes its code, which this system forbids (SELinux)",
-        "install another release; its authors must compile all of it with -fPIC",
-    ),
-    wordings.DENIED: _told(
-        "may not be opened by this user",
-        (
-            "give this user the right to read and execute it and to enter the folders above it; if the user "
-            "has it, a policy forbids the access (SELinux, a sandbox, a virus scanner)"
-        ),
-    ),
-    wordings.POLICY: _told(
-        "is forbidden by this computer's policy (application control, a virus scanner, signatures)",
-        "ask the administrator of this computer to allow the file, or install a signed release",
-    ),
-    wordings.START: _start,
-    wordings.RUNTIME: _told(
-        "requires, in its manifest, a runtime that is not installed",
-        "install the runtime of its compiler (Visual C++ Redistributable)",
-    ),
-    wordings.FOLDER: _reinstalled("is a folder instead of a library"),
-    wordings.ARCHIVE: _told(
-        "is inside an archive, or its folder is a file; the system cannot open a library there",
-        "unpack the archive, and put the unpacked folder on sys.path",
-    ),
-    wordings.FILES: _told(
-        "could not be opened, because this process has too many open files",
-        "raise the limit (ulimit -n), or find what leaves files open",
-    ),
-    wordings.MEMORY: _told(
-        "could not be loaded, because there is not enough memory, or this process has reached its limit",
-        "raise the limit (ulimit -v, the container's, Windows' paging file), or load less at once",
-    ),
-    wordings.DISK: _told(
-        "could not be read from its disk or from the network",
-        "check the disk or the mount (dmesg), then reinstall the package that the file belongs to",
-    ),
-    wordings.PYTHON: _reinstalled(
-        "is not an extension module of this name, or is for another Python"
-    ),
+    wordings.WINDOWS: _windows,
 }

@@ -6,8 +6,6 @@ import os
 import re
 import sys
 from collections import defaultdict
-from dataclasses import dataclass
-from functools import lru_cache
 from importlib.machinery import PathFinder
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
@@ -19,12 +17,15 @@ from native_lib.check.binary import CorruptBinaryError
 from native_lib.check.compatibility import can_replace
 from native_lib.check.links import leaf_of, unmangled
 from native_lib.check.read import read_binary
-from native_lib.check.rule import ERROR, NOTE, WARNING, WheelSet, some_of
+from native_lib.check.rule import ERROR, NOTE, WARNING, WheelSet
 from native_lib.check.rules import RULES
-from native_lib.check.system import has_versions_throughout
-from native_lib.doctor import process
+from native_lib.doctor import process, scope
+from native_lib.doctor.neighbours import plugins_unfound
+from native_lib.doctor.problem import Problem, is_same_file, libraries_of, report_to_authors
 from native_lib.doctor.resolve import NOBODY, Need, has_private_name, variable_of
 from native_lib.paths import is_file, is_folder
+from native_lib.support import shared_lib_fixes as fixes
+from native_lib.support.shared_lib_fixes import pip
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,25 +43,6 @@ _MADE_SO = {
     *("duplicate-rpath", "record-missing"),
     *_NAMES,
 }
-
-
-@dataclass(frozen=True)
-class Problem:
-    """Something that is wrong, or worth knowing.
-
-    Attributes:
-        severity: ERROR, WARNING or NOTE.
-        id: the kind of problem.
-        distribution: the one that has it.
-        message: one line that names files and versions.
-        fix: a command, or another thing to do; empty for a note.
-    """
-
-    severity: str
-    id: str
-    distribution: str
-    message: str
-    fix: str = ""
 
 
 def problems_of(environment: Environment, needs: tuple[Need, ...]) -> tuple[Problem, ...]:
@@ -82,6 +64,7 @@ def problems_of(environment: Environment, needs: tuple[Need, ...]) -> tuple[Prob
         *_elsewhere(environment),
         *_editable(environment),
         *_foreign(environment),
+        *plugins_unfound(environment),
     ]
     return tuple(dict.fromkeys(found))
 
@@ -89,9 +72,10 @@ def problems_of(environment: Environment, needs: tuple[Need, ...]) -> tuple[Prob
 def _unreadable(environment: Environment) -> Iterator[Problem]:
     for each in environment.unreadable:
         message = f"{each.file} cannot be read: {each.reason}"
-        fix = environment.distributions[each.distribution].again
+        owner = environment.distributions[each.distribution]
+        fix = report_to_authors(each.distribution) if owner.is_intact(each.file) else owner.again
         if each.is_newer:  # its own loader may well read it
-            fix = 'python -m pip install --upgrade "native-lib-loader[tools]"'
+            fix = pip('install --upgrade "native-lib-loader[tools]"')
         severity = WARNING if each.is_newer else ERROR
         yield Problem(severity, "unreadable", each.distribution, message, fix)
 
@@ -141,7 +125,7 @@ def _requirements(environment: Environment) -> Iterator[Problem]:
 
 def _install(environment: Environment, provider: str, wanted: str, option: str = "") -> str:
     """Return the command that installs a provider, and what to do first if pip cannot replace it."""
-    command = f'python -m pip install {option}"{wanted}"'
+    command = pip(f'install {option}"{wanted}"')
     there = environment.distributions.get(provider)
     if there is None or there.is_pips:
         return command
@@ -178,7 +162,7 @@ def _unanswered(
                 fix = _install(environment, need.distribution, wanted, "--force-reinstall ")
         elif need.distribution:
             message = f"{where} needs {need.name} of {need.distribution}, which is not installed"
-            fix = f"python -m pip install {need.distribution}"
+            fix = pip(f"install {need.distribution}")
         yield Problem(ERROR, "needed-unanswered", need.consumer, message, fix)
 
 
@@ -206,7 +190,9 @@ def _architectures(environment: Environment) -> Iterator[Problem]:
                 message = (
                     f"{binary.path} is for {binary.platform}, this Python for {python.platform}"
                 )
-                fix = environment.distributions[wheel.distribution].again
+                owner = environment.distributions[wheel.distribution]
+                is_intact = owner.is_intact(owner.root / binary.path)
+                fix = fixes.HELP[fixes.MACHINE][1] if is_intact else owner.again
                 yield Problem(ERROR, "architecture", wheel.distribution, message, fix)
 
 
@@ -235,9 +221,9 @@ def _checked(environment: Environment, lost: set[str]) -> Iterator[Problem]:
         ):
             continue
         where = f"{finding.file}: " if finding.file else ""
-        fix = f"report this to the authors of {name}; only a new release can fix it"
+        fix = report_to_authors(name)
         installed = environment.distributions[name]
-        if rule.id in _DAMAGED:
+        if rule.id in _DAMAGED and not installed.is_intact(installed.root / finding.file):
             fix = installed.again
         elif rule.id == "loader-differs" and installed.is_editable:
             fix = f'native-lib vendor "{installed.source}"'
@@ -260,18 +246,18 @@ def as_built(environment: Environment, consumer: str) -> str:
     for each in built:
         there = environment.distributions.get(each.distribution)
         if there and len(built) == 1 and _version_of(there) == each.version:
+            if there.binaries and all(there.is_intact(there.root / f) for f in there.binaries):
+                return ""
             return there.again  # its origin may be a file
-    command = "python -m pip install --force-reinstall --no-deps"
-    return (
-        " ".join([command, *(f'"{e.distribution}=={e.version}"' for e in built)]) if built else ""
-    )
+    those = " ".join(f'"{each.distribution}=={each.version}"' for each in built)
+    return pip(f"install --force-reinstall --no-deps {those}") if built else ""
 
 
 def _names_twice(environment: Environment) -> Iterator[Problem]:
     """Find a run-time name of two distributions: the first one loaded serves the consumers of both."""
     providers: defaultdict[str, set[str]] = defaultdict(set)
     others: defaultdict[str, set[str]] = defaultdict(set)
-    for provider, library in _libraries(environment):
+    for provider, library in libraries_of(environment):
         providers[library.runtime_name].add(provider.distribution)
         users = environment.consumers(provider)  # another rule reports copies in these
         for wheel in environment.wheels:
@@ -288,7 +274,7 @@ def _names_twice(environment: Environment) -> Iterator[Problem]:
                 "the users of both"
             )
             away = max(others[name] - distributions, default=those[-1])
-            fix = f"uninstall one of them: python -m pip uninstall {away}"
+            fix = f"uninstall one of them: {pip(f'uninstall {away}')}"
             severity = ERROR if "__" in leaf_of(name) else WARNING  # plain names allow for it
             yield Problem(severity, "name-twice", min(distributions), message, fix)
 
@@ -298,7 +284,7 @@ def _in_this_process(environment: Environment) -> Iterator[Problem]:
     python = _interpreter()
     # On musl a file that was opened by its path has no name that others could find.
     has_names = python is None or python.libc != "musl"
-    for provider, library in _libraries(environment):
+    for provider, library in libraries_of(environment):
         ours = environment.root_of(provider.distribution) / library.file
         yield from _override(provider, library, ours)
         if any(is_same_file(file, ours) for file in loaded):
@@ -313,53 +299,9 @@ def _in_this_process(environment: Environment) -> Iterator[Problem]:
                 note = f"{message}; it is used instead, as plain names allow"
                 yield Problem(NOTE, "name-taken", provider.distribution, note)
         if has_private_name(library):
-            yield from _symbols_taken(provider, library)
-
-
-def _symbols_taken(provider: Wheel, library: Library) -> Iterator[Problem]:
-    """Find symbols of a library that other files define in the global scope, which is searched first."""
-    ours = next((each for each in provider.binaries if each.path == library.file), None)
-    if ours is None:
-        return  # missing or damaged, which is another problem
-    # C++ puts the same weak symbol into many files. The loader still looks for its probe symbol.
-    names = {
-        export.name
-        for export in ours.own_exports
-        if not export.is_weak or export.name == library.probe_symbol
-    }
-    for file, symbols in process.files_of_symbols(sorted(names)).items():
-        if has_versions_throughout(process.name_of(file)):
-            continue  # a newer system has the function too; either definition will do
-        other = _binary(file) if not library.anchor else None  # musl looks at names only
-        taken = [name for name in symbols if not _versions_keep_apart(name, ours, other)]
-        if taken:
-            message = (
-                f"{file} already defines {some_of(taken)} in this interpreter's global scope: "
-                f"calls meant for {leaf_of(library.runtime_name)} would go there"
-            )
-            fix = "find out what loads that file (LD_PRELOAD, the interpreter), and remove it"
-            # The provider's loader refuses where it is the probe symbol.
-            severity = ERROR if library.probe_symbol in taken else WARNING
-            yield Problem(severity, "symbol-taken", provider.distribution, message, fix)
-
-
-def _versions_keep_apart(symbol: str, ours: Binary, other: Binary | None) -> bool:
-    """Tell whether symbol versions keep the other file's symbol from being used for ours.
-
-    glibc, `check_match`: a reference with a version takes that version, the base version, and
-    anything of a file without versions.
-    """
-    versions = ours.versions_by_name[symbol]
-    others = other.versions_by_name.get(symbol, {""}) if other else {""}
-    return "" not in versions | others and versions.isdisjoint(others)
-
-
-@lru_cache
-def _binary(file: str) -> Binary | None:
-    try:
-        return next(iter(read_binary(file, Path(file).read_bytes())), None)
-    except (OSError, CorruptBinaryError):
-        return None
+            ours_has = scope.symbols_of(provider, library)
+            found = process.files_of_symbols(sorted(ours_has))
+            yield from scope.symbols_taken(environment, provider, library, found)
 
 
 def _override(provider: Wheel, library: Library, ours: Path) -> Iterator[Problem]:
@@ -389,25 +331,10 @@ def _fault(file: Path, runtime_name: str) -> str:
     return ""
 
 
-def is_same_file(file: str, other: str | Path) -> bool:
-    """Tell whether two paths lead to the same file."""
-    try:
-        return Path(file).samefile(other)
-    except OSError:
-        return False
-
-
-def _libraries(environment: Environment) -> Iterator[tuple[Wheel, Library]]:
-    for provider in environment.providers:
-        for manifest in provider.manifests:
-            for library in manifest.libraries:
-                yield provider, library
-
-
 def _copies(environment: Environment) -> Iterator[Problem]:
     """Find copies of a provider's library in packages that do not use the provider."""
     told = {stranger.distribution for stranger in environment.strangers}
-    for provider, library in _libraries(environment):
+    for provider, library in libraries_of(environment):
         users = {wheel.distribution for wheel in environment.consumers(provider)}
         plain = {f"lib{library.name}", library.name, leaf_of(library.runtime_name).split(".")[0]}
         for each in environment.distributions.values():
@@ -485,7 +412,7 @@ def _editable(environment: Environment) -> Iterator[Problem]:
             continue
         if each.source and not is_folder(each.source):
             message = f"is an editable install of {each.source}, which does not exist"
-            fix = 'in the folder where it is now: python -m pip install -e "."'
+            fix = "in the folder where it is now: " + pip('install -e "."')
             yield Problem(ERROR, "file-missing", each.name, message, fix)
         else:
             message = "is an editable install: after a change in C or CMake, install it again"

@@ -32,7 +32,7 @@ from native_lib.check.wheel import UnusableError, Wheel
 from native_lib.literals import MANIFEST, REQUIRES, NewerFormatError
 from native_lib.names import import_name
 from native_lib.paths import is_file, is_folder, is_there
-from native_lib.support.shared_lib_explain import is_pips
+from native_lib.support.shared_lib_fixes import is_as_installed, is_pips, pip
 from native_lib.vendor import VendorError, changes
 
 if TYPE_CHECKING:
@@ -90,9 +90,9 @@ class Installed:
         is_gone = self.source is not None and not is_there(self.source)
         what = f'"{self.origin}"' if self.origin and not is_gone else named
         if not self.is_pips:
-            return f'python -m pip install --upgrade --target "{self.root}" --no-deps {what}'
+            return pip(f'install --upgrade --target "{self.root}" --no-deps {what}')
         what = f"-e {what}" if self.is_editable and not is_gone else what
-        return f"python -m pip install --force-reinstall --no-deps {what}"
+        return pip(f"install --force-reinstall --no-deps {what}")
 
     @property
     def packages(self) -> tuple[str, ...]:
@@ -105,6 +105,10 @@ class Installed:
     def is_pips(self) -> bool:
         """Whether it is in a folder that pip installs into, so that pip can replace it."""
         return is_pips(str(self.root))
+
+    def is_intact(self, file: str | Path) -> bool:
+        """Whether a file is what RECORD says, so that to install it again changes nothing."""
+        return is_as_installed(self.name, str(file))
 
     def named(self, *leaves: str) -> tuple[str, ...]:
         """Return the paths of files with one of these names."""

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from native_lib.check.wheel import Wheel
-    from native_lib.doctor.findings import Problem
     from native_lib.doctor.installed import Environment
+    from native_lib.doctor.problem import Problem
     from native_lib.doctor.resolve import Need
 
 _COLOURS = {ERROR: "bold red", WARNING: "yellow", NOTE: "cyan"}

@@ -10,10 +10,12 @@ from native_lib.check.links import leaf_of
 from native_lib.check.rule import ERROR
 from native_lib.doctor.attempt import try_import
 from native_lib.doctor.diagnose import explain
-from native_lib.doctor.findings import Problem, is_same_file, problems_of
+from native_lib.doctor.findings import problems_of
 from native_lib.doctor.installed import read_environment
+from native_lib.doctor.problem import Problem, is_same_file, libraries_of
 from native_lib.doctor.report import FORMATS, Diagnosis
-from native_lib.doctor.resolve import PROVIDER, needs_of
+from native_lib.doctor.resolve import PROVIDER, has_private_name, needs_of
+from native_lib.doctor.scope import after_import, symbols_of
 from native_lib.literals import MANIFEST, REQUIRES
 
 if TYPE_CHECKING:
@@ -33,20 +35,23 @@ def diagnose(modules: Sequence[str] = (), *, load: bool = False) -> Diagnosis:
     """
     environment = read_environment()
     needs = tuple(needs_of(environment))
-    attempts = [try_import(module) for module in modules]
+    private = [each for each in libraries_of(environment) if has_private_name(each[1])]
+    symbols = sorted({name for each in private for name in symbols_of(*each)})
+    attempts = [try_import(module, symbols=symbols) for module in modules]
     problems = [explain(attempt, environment) for attempt in attempts if attempt.error]
+    problems += [p for a in attempts if not a.error for p in after_import(environment, a)]
     problems += problems_of(environment, needs)
     # Also those with a file that cannot be read here: their own loader may be able to.
     names = [wheel.distribution for wheel in environment.wheels]
     names += [each.distribution for each in environment.unreadable]
     for name in dict.fromkeys(names) if load else ():
         for module, has_loader in _modules(environment.distributions[name]).items():
-            attempt = try_import(module, load=has_loader)
+            attempt = try_import(module, load=has_loader, symbols=symbols)
             if attempt.error:
                 problems.append(explain(attempt, environment))
             else:
                 needs, wrong = _as_served(name, needs, attempt.files)
-                problems += wrong
+                problems += [*wrong, *after_import(environment, attempt)]
     imported = tuple(attempt.module for attempt in attempts if not attempt.error)
     return Diagnosis(environment, needs, tuple(dict.fromkeys(problems)), imported)
 

@@ -6,7 +6,7 @@
 Neither the provider's side (``..._manager``) nor the consumer's (``..._consumer``) imports this
 file in a healthy load: it makes their errors, and holds what only errors, debug lines, other
 interpreters than CPython, and copies of a library from elsewhere need. Functions that are named
-after an error return it; the caller raises it.
+after an error return it; the caller raises it. What helps is in ``..._fixes``.
 """
 
 import os
@@ -59,6 +59,12 @@ def newer_format(record: "Any", reader: str, known: int) -> NativeLibraryError:
     )
 
 
+def _fixes() -> "Any":
+    name = __name__.rpartition("explain")[0] + "fixes"
+    __import__(name)
+    return sys.modules[name]
+
+
 def _lines(headline: str, **facts: str) -> str:
     width = max(len(name) for name in facts) + 1
     named = ((name.replace("_", " ") + ":", fact) for name, fact in facts.items())
@@ -78,11 +84,12 @@ def no_file(loader: "Any", name: str) -> NativeLibraryError:
 
 def no_such_library(loader: "Any", name: str) -> LibraryNotFoundError:
     """Say that a library was asked for which the provider does not have."""
-    return LibraryNotFoundError(
+    message = (
         f"{loader.provider} {loader.version} ships no library {name!r}; "
-        f"it has {', '.join(loader._libraries) or 'none'}",
-        name=loader.provider,
+        f"it has {', '.join(loader._libraries) or 'none'}"
     )
+    fix = _fixes().restart(loader)
+    return LibraryNotFoundError(_lines(message, fix=fix) if fix else message, name=loader.provider)
 
 
 def circle(loader: "Any") -> NativeLibraryError:
@@ -96,6 +103,15 @@ def circle(loader: "Any") -> NativeLibraryError:
 
 def no_ctypes(loader: "Any", library: "Any", error: ImportError) -> NativeLibraryError:
     """Say that this interpreter has no way to open a library."""
+    if _fixes().recognise(str(error))[1].get("symbol", "").startswith(("Py", "_Py")):
+        message = _lines(
+            f"{loader.provider} cannot open {library.path}: no extension module can be imported here, "
+            "Python's own _ctypes neither. The program that runs Python opened libpython so that "
+            "others do not see its symbols (RTLD_LOCAL).",
+            system=str(error),
+            fix="that program must open libpython with RTLD_GLOBAL, or be linked to it",
+        )
+        return NativeLibraryError(message, name=loader.provider, path=library.path)
     return NativeLibraryError(
         f"{loader.provider} cannot open {library.path}: {error}. Opening a library requires "
         "Python's ctypes. Either this Python was built without it (without libffi), or this is an "
@@ -118,19 +134,16 @@ def not_found(
         error: the system's.
         is_foreign: whether it is an ELF file for another machine than Python's.
     """
-    fix = "" if path == library.path else f"correct or unset NATIVE_LIB_{library.tag}_PATH"
-    is_intact = False
+    fixes = _fixes()
+    means, fix = "", f"correct or unset NATIVE_LIB_{library.tag}_PATH"
+    if path == library.path:
+        fix = fixes.restart(loader)
     try:
         state = f"{os.stat(path).st_size} bytes"
         if os.path.isdir(path):
             state = "a folder"
         elif is_foreign:
-            state += ", for another machine"  # glibc calls that "No such file or directory"
-        else:
-            # glibc and musl begin with the file that they stumbled over, and end with who needed it.
-            stumbled = str(error).partition(" (")[0]
-            is_ours = path in stumbled or (library.anchor != "" and library.anchor in stumbled)
-            is_intact = sys.platform == "linux" and not is_ours
+            state += ", for another machine"
     except (FileNotFoundError, NotADirectoryError):
         state = "no such file"
         if _is_below_a_file(path):
@@ -138,15 +151,15 @@ def not_found(
             fix = fix or "unpack the archive, and put the folder in its place on sys.path"
     except OSError as unreadable:  # in a folder that may not be entered
         state = str(unreadable.strerror)
-    if is_intact and not fix:
-        fix = "this file is intact; install what `system` names, in the version it names"
+    if not fix:
+        means, fix = fixes.of_file(loader, library, str(error), is_foreign)
     machine = os.uname().machine if hasattr(os, "uname") else f"{sys.maxsize.bit_length() + 1} bit"
+    facts = {"file": f"{path} ({state})", "system": str(error)}
+    if means:
+        facts["means"] = means
+    facts["python"] = f"{sys.version.split()[0]} for {sys.platform}, {machine}"
     message = _lines(
-        f"{loader.provider} cannot load its library {library.name!r}.",
-        file=f"{path} ({state})",
-        system=str(error),
-        python=f"{sys.version.split()[0]} for {sys.platform}, {machine}",
-        fix=fix or f"python -m pip install {_again(loader.distribution, loader.version)}",
+        f"{loader.provider} cannot load its library {library.name!r}.", **facts, fix=fix
     )
     return LibraryNotFoundError(message, name=loader.provider, path=path)
 
@@ -241,7 +254,7 @@ def _conflict(headline: str, loader: "Any", path: str, other: str, fix: str) -> 
         headline,
         answers=other,
         ours=f"{path} ({loader.distribution} {loader.version})",
-        fix=f"{fix}; set NATIVE_LIB_CONFLICT=warn to continue anyway",
+        fix=_fixes().restart(loader) or f"{fix}; set NATIVE_LIB_CONFLICT=warn to continue anyway",
     )
     if os.environ.get("NATIVE_LIB_CONFLICT") != "warn":
         raise LibraryConflictError(message, name=loader.provider, path=other)
@@ -449,19 +462,24 @@ def _no_provider(
         # A mere folder of that name on sys.path is importable too, as a namespace package.
         found = f"{_folder_of(there)} (a folder of that name, without the package)"
         facts = {"found": found, **facts}
-    facts["fix"] = _install(distribution, requirement, "--force-reinstall", file)
+    fixes = _fixes()
+    facts["fix"] = fixes.appeared(name, there) or fixes.install(
+        *(distribution, requirement, "--force-reinstall", file)
+    )
     return LibraryNotFoundError(_lines(message, **facts), name=name)
 
 
 def wrong_version(provider: "Any", need: "Any", consumer: str, folder: str) -> LibraryVersionError:
     """Say which version of a provider is installed, and which one fits."""
-    installed, built = provider.loader.version, need["version"]
+    version, built, fixes = provider.loader.version, need["version"], _fixes()
+    restart = fixes.restart(provider.loader)
+    there = f"this process has {version}" if restart else f"{version} is installed"
     message = _lines(
         f"{consumer} was built against {need['distribution']} {built} and needs "
-        f"{need['requirement']}, but {installed} is installed.",
-        provider=f"{_folder_of(provider)} ({installed})",
+        f"{need['requirement']}, but {there}.",
+        provider=f"{_folder_of(provider)} ({version})",
         needed_by=f"{folder} (built against {built})",
-        fix=_install(need["distribution"], need["requirement"]),
+        fix=restart or fixes.install(need["distribution"], need["requirement"]),
     )
     return LibraryVersionError(message, name=need["provider"], path=_folder_of(provider))
 
@@ -471,87 +489,3 @@ def _folder_of(module: "Any") -> str:
     if file:
         return os.path.dirname(os.path.abspath(str(file)))
     return ", ".join(getattr(module, "__path__", ())) or "no file"
-
-
-# What pip does. importlib.metadata imports zlib, bz2 and lzma, and the system's libz, libbz2 and ---
-# liblzma have these names from then on, for as long as the process lives.
-
-_UNKNOWN = (AttributeError, ImportError, LookupError, TypeError, ValueError)
-
-
-def _install(distribution: str, requirement: str, option: str = "", in_its_place: str = "") -> str:
-    """Say what brings a provider, and what keeps pip from that.
-
-    Args:
-        distribution: the provider's.
-        requirement: what pip is to install.
-        option: makes pip install what has metadata, of which it leaves alone what fits.
-        in_its_place: a file that was imported by the provider's name.
-    """
-    install = f'python -m pip install "{requirement}"'
-    shadow = "rename or remove that file; it shadows the provider"
-    try:
-        from importlib.metadata import distribution as metadata_of
-
-        root = str(metadata_of(distribution).locate_file(""))
-        is_replaceable = is_pips(root)
-    except _UNKNOWN:
-        return f"{shadow}, then: {install}" if in_its_place else install
-    if in_its_place and not _real(in_its_place).startswith(os.path.join(_real(root), "")):
-        return f"{shadow}, which is installed"
-    if not is_replaceable:
-        return f"remove {root} from sys.path; pip does not install there, then: {install}"
-    return install.replace('"', f'{option} "', 1) if option else install
-
-
-def _again(distribution: str, version: str) -> str:
-    """Say to pip what to install again: what it took then (PEP 610), which no index may have."""
-    where = "--force-reinstall --no-deps"
-    what = f"{distribution}=={version}" if version else distribution
-    try:
-        from importlib.metadata import distribution as metadata_of
-        from json import loads
-
-        metadata = metadata_of(distribution)
-        root = str(metadata.locate_file(""))
-        if not is_pips(root):
-            where = f'--upgrade --target "{root}" --no-deps'
-        record = loads(metadata.read_text("direct_url.json") or "{}")
-        url = record["url"]
-        if _is_gone(url):
-            return f'{where} "{what}"'
-        if "vcs_info" in record:
-            url = f"{record['vcs_info']['vcs']}+{url}@{record['vcs_info']['commit_id']}"
-        if record.get("subdirectory"):
-            url += f"#subdirectory={record['subdirectory']}"
-        if record.get("dir_info", {}).get("editable"):
-            where += " -e"
-        what = url
-    except _UNKNOWN:
-        pass  # no metadata, or no such record: it was an index's
-    return f'{where} "{what}"'
-
-
-def is_pips(folder: str) -> bool:
-    """Tell whether pip installs into a folder, so that it can replace what is there."""
-    from site import ENABLE_USER_SITE, getsitepackages, getusersitepackages
-
-    # A virtual environment's pip leaves the user's folder alone, wherever PYTHONPATH has it.
-    users = [getusersitepackages()] if ENABLE_USER_SITE else []
-    return _real(folder) in map(_real, (*getsitepackages(), *users))
-
-
-def _real(path: str) -> str:
-    """Return a path as it can be compared; Windows makes no difference between c: and C:."""
-    return os.path.normcase(os.path.realpath(path))
-
-
-def _is_gone(url: str) -> bool:
-    """Whether a URL names a file that is gone: conda and Docker remove what they built from."""
-    from urllib.parse import unquote_to_bytes, urlsplit
-
-    parts = urlsplit(url)
-    path = os.fsdecode(unquote_to_bytes(parts.path))
-    if sys.platform == "win32":  # file:///C:/folder, or file://server/folder
-        path = f"//{parts.netloc}{path}" if parts.netloc else path[1:]
-    return parts.scheme == "file" and not os.path.exists(path)
