@@ -174,7 +174,7 @@ def no_program(loader: "Any", program: str, path: str, error: OSError) -> str:
         file=f"{path} ({state})",
         # Also where the file is there and the C library that it was built for is not.
         system=str(error.strerror),
-        fix=f"python -m pip install {_again(loader.distribution, loader.version)}",
+        fix=_fixes().again(loader.distribution, loader.version),
     )
 
 
