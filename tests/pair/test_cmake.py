@@ -441,11 +441,12 @@ def test_program_of_libraries_that_need_other_providers(tmp_path: Path) -> None:
         '_native_library_note_provider(foo "/a b/native_one")\n'
         "_native_library_note_provider(foo /c/native_two)\n"
         "_native_library_note_provider(bar /c/native_two)\n"
+        "_native_library_note_provider(tool /c/native_three)\n"
     )
     configure(project, lists, "-DCMAKE_BUILD_TYPE=Release")
     building.run(building.tool("cmake"), "--build", project / "build")
     program = project / "build" / "native_library" / "Release" / "bin" / "tool"
     with program.open("rb") as file:
-        others = "$ORIGIN/../../native_one/lib:$ORIGIN/../../native_two/lib"
-        assert dynamic(file)["RPATH"] == [f"$ORIGIN/../lib:{others}"]
+        folders = ("", *(f"../native_{which}/" for which in ("one", "two", "three")))
+        assert dynamic(file)["RPATH"] == [":".join(f"$ORIGIN/../{part}lib" for part in folders)]
     assert building.run(program, fails=True) == ""  # foo() returns 1

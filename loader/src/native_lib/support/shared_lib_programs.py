@@ -13,8 +13,6 @@ The function becomes the program (POSIX), or runs it and returns its exit status
 
 import os
 import sys
-from importlib import import_module
-from importlib.util import find_spec
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -40,7 +38,7 @@ def function_name(program: str) -> str:
 
 
 def _run(program: str, file: str) -> int:
-    loader = import_module(_PROVIDER).loader
+    loader = _import(_PROVIDER).loader
     path = _below(_manifest(_PROVIDER), file)
     try:
         if loader._requires is not None:
@@ -53,7 +51,7 @@ def _run(program: str, file: str) -> int:
     try:
         return _start(path, sys.argv[1:])
     except OSError as error:
-        explain = import_module(f"{_PROVIDER}._shared_lib_explain")
+        explain = _import(f"{_PROVIDER}._shared_lib_explain")
         sys.stderr.write(f"{explain.no_program(loader, program, path, error)}\n")
         # What a shell returns then.
         return 127 if isinstance(error, FileNotFoundError) else 126
@@ -76,9 +74,11 @@ def _show_required_libraries() -> None:
 
 def _required_folders(package: str) -> "Iterator[str]":
     """Yield the folders of the libraries that a package requires, then those that these require."""
-    if find_spec(f"{package}._native_requires") is None:
-        return
-    for need in import_module(f"{package}._native_requires").REQUIRES:
+    try:
+        requires = _import(f"{package}._native_requires").REQUIRES
+    except ModuleNotFoundError:
+        return  # it requires none
+    for need in requires:
         manifest = _manifest(need["provider"])
         yield from (
             os.path.dirname(_below(manifest, f["file"])) for f in manifest.LIBRARIES.values()
@@ -86,8 +86,14 @@ def _required_folders(package: str) -> "Iterator[str]":
         yield from _required_folders(need["provider"])
 
 
+def _import(name: str) -> "Any":
+    # `importlib` and the public `signal` are not loaded in a bare interpreter, and double its start.
+    __import__(name)
+    return sys.modules[name]
+
+
 def _manifest(provider: str) -> "Any":
-    return import_module(f"{provider}._native_libs")
+    return _import(f"{provider}._native_libs")
 
 
 def _below(manifest: "Any", path: str) -> str:
@@ -97,13 +103,13 @@ def _below(manifest: "Any", path: str) -> str:
 
 
 def _start(path: str, arguments: "list[str]") -> int:
-    import signal
-
     if sys.platform != "win32":
+        signal = _import("_signal")
         # Python ignores these, and what is ignored stays so: `footool | head` would not end.
         for ignored in (signal.SIGPIPE, signal.SIGXFSZ):
             signal.signal(ignored, signal.SIG_DFL)
         os.execv(path, [path, *arguments])
+    import signal
     import subprocess
 
     # Windows has no exec. The console tells Ctrl-C to both processes; the answer is the program's.
