@@ -277,6 +277,7 @@ def of_file(loader: "Any", library: "Any", text: str, is_foreign: bool) -> "tupl
     named = words["by"] if is_about_user else words.get("file") or words.get("name", library.path)
     is_ours = named in files
     means, fix = HELP.get(kind, ("", ""))
+    means = means and f"{'this file' if is_ours else named} {means}"
     if kind == MISSING and (is_intact or not is_ours):
         fix = "install what `system` names, in the version it names"
         if is_ours:  # Windows does not say which file it looked for
@@ -288,8 +289,6 @@ def of_file(loader: "Any", library: "Any", text: str, is_foreign: bool) -> "tupl
         return means, again(loader.distribution, loader.version)
     elif not fix:
         fix = f"report this to the authors of {loader.distribution}; only another release can help"
-    if means:
-        means = f"{'this file' if is_ours else named} {means}"
     return means, ("this file is intact; " if is_intact else "") + fix.format(file=named)
 
 
