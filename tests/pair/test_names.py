@@ -161,6 +161,22 @@ def test_upstream_that_reads_variables(sodium: Path, tmp_path: Path, library: st
     assert str(sodium) not in targets
 
 
+def test_upstream_in_a_folder_below_that_looks_for_nothing(sodium: Path, tmp_path: Path) -> None:
+    """Its target_link_libraries() has no keywords, and imported targets are another folder's."""
+    source = "#include <sodium.h>\nint zmq(void) { return sodium_init(); }\n"
+    upstream = "add_library(libzmq SHARED zmq.c)\ntarget_link_libraries(libzmq m)\n"
+    write(tmp_path / "upstream", {"CMakeLists.txt": upstream, "zmq.c": source})
+    lists = "add_subdirectory(upstream)\n"
+    for library in ("Sodium::Sodium", "Sodium::More"):  # two calls for one target
+        lists += f"native_library_consumer(libzmq LIBRARIES {library} DESTINATION native_zmq)\n"
+    configure(tmp_path, lists, env={"PYTHONPATH": str(sodium)})
+    out = install(tmp_path)
+    with (tmp_path / "build" / "upstream" / "liblibzmq.so").open("rb") as file:
+        assert {SODIUM, "native_sodium__extra.so.1"} < {*dynamic(file)["NEEDED"]}
+    record = (out / "native_zmq" / "_native_requires.py").read_text("utf-8")
+    assert "'libraries': ('sodium', 'extra')" in record
+
+
 def test_find_touches_only_what_it_is_asked_for(sodium: Path, tmp_path: Path) -> None:
     """As gdstk has it: its own FindQhull.cmake, beside a QhullConfig.cmake that lacks its target."""
     module = "add_library(QHULL::QHULL INTERFACE IMPORTED)\nset(Qhull_FOUND TRUE)\n"
