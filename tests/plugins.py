@@ -74,8 +74,9 @@ def generate(folder: Path, *, runpath: bool = False) -> Path:
     text = lists.read_text("utf-8")
     before, call, _ = text.partition("# Names the files")
     assert call
-    text = before + documented("cmake", "MODULE") + documented("cmake", "add_library(ops")
+    text = before + documented("cmake", "MODULE")
     if runpath:
-        text += documented("cmake", "$ORIGIN").partition("\n")[2]
+        text += documented("cmake", "$ORIGIN").partition("native_library_provider(")[0]
+    text += documented("cmake", "add_library(ops")
     lists.write_text(text, encoding="utf-8")
     return generated

@@ -117,7 +117,7 @@ if(SODIUM_FOUND)
     target_compile_definitions(libzmq PRIVATE HAVE_SODIUM)
     include_directories(${SODIUM_INCLUDE_DIRS})
 endif()
-target_link_libraries(libzmq ${SODIUM_LIBRARIES})
+target_link_libraries(libzmq ${SODIUM_LIBRARIES} Threads::Threads)
 """
 ZMQ_SOURCE = """
 #ifdef HAVE_SODIUM
@@ -128,10 +128,11 @@ static int sodium_init(void) { return -1; }
 __attribute__((visibility("default"))) int zmq(void) { return sodium_init(); }
 """
 WRAPPED = """
+find_package(Threads REQUIRED)
 native_library_find({find})
 add_subdirectory(upstream EXCLUDE_FROM_ALL)
 native_library_provider(
-    libzmq PROVIDER native_zmq PACKAGE ZeroMQ COMPATIBILITY SameMajorVersion DEPENDENCIES Sodium
+    libzmq PROVIDER native_zmq PACKAGE ZeroMQ COMPATIBILITY SameMajorVersion {dependencies}
 )
 native_library_consumer(libzmq LIBRARIES {library} Sodium::More DESTINATION native_zmq)
 """
@@ -139,11 +140,12 @@ native_library_consumer(libzmq LIBRARIES {library} Sodium::More DESTINATION nati
 
 @pytest.mark.parametrize("library", ["Sodium::Sodium", "Sodium::sodium"])
 def test_upstream_that_reads_variables(sodium: Path, tmp_path: Path, library: str) -> None:
+    dependencies = "DEPENDENCIES Sodium" if library == "Sodium::sodium" else ""
     module = "message(FATAL_ERROR [[upstream's own module was asked]])\n"
     upstream = {"CMakeLists.txt": ZMQ, "zmq.c": ZMQ_SOURCE, "FindSodium.cmake": module}
     write(tmp_path / "upstream", upstream)
     # Asked for twice, and by whoever needs it later.
-    lists = WRAPPED.format(find="Sodium Sodium", library=library)
+    lists = WRAPPED.format(find="Sodium Sodium", library=library, dependencies=dependencies)
     env = {"PYTHONPATH": str(sodium)}
     for _ in range(2):  # again in the same folder: what the cache remembers must not matter
         configure(tmp_path, lists, "-DCMAKE_BUILD_TYPE=Release", env=env)
@@ -155,10 +157,48 @@ def test_upstream_that_reads_variables(sodium: Path, tmp_path: Path, library: st
     for needed in (sodium / "native_sodium" / "lib").glob("*.so.1"):
         ctypes.CDLL(str(needed))
     assert ctypes.CDLL(str(out / "lib" / "native_zmq__zmq.so.1")).zmq() == 22
-    # Who uses it in turn gets sodium's target by its name, not a path of this machine.
+    # Who uses it in turn gets sodium's target by its name, not a path of this machine; or nothing, if
+    # the interface does not need it.
     targets = (out / "lib" / "cmake" / "ZeroMQ" / "ZeroMQTargets.cmake").read_text("utf-8")
-    assert "sodium::sodium" in targets
+    assert ("sodium::sodium" in targets) == bool(dependencies)
     assert str(sodium) not in targets
+
+
+def test_upstream_in_a_folder_below_that_looks_for_nothing(sodium: Path, tmp_path: Path) -> None:
+    """Its target_link_libraries() has no keywords, and imported targets are another folder's."""
+    source = "#include <sodium.h>\nint zmq(void) { return sodium_init(); }\n"
+    upstream = "add_library(libzmq SHARED zmq.c)\ntarget_link_libraries(libzmq m)\n"
+    write(tmp_path / "upstream", {"CMakeLists.txt": upstream, "zmq.c": source})
+    lists = "add_subdirectory(upstream)\n"
+    for library in ("Sodium::Sodium", "Sodium::More"):  # two calls for one target
+        lists += f"native_library_consumer(libzmq LIBRARIES {library} DESTINATION native_zmq)\n"
+    configure(tmp_path, lists, env={"PYTHONPATH": str(sodium)})
+    out = install(tmp_path)
+    with (tmp_path / "build" / "upstream" / "liblibzmq.so").open("rb") as file:
+        assert {SODIUM, "native_sodium__extra.so.1"} < {*dynamic(file)["NEEDED"]}
+    record = (out / "native_zmq" / "_native_requires.py").read_text("utf-8")
+    assert "'libraries': ('sodium', 'extra')" in record
+
+
+@pytest.mark.parametrize("module", ["", "add_library(other::name ALIAS other)\n"])
+def test_systems_copy_under_another_name(sodium: Path, tmp_path: Path, module: str) -> None:
+    """As CMake's FindSQLite3.cmake had it until 4.3: no target SQLite3::SQLite3, but variables."""
+    module += "set(Sodium_FOUND TRUE)\nset(Sodium_INCLUDE_DIRS ${CMAKE_SOURCE_DIR}/system)\n"
+    module += f"set(Sodium_LIBRARIES {'other::name' if 'other' in module else 'other'})\n"
+    files = {"modules/FindSodium.cmake": module, "system/sodium.h": "int foo(void);\n"}
+    write(tmp_path, {**files, "zmq.c": "#include <sodium.h>\nint zmq(void) { return foo(); }\n"})
+    lists = """
+list(APPEND CMAKE_MODULE_PATH "${CMAKE_SOURCE_DIR}/modules")
+add_library(other SHARED foo.c)
+add_library(zmq MODULE zmq.c)
+native_library_consumer(zmq LIBRARIES Sodium::Sodium DESTINATION native_zmq)
+"""
+    env = {"PYTHONPATH": str(sodium), "NATIVE_LIB_SYSTEM": "Sodium"}
+    said = configure(tmp_path, lists, env=env)
+    assert "Sodium: the system's, as NATIVE_LIB_SYSTEM asks" in said
+    install(tmp_path)
+    with (tmp_path / "build" / "libzmq.so").open("rb") as file:
+        assert "libother.so" in dynamic(file)["NEEDED"]
 
 
 def test_find_touches_only_what_it_is_asked_for(sodium: Path, tmp_path: Path) -> None:

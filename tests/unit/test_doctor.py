@@ -449,6 +449,16 @@ def test_loader_that_drifted(site: Site) -> None:
     )
 
 
+def test_wheel_that_lacks_its_record(pair: Site) -> None:
+    package = {"foo_ext/__init__.py": "from . import _native_requires\n"}
+    pair.consumer(more=package, record=False)  # type: ignore[arg-type]
+    (said,) = (each[2] for each in pair.problems() if each[:2] == ("record-missing", "foo-ext"))
+    assert said == (
+        "foo_ext/__init__.py: imports _native_requires, which is not in the wheel | report this to "
+        "the authors of foo-ext; only a new release can fix it"
+    )
+
+
 def test_two_versions_on_the_path(pair: Site, tmp_path: Path) -> None:
     hidden = tmp_path / "hidden"
     hidden.mkdir()

@@ -241,6 +241,8 @@ def test_pkg_config_and_cmake_package() -> None:
     assert "\nDescription: A library\nVersion: 1.4.2\nRequires: zlib, png\n" in pkg_config(provider)
     assert "find_dependency(ZLIB CONFIG)\nfind_dependency(PNG CONFIG)" in cmake_package(provider)
     assert 'set(${_native_name}_LIBRARIES "foo::foo;foo::Bar")' in cmake_package(provider)
+    file = "${_native_folder}/lib/$<TARGET_LINKER_FILE_NAME:foo>"
+    assert f'set(${{_native_name}}_LIBRARY "{file}")' in cmake_package(provider)
 
 
 @pytest.mark.parametrize(

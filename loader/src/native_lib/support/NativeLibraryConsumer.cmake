@@ -173,6 +173,12 @@ function(_native_library_find_in_system package library)
             target_link_libraries(${library} INTERFACE PkgConfig::_native_${package})
         endif()
     endif()
+    # CMake's own module may know the library by another name (SQLite::SQLite3), or by variables only.
+    if(NOT TARGET ${library} AND ${package}_LIBRARIES)
+        add_library(${library} INTERFACE IMPORTED)
+        target_link_libraries(${library} INTERFACE ${${package}_LIBRARIES})
+        target_include_directories(${library} INTERFACE ${${package}_INCLUDE_DIRS})
+    endif()
     message(STATUS "${package}: the system's, as NATIVE_LIB_SYSTEM asks")
 endfunction()
 
