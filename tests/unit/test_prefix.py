@@ -120,7 +120,8 @@ def test_both_names_lead_to_the_providers_file(
     names: tuple[str, str, str],
     link: str,
 ) -> None:
-    provider = site.add(names=names, more={"bin/tool": "", "share/foo/data": "", names[2]: "INPUT"})
+    more = {"bin/tool": "", "share/foo/data": "", names[2]: "INPUT"}
+    provider = site.add(names=names, more=more, lists="PROGRAMS = {'tool': 'bin/tool'}\n")
     out = tmp_path / "a" / "prefix"
     assert main(["prefix", str(out), "LibFoo"]) == 0
     assert capsys.readouterr().out == f"{out}: libfoo 1.0.0\n"
@@ -145,10 +146,12 @@ def test_both_names_lead_to_the_providers_file(
 
 def test_copies_on_windows(site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(prefix, "_COPIES", True)
-    site.add(names=WINDOWS, more={"include/more/foo.h": "/* more */\n"})
+    more = {"include/more/foo.h": "/* more */\n", "lib/tool.exe": "the tool"}
+    site.add(names=WINDOWS, more=more, lists="PROGRAMS = {'tool': 'lib/tool.exe'}\n")
     assert main(["prefix", str(tmp_path / "prefix"), "libfoo"]) == 0
     found = files(tmp_path / "prefix")
     assert found["bin/libfoo__foo-1.dll"] == "the library foo"
+    assert found["bin/tool.exe"] == "the tool"
     assert found["lib/libfoo__foo.lib"] == found["lib/foo.lib"] == "the import library"
     assert found["include/foo.h"] == "/* foo */\n"
     assert found["include/more/foo.h"] == "/* more */\n"

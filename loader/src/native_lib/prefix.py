@@ -120,7 +120,7 @@ def _plan(providers: Sequence[InstalledProvider]) -> _Plan:
             if plan.setdefault(path, content) != content:
                 raise _both(path, owners[path], provider.distribution)
             owners[path] = provider.distribution
-    for name in ("include", "bin", "share"):
+    for name in ("include", "share"):
         folders = [(each.distribution, each.folder / name) for each in providers]
         _merge(plan, name, [(owner, folder) for owner, folder in folders if is_folder(folder)])
     return plan
@@ -132,15 +132,18 @@ def _both(path: str, one: str, other: str) -> PrefixError:
 
 def _libraries_and_packages(provider: InstalledProvider) -> Iterator[tuple[str, Path | str]]:
     lib = provider.folder / "lib"
+    # On Windows programs lie beside the DLLs.
+    links = {f"bin/{PurePosixPath(program).name}": program for program in provider.programs}
     for library in provider.libraries:
-        for path, name in _links(library).items():
-            source = provider.folder / name
-            if not is_file(source):
-                raise PrefixError(
-                    f"{source} is missing; python -m pip install --force-reinstall --no-deps "
-                    f'"{provider.distribution}=={provider.version}"'
-                )
-            yield path, source
+        links |= _links(library)
+    for path, name in links.items():
+        source = provider.folder / name
+        if not is_file(source):
+            raise PrefixError(
+                f"{source} is missing; python -m pip install --force-reinstall --no-deps "
+                f'"{provider.distribution}=={provider.version}"'
+            )
+        yield path, source
     for file in sorted((lib / "pkgconfig").glob("*.pc")):
         # No link: pkgconf follows it, and the paths in the file are relative to the folder it is in.
         yield f"lib/pkgconfig/{file.name}", file.read_text("utf-8", "surrogateescape")

@@ -49,6 +49,7 @@ class InstalledProvider:
         folder: its package, which has ``lib`` and ``include`` in it.
         packages: names of its CMake package.
         libraries: in the order of the manifest.
+        programs: paths of its programs below the folder, with slashes.
         requires: the providers that this one requires, by its record and its metadata.
     """
 
@@ -57,6 +58,7 @@ class InstalledProvider:
     folder: Path
     packages: tuple[str, ...]
     libraries: tuple[InstalledLibrary, ...]
+    programs: tuple[str, ...]
     requires: tuple[str, ...]
 
 
@@ -102,6 +104,7 @@ def _read(name: str) -> InstalledProvider:
             for library, facts in manifest["LIBRARIES"].items()
         )
         packages = (manifest["PACKAGE"], *manifest.get("NAMES", ()))
+        programs = tuple(manifest.get("PROGRAMS", {}).values())
         path = folder / REQUIRES
         record = _literals(path, REQUIREMENTS_FORMAT)["REQUIRES"] if is_file(path) else ()
         needs = tuple(str(entry["distribution"]) for entry in record)
@@ -116,6 +119,7 @@ def _read(name: str) -> InstalledProvider:
         folder=folder,
         packages=packages,
         libraries=libraries,
+        programs=programs,
         requires=(*needs, *(each for each in required if _is_provider(each))),
     )
 
