@@ -278,6 +278,20 @@ def test_cmake(installed: Installed, tmp_path: Path, where: str) -> None:
         assert is_right(found, library), found
 
 
+@pytest.mark.parametrize("variable", ["ZLIB_ROOT", "ZLIB_DIR"])
+def test_either_variable_leads_cmake_to_the_package(
+    installed: Installed, tmp_path: Path, variable: str
+) -> None:
+    """Of the environment, <package>_DIR is a prefix; of CMake's variables it is the package's folder."""
+    lists = "cmake_minimum_required(VERSION 3.25)\nproject(stranger LANGUAGES NONE)\n"
+    lists += 'find_package(ZLIB CONFIG REQUIRED)\nmessage("in ${ZLIB_CONFIG}")\n'
+    (tmp_path / "CMakeLists.txt").write_text(lists, encoding="utf-8")
+    prefix = installed.variables("prefix")[variable]
+    cmake = (building.tool("cmake"), "-S", tmp_path, "-B", tmp_path / "build")
+    said = building.run(*cmake, env={variable: prefix})
+    assert f"in {prefix}/lib/cmake/ZLIB/ZLIBConfig.cmake\n" in said
+
+
 @WHERE
 def test_consumer_with_our_cmake(installed: Installed, where: str) -> None:
     """It insists on the provider's own folder, which the prefix's CMake package leads to."""

@@ -222,6 +222,8 @@ def test_environment_variables() -> None:
     read = variables_read_by_cmake(cmake_functions()) | variables_read(text(METADATA))
     for name in (*LOADERS, "shared_lib_explain"):
         read |= variables_read(loader(name))
+    prefix = variables_read(text(building.SUPPORT.with_name("prefix.py")))
+    read |= {name for name in prefix if name.startswith("NATIVE_LIB_")}  # the others are systems'
     told = page("environment")
     assert first_column(told.partition("\n## ")[0]) == read
     headings = {

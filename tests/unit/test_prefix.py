@@ -120,10 +120,11 @@ def test_both_names_lead_to_the_providers_file(
     names: tuple[str, str, str],
     link: str,
 ) -> None:
-    provider = site.add(names=names, more={"bin/tool": "", "share/foo/data": "", names[2]: "INPUT"})
+    more = {"bin/tool": "", "share/foo/data": "", names[2]: "INPUT"}
+    provider = site.add(names=names, more=more, lists="PROGRAMS = {'tool': 'bin/tool'}\n")
     out = tmp_path / "a" / "prefix"
     assert main(["prefix", str(out), "LibFoo"]) == 0
-    assert capsys.readouterr().out == f"{out}: LibFoo 1.0.0\n"
+    assert capsys.readouterr().out == f"{out}: libfoo 1.0.0\n"
     found = files(out)
     cmake = (provider / "lib" / "cmake" / "foo").as_posix()
     assert found.pop("native-lib-prefix.json")
@@ -145,10 +146,12 @@ def test_both_names_lead_to_the_providers_file(
 
 def test_copies_on_windows(site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(prefix, "_COPIES", True)
-    site.add(names=WINDOWS, more={"include/more/foo.h": "/* more */\n"})
+    more = {"include/more/foo.h": "/* more */\n", "lib/tool.exe": "the tool"}
+    site.add(names=WINDOWS, more=more, lists="PROGRAMS = {'tool': 'lib/tool.exe'}\n")
     assert main(["prefix", str(tmp_path / "prefix"), "libfoo"]) == 0
     found = files(tmp_path / "prefix")
     assert found["bin/libfoo__foo-1.dll"] == "the library foo"
+    assert found["bin/tool.exe"] == "the tool"
     assert found["lib/libfoo__foo.lib"] == found["lib/foo.lib"] == "the import library"
     assert found["include/foo.h"] == "/* foo */\n"
     assert found["include/more/foo.h"] == "/* more */\n"
@@ -446,7 +449,11 @@ def test_same_providers_have_the_same_folder(site: Site, tmp_path: Path) -> None
     first = variables({})
     folder = Path(first["foo_ROOT"])
     before = folder.stat()
-    assert variables({}) == first
+    assert variables({}, "LibFoo") == first
+    site.add("libbar", "bar")
+    names = ("libfoo", "libbar")
+    roots = {variables({}, *order)["foo_ROOT"] for order in (names, names[::-1])}
+    assert len(roots) == 1
     assert folder.stat() == before
     # Another version is another folder, and a build that knows the first still finds it.
     info = site.folder / "libfoo-1.0.0.dist-info"
@@ -466,6 +473,25 @@ def test_stale_entry_is_made_anew(site: Site) -> None:
     assert variables({})["foo_ROOT"] == str(folder)
     assert os.readlink(folder / "include" / "foo.h") == str(provider / "include" / "foo.h")  # noqa: PTH115
     assert (folder / "lib" / "cmake" / "foo" / "fooConfig.cmake").is_file()
+
+
+@posix
+def test_dead_entries_go(site: Site, tmp_path: Path) -> None:
+    """Isolated builds have providers in a folder of their own, which nobody sees again."""
+    site.add()
+    living = Path(variables({})["foo_ROOT"])
+    gone = site.add("libgone", "gone")
+    dead = Path(variables({}, "libgone")["CMAKE_PREFIX_PATH"])
+    both = Path(variables({}, "libfoo", "libgone")["CMAKE_PREFIX_PATH"])
+    shutil.rmtree(gone)
+    (living.parent / "another").mkdir()
+    (living.parent / "another" / prefix.MARKER).write_text("[1]", encoding="utf-8")
+    site.add("libbar", "bar")
+    variables({}, "libbar")
+    assert living.is_dir()
+    assert both.is_dir()
+    assert (living.parent / "another").is_dir()
+    assert not dead.exists()
 
 
 @posix

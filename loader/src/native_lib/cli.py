@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from native_lib.environment import FORMATS, as_text, build_variables
 from native_lib.excludes import TOOLS, excludes
-from native_lib.prefix import PrefixError, described, make_prefix
+from native_lib.prefix import PrefixError, make_prefix
 from native_lib.providers import ProvidersError, installed_providers
 from native_lib.vendor import VendorError, apply, changes, still_named
 
@@ -294,7 +294,8 @@ def _excludes(options: argparse.Namespace) -> int:
 def _prefix(options: argparse.Namespace) -> int:
     providers = installed_providers(options.providers)
     make_prefix(options.out, providers)
-    print(f"{options.out}: {described(providers)}")
+    told = ", ".join(f"{provider.distribution} {provider.version}" for provider in providers)
+    print(f"{options.out}: {told}")
     return 0
 
 

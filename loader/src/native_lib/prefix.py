@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Union
 from native_lib.paths import is_file, is_folder, is_there
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from native_lib.providers import InstalledLibrary, InstalledProvider
 
@@ -66,10 +66,22 @@ def cached_prefix(providers: Sequence[InstalledProvider]) -> Path:
     Raises:
         PrefixError: as `make_prefix`.
     """
-    told = repr([*_plan(providers).items()]).encode("utf-8", "surrogateescape")
+    plan = sorted((path, str(content)) for path, content in _plan(providers).items())
+    told = repr(plan).encode("utf-8", "surrogateescape")
     out = cache_folder() / "prefix" / hashlib.sha256(told).hexdigest()[:16]
+    if not is_there(out):
+        _remove_dead(out.parent)
     make_prefix(out, providers)
     return out
+
+
+def _remove_dead(cache: Path) -> None:
+    """Remove prefixes whose providers are gone. Each isolated build has an environment of its own."""
+    for marker in cache.glob(f"*/{MARKER}"):
+        with suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
+            providers = json.loads(marker.read_bytes())["providers"].values()
+            if not any(is_there(provider["folder"]) for provider in providers):
+                shutil.rmtree(marker.parent, ignore_errors=True)
 
 
 def cache_folder() -> Path:
@@ -97,15 +109,18 @@ def cache_folder() -> Path:
 
 
 def _plan(providers: Sequence[InstalledProvider]) -> _Plan:
-    facts = {each.distribution: f"{each.version} in {each.folder}" for each in providers}
-    plan: _Plan = {MARKER: json.dumps({"providers": facts}, indent=2) + "\n"}
+    facts = {
+        each.distribution: {"version": each.version, "folder": str(each.folder)}
+        for each in providers
+    }
+    plan: _Plan = {MARKER: json.dumps({"providers": facts}, indent=2, sort_keys=True) + "\n"}
     owners: dict[str, str] = {}
     for provider in providers:
         for path, content in _libraries_and_packages(provider):
             if plan.setdefault(path, content) != content:
                 raise _both(path, owners[path], provider.distribution)
             owners[path] = provider.distribution
-    for name in ("include", "bin", "share"):
+    for name in ("include", "share"):
         folders = [(each.distribution, each.folder / name) for each in providers]
         _merge(plan, name, [(owner, folder) for owner, folder in folders if is_folder(folder)])
     return plan
@@ -117,15 +132,18 @@ def _both(path: str, one: str, other: str) -> PrefixError:
 
 def _libraries_and_packages(provider: InstalledProvider) -> Iterator[tuple[str, Path | str]]:
     lib = provider.folder / "lib"
+    # On Windows programs lie beside the DLLs.
+    links = {f"bin/{PurePosixPath(program).name}": program for program in provider.programs}
     for library in provider.libraries:
-        for path, name in _links(library).items():
-            source = provider.folder / name
-            if not is_file(source):
-                raise PrefixError(
-                    f"{source} is missing; python -m pip install --force-reinstall --no-deps "
-                    f'"{provider.distribution}=={provider.version}"'
-                )
-            yield path, source
+        links |= _links(library)
+    for path, name in links.items():
+        source = provider.folder / name
+        if not is_file(source):
+            raise PrefixError(
+                f"{source} is missing; python -m pip install --force-reinstall --no-deps "
+                f'"{provider.distribution}=={provider.version}"'
+            )
+        yield path, source
     for file in sorted((lib / "pkgconfig").glob("*.pc")):
         # No link: pkgconf follows it, and the paths in the file are relative to the folder it is in.
         yield f"lib/pkgconfig/{file.name}", file.read_text("utf-8", "surrogateescape")
@@ -227,8 +245,3 @@ def _is_right(file: Path, content: Path | str) -> bool:
 def _stamp(file: Path) -> tuple[int, int]:
     facts = file.stat()
     return facts.st_size, facts.st_mtime_ns
-
-
-def described(providers: Iterable[InstalledProvider]) -> str:
-    """Return the names and versions of providers, for a message."""
-    return ", ".join(f"{each.distribution} {each.version}" for each in providers)

@@ -15,7 +15,7 @@ from native_lib.support.shared_lib_manager import MANIFEST_FORMAT
 
 if TYPE_CHECKING:
     import importlib.metadata
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
 
 class ProvidersError(Exception):
@@ -44,13 +44,13 @@ class InstalledProvider:
     """A provider.
 
     Attributes:
-        distribution: its name, as it was asked for.
+        distribution: its name.
         version: of the distribution.
         folder: its package, which has ``lib`` and ``include`` in it.
         packages: names of its CMake package.
         libraries: in the order of the manifest.
-        requires: distributions that this one requires, providers or not.
-        needs: those of them that its libraries are linked to.
+        programs: paths of its programs below the folder, with slashes.
+        requires: the providers that this one requires, by its record and its metadata.
     """
 
     distribution: str
@@ -58,8 +58,8 @@ class InstalledProvider:
     folder: Path
     packages: tuple[str, ...]
     libraries: tuple[InstalledLibrary, ...]
+    programs: tuple[str, ...]
     requires: tuple[str, ...]
-    needs: tuple[str, ...]
 
 
 def installed_providers(names: Sequence[str]) -> list[InstalledProvider]:
@@ -71,42 +71,26 @@ def installed_providers(names: Sequence[str]) -> list[InstalledProvider]:
     Raises:
         ProvidersError: one is not installed, is not a provider, or cannot be read here.
     """
-    import importlib.metadata  # slow to import, and other commands do not need it
-
-    found: dict[str, InstalledProvider | None] = {}
-    # A requirement may be another kind of package, or not installed because of its marker.
-    waiting = [(name, True) for name in names]
+    found: dict[str, InstalledProvider] = {}
+    waiting = [*names]
     while waiting:
-        name, must_be_one = waiting.pop(0)
-        if found.get(import_name(name)) or (not must_be_one and import_name(name) in found):
-            continue
-        try:
-            distribution = importlib.metadata.distribution(name)
-        except (importlib.metadata.PackageNotFoundError, ValueError):
-            if must_be_one:
-                raise ProvidersError(
-                    f"{name} is not installed here; python -m pip install {name}"
-                ) from None
-            continue
-        provider = found[import_name(name)] = _read(name, distribution, must_be_one)
-        if provider:
-            waiting += [(need, True) for need in provider.needs]
-            waiting += [(required, False) for required in provider.requires]
-    return [provider for provider in found.values() if provider]
+        name = waiting.pop(0)
+        if import_name(name) not in found:
+            provider = found[import_name(name)] = _read(name)
+            waiting += provider.requires
+    return [*found.values()]
 
 
-def _read(
-    name: str, distribution: importlib.metadata.Distribution, must_be_one: bool
-) -> InstalledProvider | None:
-    package = import_name(name)
-    folder = next(_folders(distribution, package), None)
+def _read(name: str) -> InstalledProvider:
+    distribution = _distribution(name)
+    if not distribution:
+        raise ProvidersError(f"{name} is not installed here; python -m pip install {name}")
+    folder = _folder(distribution, name)
     if not folder:
-        if must_be_one:
-            raise ProvidersError(
-                f"{name} {distribution.version} is not a provider: it has no manifest "
-                f"{package}/{MANIFEST}"
-            )
-        return None
+        raise ProvidersError(
+            f"{name} {distribution.version} is not a provider: it has no manifest "
+            f"{import_name(name)}/{MANIFEST}"
+        )
     path = folder / MANIFEST
     try:
         manifest = _literals(path, MANIFEST_FORMAT)
@@ -120,26 +104,49 @@ def _read(
             for library, facts in manifest["LIBRARIES"].items()
         )
         packages = (manifest["PACKAGE"], *manifest.get("NAMES", ()))
+        programs = tuple(manifest.get("PROGRAMS", {}).values())
         path = folder / REQUIRES
         record = _literals(path, REQUIREMENTS_FORMAT)["REQUIRES"] if is_file(path) else ()
         needs = tuple(str(entry["distribution"]) for entry in record)
     except (KeyError, TypeError, AttributeError) as error:
         raise ProvidersError(f"{path} lacks {error}") from error
+    # Other packages are among these, and some that are not installed because of a marker.
     lines = [line for line in distribution.requires or () if not re.search(r";.*\bextra\b", line)]
-    requires = tuple(re.split(r"[^\w.-]", line)[0] for line in lines)
+    required = (re.split(r"[^\w.-]", line)[0] for line in lines)
     return InstalledProvider(
-        name, distribution.version, folder, packages, libraries, requires, needs
+        distribution=distribution.metadata["Name"],
+        version=distribution.version,
+        folder=folder,
+        packages=packages,
+        libraries=libraries,
+        programs=programs,
+        requires=(*needs, *(each for each in required if _is_provider(each))),
     )
 
 
-def _folders(distribution: importlib.metadata.Distribution, package: str) -> Iterator[Path]:
-    """Return the folders that hold the manifest: of this distribution, or of its editable install."""
-    folders = [Path(str(distribution.locate_file(package)))]
+def _distribution(name: str) -> importlib.metadata.Distribution | None:
+    import importlib.metadata  # slow to import, and other commands do not need it
+
+    try:
+        return importlib.metadata.distribution(name)
+    except (importlib.metadata.PackageNotFoundError, ValueError):
+        return None
+
+
+def _is_provider(name: str) -> bool:
+    distribution = _distribution(name)
+    return bool(distribution and _folder(distribution, name))
+
+
+def _folder(distribution: importlib.metadata.Distribution, name: str) -> Path | None:
+    """Return the folder of a provider's manifest, of an editable install, too; None if there is none."""
     import importlib.util
 
+    package = import_name(name)
+    folders = [Path(str(distribution.locate_file(package)))]
     spec = importlib.util.find_spec(package)  # imports nothing
     folders += map(Path, (spec.submodule_search_locations if spec else None) or ())
-    yield from (folder for folder in folders if is_file(folder / MANIFEST))
+    return next((folder for folder in folders if is_file(folder / MANIFEST)), None)
 
 
 def _literals(path: Path, known: int) -> dict[str, Any]:
