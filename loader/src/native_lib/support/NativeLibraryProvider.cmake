@@ -329,6 +329,13 @@ function(_native_library_install_target target provider package)
         PUBLIC_HEADER DESTINATION ${provider}/include
         ${headers}
     )
+    # Of NativeLibraryArchive.cmake.
+    get_target_property(folders ${target} NATIVE_LIBRARY_HEADERS)
+    if(folders)
+        foreach(folder IN LISTS folders)
+            install(DIRECTORY "${folder}/" DESTINATION ${provider}/include)
+        endforeach()
+    endif()
 endfunction()
 
 # What upstream builds for a library and links publicly: header-only libraries go along into the CMake
