@@ -102,22 +102,33 @@ function(native_library_prebuilt target)
     endif()
     _native_library_stub(${target} "/* Replaced by the finished file. */\n${export}")
     target_link_libraries(${target} PRIVATE ${arg_NEEDS})
-    set(file "$<TARGET_FILE:${target}>")
-    set(import_library "$<$<PLATFORM_ID:Windows>:$<TARGET_LINKER_FILE:${target}>>")
-    add_custom_command(
-        TARGET ${target}
-        POST_BUILD
-        COMMAND
-            "${Python_EXECUTABLE}" -X utf8 "${script}" rename ${facts} "--out=${file}"
-            "--import-library=${import_library}"
-        VERBATIM
-    )
+    # The names that targets get are known when CMake generates.
+    set(file "${CMAKE_CURRENT_BINARY_DIR}/native_library/${target}_prebuilt.txt")
+    list(JOIN facts "\n" lines)
+    file(GENERATE OUTPUT "${file}" CONTENT "${lines}\n")
+    set(command "${Python_EXECUTABLE}" -X utf8 "${script}")
+    if(WIN32)
+        set(import_library "$<TARGET_LINKER_FILE:${target}>")
+        add_custom_command(
+            TARGET ${target}
+            POST_BUILD
+            COMMAND ${command} rename "@${file}" "$<TARGET_FILE:${target}>" "${import_library}"
+            VERBATIM
+        )
+    else()
+        # With Ninja a POST_BUILD would come after what links to this.
+        list(APPEND command link "@${file}" --)
+        set_target_properties(
+            ${target}
+            PROPERTIES C_LINKER_LAUNCHER "${command}" CXX_LINKER_LAUNCHER "${command}"
+        )
+    endif()
     set_target_properties(
         ${target}
         PROPERTIES
             NATIVE_LIBRARY_PREBUILT "${arg_FILE}"
             NATIVE_LIBRARY_HEADERS "${arg_HEADERS}"
-            LINK_DEPENDS "${arg_FILE}"
+            LINK_DEPENDS "${arg_FILE};${file}"
     )
     # Whoever made the file has stripped it, or wants it as it is; and strip may break what patchelf moved.
     set(CMAKE_STRIP "" PARENT_SCOPE)

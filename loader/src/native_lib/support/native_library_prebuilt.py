@@ -5,8 +5,9 @@
 
 NativeLibraryArchive.cmake runs this file:
 
-    check --target=foo ...    checks the arguments of native_library_prebuilt()
-    rename --target=foo ...   writes the library under its new name, and on Windows an import library
+    check --target=foo ...         checks the arguments of native_library_prebuilt()
+    link @FACTS -- COMMAND...      runs the linker, and then puts the finished library over its result
+    rename @FACTS DLL LIB          does the latter alone, and writes an import library (Windows)
 
 ``native-lib vendor`` updates this file.
 """
@@ -168,7 +169,7 @@ def check(library: Prebuilt, unknown: list[str]) -> None:
         _tool(library, "PATCHELF", "patchelf")
 
 
-def rename(library: Prebuilt, out: Path, import_library: Path | None) -> None:
+def rename(library: Prebuilt, out: Path, import_library: Path | None = None) -> None:
     """Write the library under a new name.
 
     Args:
@@ -196,17 +197,19 @@ def rename(library: Prebuilt, out: Path, import_library: Path | None) -> None:
 
 def _rename_elf(library: Prebuilt, file: Path) -> None:
     patchelf = _tool(library, "PATCHELF", "patchelf")
-    options = ["--set-soname", file.name]
+    changes = [["--set-soname", file.name]]
     for other in library.needs:
         # Without a SONAME, the file's name was recorded.
         old = _run(patchelf, "--print-soname", str(other.file)).strip() or other.file.name
-        options += ["--replace-needed", old, other.name]
+        changes.append(["--replace-needed", old, other.name])
     # A folder of the machine that built it leads nowhere, or to another copy.
     old_path = _run(patchelf, "--print-rpath", str(file)).strip()
     path = [entry for entry in old_path.split(":") if entry.startswith(("$ORIGIN", "${ORIGIN}"))]
     if old_path:
-        options += ["--set-rpath", ":".join(path)] if path else ["--remove-rpath"]
-    _run(patchelf, *options, str(file))
+        changes.append(["--set-rpath", ":".join(path)] if path else ["--remove-rpath"])
+    # One after the other: of two in one call, patchelf 0.19 writes the second name for both.
+    for change in changes:
+        _run(patchelf, *change, str(file))
 
 
 def _rename_mach_o(library: Prebuilt, file: Path) -> None:
@@ -275,37 +278,46 @@ def _run(*command: str) -> str:
     return done.stdout
 
 
-def _main(command: str, *arguments: str) -> None:
-    parser = argparse.ArgumentParser(allow_abbrev=False)
+def _main(command: str, *arguments: str) -> int:
+    separator = arguments.index("--") if command == "link" else len(arguments)
+    # @file has an argument a line.
+    parser = argparse.ArgumentParser(allow_abbrev=False, fromfile_prefix_chars="@")
     tools = ("INSTALL_NAME_TOOL", "OTOOL", "DLLTOOL", "AR")
-    for name in ("target", "system", "FILE", "IMPLIB", "out", "import-library", *tools):
+    for name in ("target", "system", "FILE", "IMPLIB", *tools):
         parser.add_argument(f"--{name}", default="")
     # Target, file and new name.
     parser.add_argument("--NEEDS", action="append", default=[])
     parser.add_argument("--unknown", nargs="*", default=[])
-    given = parser.parse_args(arguments)
-    needs = []
-    for each in given.NEEDS:
-        target, _, rest = each.partition("=")
-        file, _, name = rest.rpartition("=")
-        needs.append(Needed(target, Path(file), name))
+    parser.add_argument("outputs", nargs="*")
+    given = parser.parse_args(arguments[:separator])
     library = Prebuilt(
         given.target,
         given.system,
         Path(given.FILE),
         Path(given.IMPLIB) if given.IMPLIB else None,
-        tuple(needs),
+        tuple(map(_needed, given.NEEDS)),
         {name: getattr(given, name) for name in tools},
     )
+    linker = arguments[separator + 1 :]
     try:
         if command == "check":
             check(library, given.unknown)
+        elif command == "rename":
+            rename(library, *map(Path, given.outputs))
+        elif status := subprocess.run(linker, check=False).returncode:
+            return status
         else:
-            import_library = Path(given.import_library) if given.import_library else None
-            rename(library, Path(given.out), import_library)
+            rename(library, Path(linker[linker.index("-o") + 1]))
     except (ArchiveError, PrebuiltError) as error:
         sys.exit(f"native_library_prebuilt({given.target}): {error}")
+    return 0
+
+
+def _needed(text: str) -> Needed:
+    target, _, rest = text.partition("=")
+    file, _, name = rest.rpartition("=")
+    return Needed(target, Path(file), name)
 
 
 if __name__ == "__main__":
-    _main(*sys.argv[1:])
+    sys.exit(_main(*sys.argv[1:]))
