@@ -22,11 +22,12 @@ function(native_library_archive target)
     set(folder "${CMAKE_CURRENT_BINARY_DIR}/native_library/${target}")
     set(script "${_NATIVE_LIBRARY_DIR}/native_library_archive.py")
     set(facts --target=${target} --system=${CMAKE_SYSTEM_NAME} "--folder=${folder}")
+    list(APPEND facts "--msvc=${MSVC}")
     _native_library_paths(facts ARCHIVE VERSION_SCRIPT)
     list(APPEND facts --EXPORTS ${arg_EXPORTS})
     set(unknown --DEPENDS ${arg_DEPENDS} --unknown ${arg_UNPARSED_ARGUMENTS})
     _native_library_python(answer COMMAND "${script}" check ${facts} ${unknown})
-    foreach(fact IN ITEMS archive exports options)
+    foreach(fact IN ITEMS archive exports whole_archive options)
         string(JSON ${fact} GET "${answer}" ${fact})
     endforeach()
 
@@ -43,17 +44,14 @@ function(native_library_archive target)
         add_dependencies(${target}_archive ${arg_DEPENDS})
     endif()
     add_dependencies(${target} ${target}_archive)
-    target_link_libraries(
-        ${target}
-        PRIVATE "$<LINK_LIBRARY:WHOLE_ARCHIVE,${archive}>" ${arg_LINK_LIBRARIES}
-    )
+    target_link_libraries(${target} PRIVATE ${whole_archive} ${arg_LINK_LIBRARIES})
     target_link_options(${target} PRIVATE ${options})
     set_target_properties(
         ${target}
         PROPERTIES
             NATIVE_LIBRARY_ARCHIVE ON
             NATIVE_LIBRARY_HEADERS "${arg_HEADERS}"
-            LINK_DEPENDS "${exports}"
+            LINK_DEPENDS "${archive};${exports}"
     )
     if(WIN32)
         target_sources(${target} PRIVATE "${exports}")

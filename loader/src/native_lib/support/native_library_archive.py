@@ -48,6 +48,7 @@ class Archive:
     file: Path
     exports: tuple[str, ...] = ()
     version_script: Path | None = None
+    is_for_msvc: bool = False
 
     @property
     def copy(self) -> Path:
@@ -66,13 +67,23 @@ class Archive:
         return self.folder / f"{self.target}.{suffix}"
 
     @property
+    def whole_archive(self) -> list[str]:
+        """What to link, so that all objects are taken: no other object asks for any."""
+        # CMake's own feature WHOLE_ARCHIVE asks for --push-state, which zig's linker does not know.
+        if self.is_for_msvc:
+            return [f"/WHOLEARCHIVE:{self.copy}"]
+        if self.system in _APPLE:
+            return [f"-Wl,-force_load,{self.copy}"]
+        return ["-Wl,--whole-archive", str(self.copy), "-Wl,--no-whole-archive"]
+
+    @property
     def options(self) -> list[str]:
         """The linker's options. What no export reaches is left out."""
         if self.limits is None or self.system.startswith("Windows"):
             return []
         if self.system in _APPLE:
-            return [f"LINKER:-exported_symbols_list,{self.limits}", "LINKER:-dead_strip"]
-        return [f"LINKER:--version-script={self.limits}", "LINKER:--gc-sections"]
+            return [f"-Wl,-exported_symbols_list,{self.limits}", "-Wl,-dead_strip"]
+        return [f"-Wl,--version-script={self.limits}", "-Wl,--gc-sections"]
 
 
 def symbols(file: Path) -> set[str]:
@@ -235,7 +246,7 @@ def link(archive: Archive, command: list[str]) -> int:
 
 def _main(command: str, *arguments: str) -> int:
     parser = argparse.ArgumentParser(allow_abbrev=False)
-    for name in ("target", "system", "folder", "ARCHIVE", "VERSION_SCRIPT"):
+    for name in ("target", "system", "folder", "msvc", "ARCHIVE", "VERSION_SCRIPT"):
         parser.add_argument(f"--{name}", default="")
     for name in ("EXPORTS", "DEPENDS", "unknown"):
         parser.add_argument(f"--{name}", nargs="*", default=[])
@@ -248,6 +259,7 @@ def _main(command: str, *arguments: str) -> int:
         Path(given.ARCHIVE),
         tuple(given.EXPORTS),
         Path(given.VERSION_SCRIPT) if given.VERSION_SCRIPT else None,
+        given.msvc == "1",
     )
     try:
         if command == "link":
@@ -261,6 +273,7 @@ def _main(command: str, *arguments: str) -> int:
     answer = {
         "archive": archive.copy.as_posix(),
         "exports": archive.limits.as_posix() if archive.limits else "",
+        "whole_archive": ";".join(archive.whole_archive),
         "options": ";".join(archive.options),
     }
     print(json.dumps(answer))
