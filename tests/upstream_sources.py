@@ -29,7 +29,12 @@ CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "native
 SUITES = ("sid", "trixie", "bookworm")
 DEBIAN_SOURCES = {"zlib": "zlib", "libpng": "libpng1.6", "sodium": "libsodium", "zmq": "zeromq3"}
 # What Debian leaves out of an archive, and upstream's CMakeLists.txt asks for.
-LEFT_OUT = {"zlib": ("contrib/CMakeLists.txt", "win32/zlib1.rc"), "libpng": (), "sodium": (), "zmq": ()}
+LEFT_OUT = {
+    "zlib": ("contrib/CMakeLists.txt", "win32/zlib1.rc"),
+    "libpng": (),
+    "sodium": (),
+    "zmq": (),
+}
 
 
 class SourcesError(Exception):

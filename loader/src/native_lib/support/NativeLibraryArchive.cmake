@@ -31,7 +31,7 @@ function(native_library_archive target)
         string(JSON ${fact} GET "${answer}" ${fact})
     endforeach()
 
-    _native_library_stub(${target} "/* All is in the archive. */")
+    _native_library_add_library(${target} "/* All is in the archive. */")
     # A target always runs, and writes only what has changed: nobody need say what DEPENDS makes.
     add_custom_target(
         ${target}_archive
@@ -56,7 +56,13 @@ function(native_library_archive target)
     if(WIN32)
         target_sources(${target} PRIVATE "${exports}")
     elseif(NOT APPLE)
-        set(launcher "${Python_EXECUTABLE}" -X utf8 "${script}" link)
+        set(launcher
+            "${Python_EXECUTABLE}"
+            -X
+            utf8
+            "${script}"
+            link
+        )
         list(APPEND launcher --target=${target} "--ARCHIVE=${arg_ARCHIVE}" --)
         set_target_properties(
             ${target}
@@ -98,7 +104,7 @@ function(native_library_prebuilt target)
     if(WIN32)
         set(export "__declspec(dllexport) int stub(void) { return 0; }")
     endif()
-    _native_library_stub(${target} "/* Replaced by the finished file. */\n${export}")
+    _native_library_add_library(${target} "/* Replaced by the finished file. */\n${export}")
     target_link_libraries(${target} PRIVATE ${arg_NEEDS})
     # The names that targets get are known when CMake generates.
     set(file "${CMAKE_CURRENT_BINARY_DIR}/native_library/${target}_prebuilt.txt")
@@ -148,8 +154,8 @@ function(_native_library_paths result)
 endfunction()
 
 # Makes a shared library target of one file of C with this text.
-function(_native_library_stub target text)
-    set(source "${CMAKE_CURRENT_BINARY_DIR}/native_library/${target}_stub.c")
+function(_native_library_add_library target text)
+    set(source "${CMAKE_CURRENT_BINARY_DIR}/native_library/${target}.c")
     file(CONFIGURE OUTPUT "${source}" CONTENT "${text}\n")
     if(NOT CMAKE_C_COMPILER_LOADED)
         set_source_files_properties("${source}" PROPERTIES LANGUAGE CXX)

@@ -29,6 +29,8 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 _APPLE = ("Darwin", "iOS", "tvOS", "visionOS", "watchOS")
+# What C and C++ name on Windows; not the compiler's constants, nor what stands for another DLL's.
+_NAME = re.compile(r"(?!__imp_)[A-Za-z_][^@]*$|\?(?!\?_C@)")
 _HEADER = struct.Struct("16s12s6s6s8s10s2s")
 
 
@@ -134,7 +136,9 @@ def listed_globals(version_script: str) -> list[str]:
     found = []
     for body in re.findall(r"\{([^{}]*)\}", text):
         # What comes before the first label is global, too.
-        for kind, part in re.findall(r"(?:\b(global|local)\s*:)?([^:]*)(?=\b(?:global|local)\s*:|$)", body):
+        for kind, part in re.findall(
+            r"(?:\b(global|local)\s*:)?([^:]*)(?=\b(?:global|local)\s*:|$)", body
+        ):
             if kind != "local":
                 found += [name.strip().strip('"') for name in part.split(";") if name.strip()]
     return found
@@ -158,14 +162,12 @@ def limit_text(archive: Archive, defined: set[str]) -> str:
             raise ArchiveError(f"EXPORTS {pattern} matches no symbol of {archive.file}")
     script = archive.version_script.read_text("utf-8") if archive.version_script else ""
     if archive.system.startswith("Windows"):
-        # Without a list all that C can name; not the compiler's constants.
+        # Without a list all that C can name.
         patterns = archive.exports or listed_globals(script) or ["[A-Za-z_]*"]
         chosen = sorted(
             name
             for name in names
-            if any(fnmatchcase(name, pattern) for pattern in patterns)
-            and not name.startswith(("__imp_", "__IMPORT", "__NULL_IMPORT"))
-            and "@" not in name.lstrip("?")[:6]
+            if any(fnmatchcase(name, pattern) for pattern in patterns) and _NAME.match(name)
         )
         return "\n".join(["EXPORTS", *(f"    {name}" for name in chosen), ""])
     if is_for_apple:
@@ -191,9 +193,7 @@ def check(archive: Archive, depends: list[str], unknown: list[str]) -> None:
             f"[DEPENDS <target>...]){said}"
         )
     if archive.exports and archive.version_script:
-        raise ArchiveError(
-            "EXPORTS and VERSION_SCRIPT both say what is exported: give one of them"
-        )
+        raise ArchiveError("EXPORTS and VERSION_SCRIPT both say what is exported: give one of them")
     if "$<" not in str(archive.file) and not archive.file.is_file() and not depends:
         raise ArchiveError(
             f"{archive.file} does not exist, and no DEPENDS names the target that makes it"

