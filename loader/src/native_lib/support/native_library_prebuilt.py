@@ -77,17 +77,20 @@ class Dll:
         self._directories = optional + (112 if is_64_bit else 96)
         start = optional + self._number(header + 20, "<H")
         # Address, size, place in the file, and what it holds.
-        self._sections = []
+        self._sections: list[tuple[int, int, int, int]] = []
         for index in range(self._number(header + 6, "<H")):
-            size, address, raw_size, place = struct.unpack_from(
-                "<IIII", data, start + 40 * index + 8
-            )
+            size, address, raw_size, place = self._numbers(start + 40 * index + 8, "<IIII")
             flags = self._number(start + 40 * index + 36, "<I")
             self._sections.append((address, max(size, raw_size), place, flags))
 
     def _number(self, place: int, form: str) -> int:
-        number: int = struct.unpack_from(form, self._data, place)[0]
-        return number
+        return self._numbers(place, form)[0]
+
+    def _numbers(self, place: int, form: str) -> tuple[int, ...]:
+        try:
+            return struct.unpack_from(form, self._data, place)
+        except struct.error:
+            raise PrebuiltError("the DLL is cut off") from None
 
     def _place(self, address: int) -> int:
         for start, size, place, _ in self._sections:
@@ -105,7 +108,7 @@ class Dll:
         if not address:
             return {}
         table = self._place(address)
-        count, functions, names, ordinals = struct.unpack_from("<IIII", self._data, table + 24)
+        count, functions, names, ordinals = self._numbers(table + 24, "<IIII")
         found = {}
         for index in range(count):
             name = self._text(self._number(self._place(names) + 4 * index, "<I"))
