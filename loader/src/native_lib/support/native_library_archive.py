@@ -188,7 +188,7 @@ def check(archive: Archive, depends: list[str], unknown: list[str]) -> None:
     if unknown or archive.file == Path():
         said = f"; not understood: {' '.join(unknown)}" if unknown else ""
         raise ArchiveError(
-            f"write native_library_archive({archive.target} ARCHIVE <file> [EXPORTS <pattern>... | "
+            f"write native_library_archive({archive.target} ARCHIVE <file> [EXPORTS <pattern>... or "
             "VERSION_SCRIPT <file>] [LINK_LIBRARIES <item>...] [HEADERS <folder>...] "
             f"[DEPENDS <target>...]){said}"
         )
