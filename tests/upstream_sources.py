@@ -45,7 +45,7 @@ def provide(name: str) -> None:
     """Make sure that reference-packages/<name>/upstream/ is there.
 
     Args:
-        name: zlib or libpng.
+        name: of a provider among the reference packages.
 
     Raises:
         SourcesError: it cannot be had.
