@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import shutil
 import struct
 import sys
+import zipfile
 from typing import TYPE_CHECKING, Callable
 
 import building
 import lief
 import pytest
-from elf import dynamic
+from elf import dynamic, exports
 from native_lib.support.native_library_archive import Archive, copy
 from native_lib.support.native_library_prebuilt import Dll
 from platforms import cross
@@ -219,6 +221,23 @@ def test_dlls_that_need_each_other_are_refused(build: Build, tmp_path: Path) -> 
         "native_library_prebuilt(foo): foo.dll needs base.dll, and only a linker can write" in said
     )
     assert "Traceback" not in said
+
+
+def test_libsodium_for_windows_exports_what_it_does_on_linux(
+    sockets: building.Sockets, tmp_path: Path
+) -> None:
+    """There its own build is Visual Studio's, so its sources are compiled by CMake."""
+    made = cross.Cross(cross.TARGETS["windows-x86_64"], tmp_path)
+    made.build(building.ROOT / "reference-packages" / "sodium", "1.0.22")
+    lib = made.site / "native_sodium" / "lib"
+    ours = set(Dll(lib / "native_sodium__sodium-1.0.dll").exports())
+    with zipfile.ZipFile(sockets.sodium) as archive:
+        (name,) = (name for name in archive.namelist() if ".so." in name)
+        theirs = exports(io.BytesIO(archive.read(name)))
+    # zig's start-up code exports a few of its own.
+    assert {name for name in ours if name.startswith(("crypto_", "sodium_", "random"))} == theirs
+    assert (lib / "sodium.lib").is_file()
+    assert (made.site / "native_sodium" / "include" / "sodium" / "version.h").is_file()
 
 
 def test_dll_is_read_as_others_read_it(tmp_path: Path) -> None:

@@ -32,10 +32,11 @@ function(native_library_archive target)
     endforeach()
 
     _native_library_add_library(${target} "/* All is in the archive. */")
+    set(command "${Python_EXECUTABLE}" -X utf8 "${script}")
     # A target always runs, and writes only what has changed: nobody need say what DEPENDS makes.
     add_custom_target(
         ${target}_archive
-        COMMAND "${Python_EXECUTABLE}" -X utf8 "${script}" copy ${facts}
+        COMMAND ${command} copy ${facts}
         BYPRODUCTS "${archive}" ${exports}
         COMMENT "native_library_archive(${target})"
         VERBATIM
@@ -56,18 +57,9 @@ function(native_library_archive target)
     if(WIN32)
         target_sources(${target} PRIVATE "${exports}")
     elseif(NOT APPLE)
-        set(launcher
-            "${Python_EXECUTABLE}"
-            -X
-            utf8
-            "${script}"
-            link
-        )
-        list(APPEND launcher --target=${target} "--ARCHIVE=${arg_ARCHIVE}" --)
-        set_target_properties(
-            ${target}
-            PROPERTIES C_LINKER_LAUNCHER "${launcher}" CXX_LINKER_LAUNCHER "${launcher}"
-        )
+        list(APPEND command link --target=${target} "--ARCHIVE=${arg_ARCHIVE}" --)
+        set_property(TARGET ${target} PROPERTY C_LINKER_LAUNCHER "${command}")
+        set_property(TARGET ${target} PROPERTY CXX_LINKER_LAUNCHER "${command}")
     endif()
 endfunction()
 
@@ -122,10 +114,8 @@ function(native_library_prebuilt target)
     else()
         # With Ninja a POST_BUILD would come after what links to this.
         list(APPEND command link "@${file}" --)
-        set_target_properties(
-            ${target}
-            PROPERTIES C_LINKER_LAUNCHER "${command}" CXX_LINKER_LAUNCHER "${command}"
-        )
+        set_property(TARGET ${target} PROPERTY C_LINKER_LAUNCHER "${command}")
+        set_property(TARGET ${target} PROPERTY CXX_LINKER_LAUNCHER "${command}")
     endif()
     set_target_properties(
         ${target}
