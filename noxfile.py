@@ -16,7 +16,7 @@ PROJECT = nox.project.load_toml(ROOT / "pyproject.toml")
 # mypy checks one branch of `if sys.platform` at a time.
 SYSTEMS = ("linux", "darwin", "win32")
 # What is published from here, with its folder; each reference package follows those it requires.
-PROVIDERS = {"native-zlib": PACKAGES / "zlib", "native-libpng": PACKAGES / "libpng"}
+PROVIDERS = {f"native-{name}": PACKAGES / name for name in ("zlib", "libpng", "sodium", "zmq")}
 WHEELS = {**PROVIDERS, "minipng": PACKAGES / "minipng"}
 DISTRIBUTIONS = {"native-lib-loader": ROOT / "loader", **WHEELS}
 # What the reference packages are tested on: minipng's oldest Python, the newest, and those without
@@ -162,7 +162,7 @@ def wheels(session: nox.Session) -> None:
 def installed(session: nox.Session) -> None:
     """Test the wheels in dist/ as users install them, on the Python that runs nox."""
     install(session, "pytest")
-    session.install("--no-index", "--force-reinstall", "--find-links", str(DIST), "minipng")
+    session.install("--no-index", "--force-reinstall", "--find-links", str(DIST), *WHEELS)
     tests = [str(folder / "tests") for folder in WHEELS.values()]
     session.run("pytest", "--import-mode=importlib", *tests)
     session.run("python", "-m", "minipng", "--libraries")
@@ -185,7 +185,7 @@ def abi(session: nox.Session) -> None:
     """Check that the providers in dist/ keep the compatibility that their last releases promised."""
     install(session, "pip", "./loader[tools]")
     for name in PROVIDERS:
-        # Without the sdists, and so without types: the upstreams of these two check types themselves.
+        # Without the sdists, and so without types: types are for upstreams to check.
         session.run("native-lib", "abi", "--last-release", *files(name, "*.whl"))
 
 
@@ -248,6 +248,14 @@ def all_combinations(session: nox.Session) -> None:
     install_group(session, "tests")
     command = ["pytest", "tests/pair/test_combinations.py", "--all-combinations"]
     session.run(*command, *(session.posargs or ("-n", "auto")))
+
+
+@nox.session
+def upstreams_tests(session: nox.Session) -> None:
+    """Run all of libzmq's own tests against its wheel; `nox -s tests` runs a few."""
+    install_group(session, "tests")
+    command = ["pytest", "tests/reference/test_sockets.py", "--all-of-upstreams-tests"]
+    session.run(*command, *(session.posargs or ("-k", "libzmqs_own_tests")))
 
 
 @nox.session

@@ -2,8 +2,8 @@
 
     python build_wheels.py DIST [manylinux|musllinux]
 
-From the sdists in DIST, into DIST: native-zlib first, native-libpng against that very wheel, minipng
-against both; what requires the loader to be built gets its wheel in DIST. Whatever an index has under
+From the sdists in DIST, into DIST: each against the very wheels that it requires, built
+before; what requires the loader to be built gets its wheel in DIST. Whatever an index has under
 these names is kept out by constraints. Linux has two C
 libraries, and so two wheels of each; the second argument says which to build. What follows goes to
 cibuildwheel.
@@ -19,7 +19,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent
 # Each after those that it requires.
-DISTRIBUTIONS = ("native-zlib", "native-libpng", "minipng")
+DISTRIBUTIONS = ("native-zlib", "native-libpng", "native-sodium", "native-zmq", "minipng")
 LIBCS = ("manylinux", "musllinux")
 # Where cibuildwheel's container has this machine's files.
 IN_CONTAINER = "/host"

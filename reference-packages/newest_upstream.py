@@ -50,6 +50,8 @@ class Upstream:
 UPSTREAMS = {
     "zlib": Upstream("madler/zlib", r"refs/tags/v(1(?:\.[0-9]+)+)"),
     "libpng": Upstream("pnggroup/libpng", r"refs/tags/v(1\.6\.[0-9]+)"),
+    "sodium": Upstream("jedisct1/libsodium", r"refs/tags/(1\.0\.[0-9]+)-RELEASE"),
+    "zmq": Upstream("zeromq/libzmq", r"refs/tags/v(4\.[0-9]+\.[0-9]+)"),
 }
 
 

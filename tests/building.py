@@ -307,6 +307,26 @@ class Reference:
         return self.zlib, self.libpng, self.minipng
 
 
+@dataclass(frozen=True)
+class Sockets:
+    """The wheels of the reference packages that other build systems and C++ are in."""
+
+    sodium: Path
+    zmq: Path
+
+
+def build_sockets(folder: Path) -> Sockets:
+    """Build native-sodium, and native-zmq against it.
+
+    Raises:
+        upstream_sources.SourcesError: upstream's sources cannot be had.
+    """
+    names = ("sodium", "zmq")
+    for name in names:
+        upstream_sources.provide(name)
+    return Sockets(*(build(ROOT / "reference-packages" / name, folder) for name in names))
+
+
 def build_reference(folder: Path, *, python: Path | str = sys.executable) -> Reference:
     """Build the reference packages, each against the wheels just built.
 

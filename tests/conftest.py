@@ -46,6 +46,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="build every combination of the template's options, not a set that covers each pair",
     )
+    parser.addoption(
+        "--all-of-upstreams-tests",
+        action="store_true",
+        help="run all of libzmq's own tests that the wheel can run, not a few of them",
+    )
 
 
 @pytest.fixture(scope="session")
@@ -89,6 +94,17 @@ def reference(
     """The reference packages, built from upstream's sources."""
     try:
         return once("reference", building.build_reference)
+    except upstream_sources.SourcesError as error:
+        pytest.skip(f"not available: the sources of {error}")
+
+
+@pytest.fixture(scope="session")
+def sockets(
+    once: Callable[[str, Callable[[Path], building.Sockets]], building.Sockets],
+) -> building.Sockets:
+    """native-sodium and native-zmq, built from upstream's sources."""
+    try:
+        return once("sockets", building.build_sockets)
     except upstream_sources.SourcesError as error:
         pytest.skip(f"not available: the sources of {error}")
 

@@ -27,9 +27,14 @@ PACKAGES = ROOT / "reference-packages"
 FETCH_SOURCE = ROOT / "loader" / "src" / "native_lib" / "support" / "fetch_source.py"
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "native-lib-template"
 SUITES = ("sid", "trixie", "bookworm")
-DEBIAN_SOURCES = {"zlib": "zlib", "libpng": "libpng1.6"}
+DEBIAN_SOURCES = {"zlib": "zlib", "libpng": "libpng1.6", "sodium": "libsodium", "zmq": "zeromq3"}
 # What Debian leaves out of an archive, and upstream's CMakeLists.txt asks for.
-LEFT_OUT = {"zlib": ("contrib/CMakeLists.txt", "win32/zlib1.rc"), "libpng": ()}
+LEFT_OUT = {
+    "zlib": ("contrib/CMakeLists.txt", "win32/zlib1.rc"),
+    "libpng": (),
+    "sodium": (),
+    "zmq": (),
+}
 
 
 class SourcesError(Exception):
@@ -40,7 +45,7 @@ def provide(name: str) -> None:
     """Make sure that reference-packages/<name>/upstream/ is there.
 
     Args:
-        name: zlib or libpng.
+        name: of a provider among the reference packages.
 
     Raises:
         SourcesError: it cannot be had.

@@ -91,11 +91,11 @@ def test_artifacts_of_packages(packages: Finished) -> None:
     }
     assert found.pop("dist-sdists") == [
         *("minipng.tar.gz", "native_lib_loader-py3-none-any.whl", "native_lib_loader.tar.gz"),
-        *("native_libpng.tar.gz", "native_zlib.tar.gz"),
+        *(f"native_{name}.tar.gz" for name in ("libpng", "sodium", "zlib", "zmq")),
     ]
     wheels = found.pop("dist-manylinux-x86_64")
     assert [name.partition("-")[0] for name in wheels] == [
-        *("minipng", "native_libpng", "native_zlib")
+        *("minipng", "native_libpng", "native_sodium", "native_zlib", "native_zmq")
     ]
     assert all("-manylinux" in name for name in wheels)
     # There is no tag, and nothing is released.
@@ -178,7 +178,7 @@ def test_what_is_required_is_not_published(
     packages: Finished, nox: Callable[..., str], tmp_path: Path
 ) -> None:
     artifacts = packages.artifacts()
-    wheel, png, z = artifacts["dist-manylinux-x86_64"]
+    wheel, png, _, z, _ = artifacts["dist-manylinux-x86_64"]
     index = tmp_path / "index"
     index.mkdir()
     links = {"PIP_FIND_LINKS": str(index)}

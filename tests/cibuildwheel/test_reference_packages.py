@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from our_workflows import Finished
 
 PACKAGES = building.ROOT / "reference-packages"
-DISTRIBUTIONS = {"native-zlib": "zlib", "native-libpng": "libpng", "minipng": "minipng"}
+PROVIDERS = ("zlib", "libpng", "sodium", "zmq")
+DISTRIBUTIONS = {**{f"native-{name}": name for name in PROVIDERS}, "minipng": "minipng"}
 
 
 @pytest.fixture(scope="session")
@@ -27,11 +28,11 @@ def repaired(packages: Finished) -> dict[str, Path]:
 
 
 def test_all_are_there_for_manylinux(repaired: dict[str, Path]) -> None:
-    assert set(repaired) == {"native_zlib", "native_libpng", "minipng"}
+    assert set(repaired) == {name.replace("-", "_") for name in DISTRIBUTIONS}
     for wheel in repaired.values():
         assert "-manylinux" in wheel.name
-    assert "-py3-none-" in repaired["native_zlib"].name
-    assert "-py3-none-" in repaired["native_libpng"].name
+    for name in PROVIDERS:
+        assert "-py3-none-" in repaired[f"native_{name}"].name
     assert "-cp311-abi3-" in repaired["minipng"].name
 
 
@@ -43,12 +44,15 @@ def test_repair_changed_no_name_and_added_no_copy(repaired: dict[str, Path]) -> 
     assert libraries == {
         "native_zlib": ["native_zlib/lib/native_zlib__z.so.1"],
         "native_libpng": ["native_libpng/lib/native_libpng__png.so.1.6"],
+        "native_sodium": ["native_sodium/lib/native_sodium__sodium.so.1.0"],
+        "native_zmq": ["native_zmq/lib/native_zmq__zmq.so.4"],
         "minipng": ["minipng/_ext.abi3.so"],
     }
     facts = {name: elf.dynamic_in_wheel(wheel) for name, wheel in repaired.items()}
     assert facts["native_zlib"]["SONAME"] == ["native_zlib__z.so.1"]
     assert facts["native_libpng"]["SONAME"] == ["native_libpng__png.so.1.6"]
     assert "native_zlib__z.so.1" in facts["native_libpng"]["NEEDED"]
+    assert "native_sodium__sodium.so.1.0" in facts["native_zmq"]["NEEDED"]
     assert {"native_zlib__z.so.1", "native_libpng__png.so.1.6"} < set(facts["minipng"]["NEEDED"])
     assert not any({"RPATH", "RUNPATH"} & dynamic.keys() for dynamic in facts.values())
 
@@ -63,7 +67,9 @@ def test_each_was_built_against_the_wheels_of_this_run(repaired: dict[str, Path]
         required |= {line for line in lines if line.startswith("Requires-Dist: native-")}
     versions = {name: wheel.name.split("-")[1] for name, wheel in repaired.items()}
     zlib, libpng = versions["native_zlib"], versions["native_libpng"]
+    sodium = versions["native_sodium"]
     assert required == {
+        f"Requires-Dist: native-sodium<1.1,>={sodium}",
         f"Requires-Dist: native-zlib<2,>={zlib}",
         f"Requires-Dist: native-libpng<1.7,>={libpng}",
     }
@@ -75,7 +81,7 @@ def test_wheels_install_without_an_index_and_pass_their_tests(
     env = building.new_environment(tmp_path / "env")
     links = [f"--find-links={wheel.parent}" for wheel in repaired.values()]
     install = ("pip", "install", "--quiet", "--python", env.python)
-    building.uv(*install, "--no-index", *links, "minipng")
+    building.uv(*install, "--no-index", *links, *DISTRIBUTIONS)
     building.uv(*install, "pytest")
     tests = [PACKAGES / name / "tests" for name in DISTRIBUTIONS.values()]
     options = ("-q", "-p", "no:cacheprovider", "--import-mode=importlib")

@@ -48,12 +48,19 @@ def expected(project: Path) -> str:
     return text
 
 
-def test_wheels(pair: building.Pair, reference: building.Reference, tmp_path: Path) -> None:
+def test_wheels(
+    pair: building.Pair,
+    reference: building.Reference,
+    sockets: building.Sockets,
+    tmp_path: Path,
+) -> None:
     loader = building.ROOT / "loader"
     wheels = {
         pair.folder / "libfoo": pair.provider,
         pair.folder / "foo-ext": pair.consumer,
         **{PACKAGES / name: getattr(reference, name) for name in REFERENCE},
+        PACKAGES / "sodium": sockets.sodium,
+        PACKAGES / "zmq": sockets.zmq,
         loader: building.build(loader, tmp_path),
     }
     for project, wheel in wheels.items():

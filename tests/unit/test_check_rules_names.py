@@ -88,6 +88,16 @@ def test_name_in_a_dll(name: str, found: int, leaf: str) -> None:
     assert find("dll-name", provider(binary(path, name))) == []
 
 
+@pytest.mark.parametrize(("imported", "found"), [(b"foo-1.dll", 0), (b"foo.dll", 1), (b"", 1)])
+def test_name_in_a_finished_dll_is_that_of_its_import_library(imported: bytes, found: int) -> None:
+    of = binary("libfoo/lib/foo-1.dll", "foo.dll", format="PE")
+    link_file = "libfoo/lib/foo.lib"
+    libraries = [models.library(of, link_files=(link_file,))]
+    link_files = {link_file: b"!<arch>\n...\0" + imported + b"\0"}
+    theirs = provider(of, libraries=libraries, link_files=link_files)
+    assert len(find("dll-name", theirs)) == found
+
+
 # manifest-differs ---------------------------------------------------------------------------------
 
 

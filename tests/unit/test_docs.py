@@ -331,7 +331,8 @@ def misdescribed(cmake: str, markdown: str) -> list[str]:
 def test_arguments_of_the_cmake_functions() -> None:
     known = arguments(cmake_functions())
     assert {name for name, words in known.items() if words} == {
-        *("native_library_provider", "native_library_consumer")
+        *("native_library_provider", "native_library_consumer"),
+        *("native_library_archive", "native_library_prebuilt"),
     }
     assert misdescribed(cmake_functions(), page("cmake")) == []
 
@@ -492,6 +493,8 @@ def test_messages_are_explained() -> None:
         "cmake": [m for m in messages_of_cmake(cmake_functions()) if m != "${complaint}"],
         "metadata": messages_of_python(text(METADATA)),
         "texts": messages_of_python(text(TEXTS)),
+        "archive": messages_of_python(text(building.SUPPORT / "native_library_archive.py")),
+        "prebuilt": messages_of_python(text(building.SUPPORT / "native_library_prebuilt.py")),
         "source": messages_of_python(text(SOURCE)) + messages_of_template(text(SOURCE)),
         "template": messages_of_template(
             text(building.ROOT / "template" / "local_extensions" / "answers.py")

@@ -80,6 +80,8 @@ class Server:
 @pytest.fixture
 def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     monkeypatch.delenv("GITHUB_OUTPUT", raising=False)
+    two = {name: newest_upstream.UPSTREAMS[name] for name in ("zlib", "libpng")}
+    monkeypatch.setattr(newest_upstream, "UPSTREAMS", two)
     folder, packages = tmp_path / "server", tmp_path / "packages"
     folder.mkdir()
     handler = functools.partial(_Handler, directory=str(folder))
@@ -95,6 +97,29 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
         threading.Thread(target=running.serve_forever, daemon=True).start()
         yield made
         running.shutdown()
+
+
+@pytest.mark.parametrize(
+    ("name", "tag", "version"),
+    [
+        ("zlib", "v1.4.1.2", "1.4.1.2"),
+        ("libpng", "v1.7.0", ""),
+        ("sodium", "1.0.23-RELEASE", "1.0.23"),
+        ("sodium", "1.0.23-FINAL", ""),
+        ("sodium", "1.1.0-RELEASE", ""),
+        ("zmq", "v4.4.0", "4.4.0"),
+        ("zmq", "v4.3.6-rc1", ""),
+        ("zmq", "v5.0.0", ""),
+    ],
+)
+def test_tags_that_are_releases(name: str, tag: str, version: str) -> None:
+    found = re.fullmatch(newest_upstream.UPSTREAMS[name].tags, f"refs/tags/{tag}")
+    assert (found[1] if found else "") == version
+
+
+def test_every_provider_has_an_upstream() -> None:
+    sources = {path.parent.name for path in newest_upstream.ROOT.glob("*/source.toml")}
+    assert set(newest_upstream.UPSTREAMS) == sources
 
 
 def test_nothing_newer(server: Server, capsys: pytest.CaptureFixture[str]) -> None:

@@ -21,6 +21,14 @@ from native_lib.vendor import VendorError, apply, changes, still_named
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+# What `vendor` is asked for, and what vendor.py calls it.
+_SIDES = {
+    "provider": "provider",
+    "consumer": "consumer",
+    "upstream": "source",
+    "archive": "archive",
+}
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command.
@@ -64,6 +72,7 @@ def _parser() -> argparse.ArgumentParser:
         ("provider", "its wheel ships libraries"),
         ("consumer", "its extension modules use libraries"),
         ("upstream", "it fetches the sources that its source.toml lists"),
+        ("archive", "something else than CMake builds its library"),
     ):
         command.add_argument(
             f"--{side}", action="store_true", help=f"PROJECT gets native-lib/: {what}"
@@ -244,7 +253,7 @@ def _has_tools(command: str) -> bool:
 
 def _vendor_command(options: argparse.Namespace) -> str:
     """Return the command line once more, without --check."""
-    sides = [f"--{side}" for side in ("provider", "consumer", "upstream") if getattr(options, side)]
+    sides = [f"--{side}" for side in _SIDES if getattr(options, side)]
     loaders = {"provider": options.provider_loader, "consumer": options.consumer_loader}
     given = [f"--{side}-loader={package}" for side, package in loaders.items() if package]
     return _quoted(["native-lib", "vendor", *sides, *given, str(options.project)])
@@ -320,11 +329,10 @@ def _env(options: argparse.Namespace) -> int:
 
 
 def _vendor(options: argparse.Namespace) -> int:
-    sides = {"provider": "provider", "consumer": "consumer", "upstream": "source"}
     try:
         found = changes(
             options.project,
-            [side for option, side in sides.items() if getattr(options, option)],
+            [side for option, side in _SIDES.items() if getattr(options, option)],
             options.provider_loader,
             options.consumer_loader,
         )

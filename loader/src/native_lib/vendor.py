@@ -33,6 +33,9 @@ _SIDES = {
         *("shared_lib_consumer.py", "shared_lib_explain.py", "shared_lib_fixes.py"),
     ),
     "source": ("fetch_source.py",),
+    "archive": (
+        *("NativeLibraryArchive.cmake", "native_library_archive.py", "native_library_prebuilt.py"),
+    ),
 }
 # What tells that a folder is one side's, or has been.
 _SIGNS = {
@@ -60,7 +63,9 @@ _INCLUDE = re.compile(
     r"(?P<folder>[^\"$)]*/)?NativeLibrary(?:\.cmake)?(?P<after>\"?\))",
     re.MULTILINE,
 )
-_CALL = re.compile(r"^[ \t]*native_library_(provider|consumer|source)\(", re.MULTILINE)
+_CALL = re.compile(
+    r"^[ \t]*native_library_(provider|consumer|source|archive|prebuilt)\(", re.MULTILINE
+)
 _HOOK = re.compile(
     r"^provider *= *\{(?=[^}]*\bpath *= *[\"'](?P<path>[^\"']*))"
     r"(?=[^}]*\bmodule *= *[\"'](?P<module>native_library_metadata|fetch_source)[\"'])[^}\n]*\}",
@@ -96,7 +101,8 @@ def support_files(sides: Iterable[str]) -> dict[str, bytes]:
     """Return what the folder native-lib/ holds.
 
     Args:
-        sides: of ``provider``, ``consumer`` and ``source`` (upstream's is fetched).
+        sides: of ``provider``, ``consumer``, ``source`` (upstream's is fetched) and ``archive`` (CMake
+            does not build the library).
 
     Returns:
         The content of each file by its name.
@@ -151,7 +157,7 @@ def changes(
     if not found:
         raise VendorError(
             f"{project} vendors no file yet; say what it is: --provider, --consumer, or both, and "
-            "--upstream if it fetches upstream's sources"
+            "--upstream if it fetches upstream's sources, --archive if CMake does not build the library"
         )
     return [Change(path, found[path]) for path in sorted(found)]
 
@@ -222,7 +228,7 @@ def _of_project(folder: Path, root: Path) -> dict[Path, bytes | None]:
     cmake, toml = _text(lists), _text(settings)
     included = [each["folder"] for each in _INCLUDE.finditer(cmake) if each["folder"]]
     hooks = [(each["path"], each["module"]) for each in _HOOK.finditer(toml)]
-    calls = _CALL.findall(cmake)
+    calls = _calls(cmake)
     # Others may have a fetch_source.py of their own; ours reads source.toml.
     old = [folder / _OLD_FOLDER / "NativeLibrary.cmake"]
     old.append(folder / _OLD_FOLDER / "native_library_metadata.py")
@@ -262,7 +268,7 @@ def _moved(folder: Path, root: Path, old: list[Path]) -> dict[Path, bytes | None
                 f"{settings} names {module} in a way that this does not understand: write provider = "
                 f'{{ path = "{FOLDER}", module = "{module}" }} on one line, and run this again'
             )
-    sides = {*_CALL.findall(cmake), *(_SIGNS[path.name] for path in old if path.name in _SIGNS)}
+    sides = {*_calls(cmake), *(_SIGNS[path.name] for path in old if path.name in _SIGNS)}
     sides |= {"consumer" for hook in _HOOK.finditer(toml) if "metadata" in hook["module"]}
     sides |= {"source" for hook in _HOOK.finditer(toml) if "fetch" in hook["module"]}
     copies = [
@@ -278,6 +284,11 @@ def _moved(folder: Path, root: Path, old: list[Path]) -> dict[Path, bytes | None
     if toml:
         found[settings] = toml.encode("utf-8")
     return found
+
+
+def _calls(cmake: str) -> list[str]:
+    """Return the sides whose functions a CMakeLists.txt calls."""
+    return ["archive" if name == "prebuilt" else name for name in _CALL.findall(cmake)]
 
 
 def _is_built_by_cmake(package: Path, root: Path) -> bool:

@@ -53,7 +53,11 @@ def install_name(wheels: WheelSet) -> Iterator[Finding]:
 
 
 def dll_name(wheels: WheelSet) -> Iterator[Finding]:
-    for wheel, _, binary in _provided(wheels, "PE"):
+    for wheel, library, binary in _provided(wheels, "PE"):
+        # A finished DLL keeps its old name inside; its new import library has the right one.
+        imported = b"".join(wheel.link_files.get(file, b"") for file in library.link_files)
+        if f"{binary.leaf}\0".encode() in imported:
+            continue
         # A DLL without exports has no name in it, and needs none.
         if binary.runtime_name and binary.runtime_name.lower() != binary.leaf.lower():
             yield Finding(

@@ -15,6 +15,7 @@ include_guard(GLOBAL)
 set(_NATIVE_LIBRARY_DIR "${CMAKE_CURRENT_LIST_DIR}")
 include("${CMAKE_CURRENT_LIST_DIR}/NativeLibraryProvider.cmake" OPTIONAL)
 include("${CMAKE_CURRENT_LIST_DIR}/NativeLibraryConsumer.cmake" OPTIONAL)
+include("${CMAKE_CURRENT_LIST_DIR}/NativeLibraryArchive.cmake" OPTIONAL)
 
 # What the functions here install is one component, for projects that set scikit-build-core's
 # install.components: CMAKE_INSTALL_DEFAULT_COMPONENT_NAME, set in each of them.

@@ -356,6 +356,13 @@ function(_native_library_install_target target provider package)
         PUBLIC_HEADER DESTINATION ${provider}/include
         ${headers}
     )
+    # Of NativeLibraryArchive.cmake.
+    get_target_property(folders ${target} NATIVE_LIBRARY_HEADERS)
+    if(folders)
+        foreach(folder IN LISTS folders)
+            install(DIRECTORY "${folder}/" DESTINATION ${provider}/include)
+        endforeach()
+    endif()
 endfunction()
 
 # What a library is linked to publicly, as everything is without a keyword. Header-only libraries of the
