@@ -7,4 +7,5 @@ VERSION: str
 COMPATIBILITY: str
 REQUIREMENT: str
 PACKAGE: str
+NAMES: tuple[str, ...]
 LIBRARIES: dict[str, dict[str, Any]]
