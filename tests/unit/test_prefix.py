@@ -200,6 +200,15 @@ def test_manifest_of_an_older_build(site: Site, tmp_path: Path) -> None:
 
 
 @posix
+def test_package_that_is_called_like_a_version_file(site: Site, tmp_path: Path) -> None:
+    site.add("libconversion", "Conversion")
+    assert main(["prefix", str(tmp_path / "prefix"), "libconversion"]) == 0
+    found = files(tmp_path / "prefix" / "lib" / "cmake" / "Conversion")
+    assert "_DIR " in found["ConversionConfig.cmake"]
+    assert "_DIR " not in found["ConversionConfigVersion.cmake"]
+
+
+@posix
 def test_several_names_to_link_by(site: Site, tmp_path: Path) -> None:
     provider = site.add()
     manifest = provider / "_native_libs.py"
@@ -259,6 +268,25 @@ def test_something_else_is_there(
     else:
         assert f"{out} is neither empty nor a prefix that native-lib made" in said
     assert files(tmp_path) == before
+
+
+@pytest.mark.parametrize("command", [("prefix", "out"), ("env",)])
+def test_providers_folder_that_cannot_be_read(
+    site: Site,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    command: tuple[str, ...],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    site.add()
+
+    def closed(path: Path) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "iterdir", closed)  # the tests may run as root, who may read all
+    said = refused(capsys, *command, "libfoo")
+    assert said.endswith(f"{Path('libfoo', 'include')}: Permission denied")
 
 
 @pytest.mark.parametrize("command", [("prefix", "out"), ("env",)])

@@ -321,7 +321,7 @@ def _env(options: argparse.Namespace) -> int:
         print(text, end="")
         return 0
     try:
-        with Path(file).open("a", encoding="utf-8") as opened:
+        with Path(file).open("a", encoding="utf-8", newline="\n") as opened:
             opened.write(text)
     except OSError as error:
         raise PrefixError(f"{file}: {error.strerror}") from error

@@ -51,7 +51,7 @@ def build_variables(
     for package in (package for provider in providers for package in provider.packages):
         for name in (package, package.upper()):
             # What no shell can set is found through CMAKE_PREFIX_PATH.
-            if re.fullmatch(r"\w+", name):
+            if re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
                 # The prefix in both: that is what setup.py files and FindXXX.cmake modules expect,
                 # and of the environment's <package>_DIR, unlike its own variable, CMake does, too.
                 found |= {f"{name}_ROOT": str(prefix), f"{name}_DIR": str(prefix)}

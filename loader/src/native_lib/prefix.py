@@ -8,7 +8,7 @@ import os
 import shutil
 import sys
 import uuid
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Union
 
@@ -38,7 +38,7 @@ class PrefixError(Exception):
 
 
 def make_prefix(out: Path, providers: Sequence[InstalledProvider]) -> None:
-    """Make a prefix, or bring one up to date. A path that others know stays; what is right, too.
+    """Make a prefix, or bring an earlier one up to date; one that is right is left alone.
 
     Args:
         out: where; a folder that is empty, or an earlier prefix.
@@ -48,10 +48,8 @@ def make_prefix(out: Path, providers: Sequence[InstalledProvider]) -> None:
         PrefixError: something else is there, two providers have a file of the same name, a
             provider lacks a file, or the folder cannot be written.
     """
-    try:
+    with _os_errors():
         _write(out.resolve(), _plan(providers))
-    except OSError as error:
-        raise PrefixError(f"{error.filename or out}: {error.strerror}") from error
 
 
 def cached_prefix(providers: Sequence[InstalledProvider]) -> Path:
@@ -66,13 +64,23 @@ def cached_prefix(providers: Sequence[InstalledProvider]) -> Path:
     Raises:
         PrefixError: as `make_prefix`.
     """
-    plan = sorted((path, str(content)) for path, content in _plan(providers).items())
-    told = repr(plan).encode("utf-8", "surrogateescape")
-    out = cache_folder() / "prefix" / hashlib.sha256(told).hexdigest()[:16]
-    if not is_there(out):
-        _remove_dead(out.parent)
-    make_prefix(out, providers)
+    with _os_errors():
+        plan = _plan(providers)
+        told = repr(sorted((path, str(content)) for path, content in plan.items()))
+        name = hashlib.sha256(told.encode("utf-8", "surrogateescape")).hexdigest()[:16]
+        out = cache_folder() / "prefix" / name
+        if not is_there(out):
+            _remove_dead(out.parent)
+        _write(out, plan)
     return out
+
+
+@contextmanager
+def _os_errors() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise PrefixError(f"{error.filename}: {error.strerror}") from error
 
 
 def _remove_dead(cache: Path) -> None:
@@ -174,7 +182,7 @@ def _links(library: InstalledLibrary) -> dict[str, str]:
 def _forward(file: Path) -> str:
     """Return a file for CMake that includes another, whose paths are relative to its own folder."""
     lines = ["# Written by native-lib: the package is in the provider's wheel."]
-    if "version" not in file.stem.lower():
+    if not file.stem.lower().endswith("version"):
         # native_library_consumer() insists on the provider's own folder.
         lines.append(f"set(${{CMAKE_FIND_PACKAGE_NAME}}_DIR [==[{file.parent.as_posix()}]==])")
     return "\n".join([*lines, f"include([==[{file.as_posix()}]==])", ""])
