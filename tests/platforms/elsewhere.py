@@ -74,6 +74,8 @@ class Elsewhere:
         """Add another pair to the two folders."""
         shutil.copytree(site / provider, self.provider.parent / provider)
         shutil.copytree(site / consumer, self.consumer.parent / consumer)
+        # As in most environments: the errors' fix lines name what there is to install with.
+        (self.provider.parent / "pip.py").touch()
 
     def mapped(self, code: str, part: str, **env: str) -> list[str]:
         """Run code, then return the files mapped in that process whose path has a part in it."""

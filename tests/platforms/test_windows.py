@@ -58,6 +58,7 @@ def windows(
     site = built("windows-x86_64", "c")
     shutil.copytree(site / "libfoo", made.one / "libfoo")
     shutil.copytree(site / "foo_ext", made.another / "foo_ext")
+    (made.one / "pip.py").touch()  # the fix lines name what there is to install with
     return made
 
 
