@@ -29,8 +29,9 @@ OWNED = {
 }
 # What a provider that requires another one has from the consumer's half of its pair.
 CONSUMERS_PART = {"_native_requires.pyi"}
-# The template takes a repository of its own for each pair; these three live here.
-OWN_KEYS = {("project", "urls", "Source")}
+# The template has a repository of its own for each pair; these live here. And upstreams have several
+# names for the files of their licences.
+OWN_KEYS = {("project", "urls", "Source"), ("project", "license-files")}
 
 
 def drift(package: Path, *, fix: bool = False) -> list[str]:
