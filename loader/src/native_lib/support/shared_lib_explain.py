@@ -201,9 +201,6 @@ def open_systems(
         open_, another: the loader's functions that open a library, and tell who has its name.
     """
     leaf = os.path.basename(library.runtime_name)
-    if library.is_private:
-        loader._debug(f"{leaf} is a private name, no system has it")
-        return None
     try:
         open_(leaf, loader._mode)
     except OSError as error:

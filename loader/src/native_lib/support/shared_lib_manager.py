@@ -239,11 +239,12 @@ class LibraryLoader:
         if not library.is_private and (another := _path_of_another(library)):
             return LoadedLibrary(library.name, another, "already-loaded")
         value = os.environ.get(f"PREFER_{library.tag}_SYSTEM_LIBRARY")
-        is_preferred = prefer_system if value is None else value.strip().lower() not in OFF
-        if is_preferred:
-            systems = _explain().open_systems(self, library, _open, _path_of_another)
-            if systems:
-                return LoadedLibrary(library.name, systems, "system")
+        asked = prefer_system if value is None else value.strip().lower() not in OFF
+        if asked and library.is_private:
+            leaf = os.path.basename(library.runtime_name)
+            self._debug(f"{leaf} is a private name, no system has it")
+        elif asked and (path := _explain().open_systems(self, library, _open, _path_of_another)):
+            return LoadedLibrary(library.name, path, "system")
         return self._open_checked(library, library.path, "wheel")
 
     def _set_data_env(self) -> None:
