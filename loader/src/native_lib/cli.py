@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
+from native_lib.bind import BindError
 from native_lib.environment import FORMATS, as_text, build_variables
 from native_lib.excludes import TOOLS, excludes
 from native_lib.prefix import PrefixError, make_prefix
@@ -48,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     try:
         status: int = options.run(options)
-    except (VendorError, ProvidersError, PrefixError) as error:
+    except (VendorError, ProvidersError, PrefixError, BindError) as error:
         print(f"native-lib: {error}", file=sys.stderr)
         return 2
     return status
@@ -179,6 +180,15 @@ def _parser() -> argparse.ArgumentParser:
     command.set_defaults(run=_published, requires_tools="published")
 
     command = commands.add_parser(
+        "bind",
+        help="make wheels that were linked against providers require and load them",
+        description="Write wheels that require the providers that they were linked against, and load "
+        "their libraries at import. For wheels of any build system and platform.",
+    )
+    _add_wheels(command)
+    command.set_defaults(run=_bind, requires_tools="bind")
+
+    command = commands.add_parser(
         "excludes",
         help="print the arguments that keep providers' libraries out of a repaired wheel",
         description="Print, on one line and quoted for a shell, the arguments that keep the "
@@ -222,6 +232,25 @@ def _parser() -> argparse.ArgumentParser:
     )
     command.set_defaults(run=_env)
     return parser
+
+
+def _add_wheels(command: argparse.ArgumentParser) -> None:
+    command.add_argument("wheels", type=Path, nargs="+", metavar="WHEEL", help="a wheel to bind")
+    command.add_argument(
+        *("-w", "--wheel-dir"),
+        type=Path,
+        required=True,
+        metavar="DEST",
+        help="the folder that the new wheels go to",
+    )
+    command.add_argument(
+        "--provider",
+        action="append",
+        default=[],
+        metavar="PROVIDER",
+        help="the wheel of a provider that is not installed here, as for another platform; or an "
+        "installed one with plain names. Can be repeated",
+    )
 
 
 class _Version(argparse.Action):
@@ -293,6 +322,14 @@ def _published(options: argparse.Namespace) -> int:
     from native_lib.released import run_published
 
     return run_published(options.files)
+
+
+def _bind(options: argparse.Namespace) -> int:
+    from native_lib.bind.bind import bind
+
+    for wheel in bind(options.wheels, options.wheel_dir, options.provider):
+        print(wheel)
+    return 0
 
 
 def _excludes(options: argparse.Namespace) -> int:
