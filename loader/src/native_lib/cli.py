@@ -44,7 +44,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # Names come from wheels, and a Windows console may not know their letters.
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
-    options = _parser().parse_args(arguments)
+    given = [*(sys.argv[1:] if arguments is None else arguments)]
+    # argparse would take what follows -- for further wheels.
+    at = given.index("--") if given[:1] == ["repair"] and "--" in given else len(given)
+    options = _parser().parse_args(given[:at])
+    options.of_tool = given[at + 1 :]
     if "requires_tools" in options and not _has_tools(options.requires_tools):
         return 2
     try:
@@ -189,6 +193,17 @@ def _parser() -> argparse.ArgumentParser:
     command.set_defaults(run=_bind, requires_tools="bind")
 
     command = commands.add_parser(
+        "repair",
+        help="run the platform's repair tool without copies of providers' libraries, and bind",
+        usage="%(prog)s [-h] -w DEST [--provider PROVIDER]... WHEEL... [-- OPTION...]",
+        description="Run auditwheel, delocate or delvewheel, by the wheel's platform, and tell it to "
+        "leave out the libraries of the providers that the wheel was linked against. Then bind the "
+        "result, and check it. What follows -- goes to the tool.",
+    )
+    _add_wheels(command)
+    command.set_defaults(run=_repair, requires_tools="repair")
+
+    command = commands.add_parser(
         "excludes",
         help="print the arguments that keep providers' libraries out of a repaired wheel",
         description="Print, on one line and quoted for a shell, the arguments that keep the "
@@ -235,7 +250,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_wheels(command: argparse.ArgumentParser) -> None:
-    command.add_argument("wheels", type=Path, nargs="+", metavar="WHEEL", help="a wheel to bind")
+    command.add_argument("wheels", type=Path, nargs="+", metavar="WHEEL", help="the wheels")
     command.add_argument(
         *("-w", "--wheel-dir"),
         type=Path,
@@ -330,6 +345,15 @@ def _bind(options: argparse.Namespace) -> int:
     for wheel in bind(options.wheels, options.wheel_dir, options.provider):
         print(wheel)
     return 0
+
+
+def _repair(options: argparse.Namespace) -> int:
+    from native_lib.repair import repair
+
+    made = repair(options.wheels, options.wheel_dir, options.provider, options.of_tool)
+    for wheel in made:
+        print(wheel)
+    return 0 if made else 1
 
 
 def _excludes(options: argparse.Namespace) -> int:

@@ -56,7 +56,7 @@ class Plan:
 
     Attributes:
         source: the wheel.
-        providers: those that it needs.
+        providers: those that it needs, and those that they need.
         files: new contents by path; empty if nothing is to be done.
         model: a file of the wheel, whose time and mode the added files get.
     """
@@ -110,9 +110,7 @@ def _plan(wheel: Wheel, archive: zipfile.ZipFile, named: Sequence[Provider]) -> 
     providers = providers_for(wheel, named)
     needs = needs_of(wheel, providers)
     needed = {m.distribution for libraries in needs.values() for m, _ in libraries}
-    used = tuple(
-        each for each in providers if any(m.distribution in needed for m in each.wheel.manifests)
-    )
+    used = _used(providers, needed)
     plan = Plan(wheel.path, used)
     if not needs:
         return plan
@@ -143,6 +141,14 @@ def _plan(wheel: Wheel, archive: zipfile.ZipFile, named: Sequence[Provider]) -> 
         raise BindError("has no RECORD")
     files[f"{info}/RECORD"] = record(archive.read(f"{info}/RECORD"), files)
     return Plan(wheel.path, used, files, f"{next(iter(packages))}/__init__.py")
+
+
+def _used(providers: Sequence[Provider], needed: Iterable[str]) -> tuple[Provider, ...]:
+    names: list[str] = [canonicalize_name(name) for name in needed]
+    for name in names:
+        found = [each.wheel for each in providers if each.wheel.distribution == name]
+        names += [more for wheel in found for more in wheel.recorded if more not in names]
+    return tuple(each for each in providers if each.wheel.distribution in names)
 
 
 def _entries(
