@@ -28,6 +28,7 @@ ABI3 = wheels.LINUX.replace("py3-none", "cp311-abi3")
 INFO = "foo_ext-1.0.0.dist-info"
 ADDED = [
     *("_native_requires.py", "_shared_lib_consumer.py", "_shared_lib_explain.py"),
+    "_shared_lib_fixes.py",
     "_shared_lib_LICENSE",
 ]
 

@@ -212,6 +212,8 @@ def search_paths(elf: wheels.Elf, folder: Path, path: str) -> tuple[str, ...]:
         ("/home/me/.venv/lib/python3.11/site-packages/libfoo/lib", True),
         ("/home/me/.cache/native-lib/prefix/0123456789abcdef/lib", True),
         ("/home/me/.cache/uv/builds-v0/.tmpa1/lib", True),
+        ("/root/.pyenv/versions/3.11.7/lib", True),
+        ("/opt/hostedtoolcache/Python/3.12.1/x64/lib", True),
         ("/private/var/folders/xy/T/a/lib", True),
         ("$ORIGIN/../libfoo/lib", False),
         ("/opt/vendor/lib", False),

@@ -43,9 +43,11 @@ _LOADER = {
     "_shared_lib_fixes.py": "shared_lib_fixes.py",
     "_shared_lib_LICENSE": "LICENSE",
 }
-# Where builds happen: pip, build, uv, cibuildwheel, the cache of `native-lib prefix`, temporary folders.
+# Where builds happen: pip, build, uv, cibuildwheel, the cache of `native-lib prefix`, the Pythons of
+# pyenv, uv, GitHub and manylinux (setuptools writes their folders down), temporary folders.
 _BUILDS = re.compile(
     r"/(?:pip-(?:build|req|install|wheel)-|build-env-|builds-v0/|cibw-|prefix/[0-9a-f]{16}(?:/|$))"
+    r"|/(?:\.pyenv/versions|uv/python|hostedtoolcache|opt/_internal|opt/python)/"
     r"|^(?:/private)?(?:/var)?/(?:tmp|folders)/"
 )
 
