@@ -319,15 +319,20 @@ def test_requirement_that_excludes_what_was_linked_is_refused(
     assert "excludes libfoo 1.0.0, which the wheel was linked against: correct the" in said
 
 
+@pytest.mark.parametrize("first", ["Requires-Dist: numpy>=1\n", ""])
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
-def test_metadata_keeps_its_other_bytes(end: str, elf: wheels.Elf, tmp_path: Path) -> None:
+def test_metadata_keeps_its_other_bytes(
+    first: str, end: str, elf: wheels.Elf, tmp_path: Path
+) -> None:
     text = (
-        "Metadata-Version: 2.1\nName: foo-ext\nVersion: 1.0.0\nRequires-Dist: numpy>=1\n"
-        "Summary: käse\nLicense: a\n        |b\n\nBody\n\nRequires-Dist: no\n"
+        f"Metadata-Version: 2.1\nName: foo-ext\nVersion: 1.0.0\n{first}"
+        "Summary: käse\nLicense: a\n        \n        b\n\nBody\n\nRequires-Dist: no\n"
     ).replace("\n", end)
     wheel = _with(unbound(tmp_path, elf.extension()), f"{INFO}/METADATA", text.encode())
     plan = plan_of(wheel, read_named([str(elf.provider(tmp_path / "p"))]))
-    expected = text.replace(f">=1{end}", f">=1{end}Requires-Dist: libfoo>=1.0.0,<2{end}", 1)
+    read_wheel(_with(wheel, f"{INFO}/METADATA", plan.files[f"{INFO}/METADATA"]))
+    place = f">=1{end}" if first else f"  b{end}"
+    expected = text.replace(place, f"{place}Requires-Dist: libfoo>=1.0.0,<2{end}", 1)
     assert plan.files[f"{INFO}/METADATA"] == expected.encode()
 
 

@@ -25,6 +25,7 @@ from native_lib.check.read_wheel import read_wheel
 from native_lib.check.report import printable
 from native_lib.check.rule import ERROR, WheelSet
 from native_lib.check.rules import RULES
+from native_lib.check.wheel import UnusableError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -90,7 +91,10 @@ def _repair(
     folder.mkdir()
     repaired = _run(wheel, folder, plan.providers, options)
     (bound,) = bind([repaired], folder / "bound", providers)
-    beside = (read_wheel(bound), *(provider.wheel for provider in plan.providers))
+    try:
+        beside = (read_wheel(bound), *(provider.wheel for provider in plan.providers))
+    except UnusableError as error:
+        raise BindError(" ".join(f"{bound.name}: {error}".split())) from None
     is_right = True
     for rule in RULES:
         for found in rule.find(WheelSet(beside)):

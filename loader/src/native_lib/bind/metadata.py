@@ -20,7 +20,8 @@ def with_requirements(metadata: bytes, requirements: Iterable[str]) -> bytes:
     """Return METADATA with more lines of Requires-Dist, below those it has; no other byte changes."""
     lines = [found[0] for found in _LINE.finditer(metadata)]
     end = lines[0][len(lines[0].rstrip(b"\r\n")) :] or b"\n"
-    headers = next((at for at, line in enumerate(lines) if not line.strip()), len(lines))
+    # A line of spaces only continues a field: licences in METADATA have them.
+    headers = next((at for at, line in enumerate(lines) if not line.strip(b"\r\n")), len(lines))
     theirs = [n for n in range(headers) if lines[n].lower().startswith(b"requires-dist:")]
     at = theirs[-1] + 1 if theirs else headers
     added = [f"Requires-Dist: {requirement}".encode() + end for requirement in requirements]
