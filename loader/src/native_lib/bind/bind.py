@@ -160,7 +160,10 @@ def _entries(
     path = f"{package}/{REQUIRES}"
     known = read_literals(path, archive.read(path), FORMAT) if path in wheel.files else {}
     entries = {entry["distribution"]: dict(entry) for entry in known.get("REQUIRES", ())}
-    for manifest, library in sorted(libraries, key=lambda need: need[0].distribution):
+    # By name, and the libraries of each in the order in which they are loaded.
+    for manifest, library in sorted(
+        libraries, key=lambda need: (need[0].distribution, need[0].libraries.index(need[1]))
+    ):
         entry = entries.setdefault(
             manifest.distribution,
             {
@@ -173,10 +176,7 @@ def _entries(
             },
         )
         if library.name not in entry["libraries"]:
-            names = {*entry["libraries"], library.name}
-            # In the manifest's order, which is that of loading.
-            ordered = [each.name for each in manifest.libraries if each.name in names]
-            entry["libraries"] = tuple(ordered)
+            entry["libraries"] = (*entry["libraries"], library.name)
     return list(entries.values())
 
 

@@ -43,26 +43,35 @@ def needs_of(wheel: Wheel, providers: Sequence[Provider]) -> dict[str, list[Need
     # A plain name is a provider's only for a wheel that uses that provider, and naming it says so.
     user = replace(wheel, requirements=(*wheel.requirements, *map(Requirement, named)))
     wheels = (user, *(each.wheel for each in providers))
+    theirs = [
+        link
+        for link in links.links_of(user, wheels)
+        if link.distribution not in ("", wheel.distribution)
+    ]
+    _refuse_two_versions(theirs)
     found: dict[str, list[Need]] = {}
-    names: defaultdict[tuple[str, str], dict[str, str]] = defaultdict(dict)
-    for link in links.links_of(user, wheels):
-        if not link.distribution or link.distribution == wheel.distribution:
-            continue
+    for link in theirs:
         if link.kind != links.PROVIDER:
             raise BindError(_not_answered(link, providers))
-        stem = _VERSION.sub("", links.leaf_of(link.needed)).lower()
-        names[link.distribution, stem].setdefault(link.needed, link.binary.path)
         need = _library(link)
         if need:
             found.setdefault(link.binary.path, []).append(need)
-    for used in names.values():
-        if len(used) > 1:
-            told = " and ".join(f"{path} needs {name}" for name, path in used.items())
-            raise BindError(f"needs two versions of one library: {told}; build all against one")
     _refuse_copies(
         user, providers, {manifest.distribution for each in found.values() for manifest, _ in each}
     )
     return found
+
+
+def _refuse_two_versions(needed: Iterable[Link]) -> None:
+    names: defaultdict[tuple[str, str], dict[str, str]] = defaultdict(dict)
+    for link in needed:
+        name = links.leaf_of(link.needed)
+        library = link.distribution, _VERSION.sub("", name).lower()
+        names[library].setdefault(name, link.binary.path)
+    for used in names.values():
+        if len(used) > 1:
+            told = " and ".join(f"{path} needs {name}" for name, path in used.items())
+            raise BindError(f"needs two versions of one library: {told}; build all against one")
 
 
 def _library(link: Link) -> Need | None:
@@ -127,14 +136,16 @@ def packages_of(
     """
     by_leaf: dict[str, list[Binary]] = {}
     for binary in wheel.binaries:
-        by_leaf.setdefault(binary.leaf, []).append(binary)
+        by_leaf.setdefault(binary.leaf.lower(), []).append(binary)
+    inits = {root_of(file): file for file in wheel.files if _leaf(file).startswith("__init__.")}
+    with_record = {_folder(required.path) for required in wheel.requires}
 
     def reached(binary: Binary) -> dict[str, Binary]:
         """Return a binary and the libraries of the wheel that are loaded with it."""
         found, waiting = {binary.path: binary}, [binary]
         for each in waiting:
             for name in each.needed:
-                for other in by_leaf.get(links.leaf_of(name), ()):
+                for other in by_leaf.get(links.leaf_of(name).lower(), ()):
                     if other.path not in found:
                         found[other.path] = other
                         waiting.append(other)
@@ -148,8 +159,9 @@ def packages_of(
         libraries = [need for path in loaded for need in needs.get(path, ())]
         if not libraries:
             continue
-        package = None if _is_program(binary) else _package(wheel, binary, read)
-        if package is None:
+        above = [] if _is_program(binary) else _packages_above(binary, inits, read)
+        package = next((each for each in above if each in with_record), above[0] if above else "")
+        if not package:
             homeless.append((binary, libraries[0]))
         else:
             found.setdefault(package, []).extend(libraries)
@@ -173,29 +185,34 @@ def _is_program(binary: Binary) -> bool:
     return not is_library and not binary.leaf.lower().endswith((".pyd", ".dll"))
 
 
-def _package(wheel: Wheel, binary: Binary, read: Callable[[str], bytes]) -> str | None:
-    """Return the folder of the package that is imported first on the way to a binary."""
-    files = {root_of(file): file for file in wheel.files}
-    folders = [*reversed(PurePosixPath(root_of(binary.path)).parents)][1:]
+def _packages_above(
+    binary: Binary, inits: Mapping[str, str], read: Callable[[str], bytes]
+) -> list[str]:
+    """Return the folders of the packages that are imported on the way to a binary, in that order.
+
+    Args:
+        binary: the binary.
+        inits: the wheel's files ``__init__.*``, by their paths below site-packages.
+        read: reads a file of the wheel.
+    """
     found = []
-    for folder in map(str, folders):
-        compiled = [f for f in files if _is_in(f, folder) and _INIT_MODULE.fullmatch(_leaf(f))]
-        init = files.get(f"{folder}/__init__.py")
-        # Python prefers an extension module to a source, and a source to a .pyc.
-        compiled = [f for f in compiled if init is None or not f.endswith(".pyc")]
-        if compiled:
-            raise BindError(
-                f"{compiled[0]} is compiled, so the call that loads the libraries cannot be put into it: "
-                "make it a module beside an __init__.py that imports it"
-            )
+    for folder in [*reversed(PurePosixPath(root_of(binary.path)).parents)][1:]:
+        here = [file for path, file in inits.items() if _folder(path) == str(folder)]
+        init = inits.get(f"{folder}/__init__.py")
+        for file in here:
+            # Python prefers an extension module to a source, and a source to a .pyc.
+            if _INIT_MODULE.fullmatch(_leaf(file)) and not (init and file.endswith(".pyc")):
+                raise BindError(
+                    f"{file} is compiled, so the call that loads the libraries cannot be put into it: "
+                    "make it a module beside an __init__.py that imports it"
+                )
         if init and not is_namespace(read(init)):
-            found.append(str(PurePosixPath(init).parent))
-    with_record = {str(PurePosixPath(required.path).parent) for required in wheel.requires}
-    return next((folder for folder in found if folder in with_record), found[0] if found else None)
+            found.append(_folder(init))
+    return found
 
 
-def _is_in(file: str, folder: str) -> bool:
-    return file.rpartition("/")[0] == folder
+def _folder(file: str) -> str:
+    return file.rpartition("/")[0]
 
 
 def _leaf(file: str) -> str:
