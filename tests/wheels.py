@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import platform
 import struct
 import zipfile
@@ -44,6 +46,28 @@ def make_wheel(
             archive.writestr(path, content)
         archive.writestr(f"{name}-{version}.dist-info/METADATA", "\n".join(lines) + "\n")
     return wheel
+
+
+def installable(wheel: Path) -> Path:
+    """Add to a wheel the files that pip reads."""
+    name, version, tag = wheel.stem.split("-", 2)
+    info = f"{name}-{version}.dist-info"
+    with zipfile.ZipFile(wheel, "a", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(
+            f"{info}/WHEEL", f"Wheel-Version: 1.0\nRoot-Is-Purelib: false\nTag: {tag}\n"
+        )
+        files = {each: archive.read(each) for each in archive.namelist()}
+        archive.writestr(f"{info}/RECORD", record(files, f"{info}/RECORD"))
+    return wheel
+
+
+def record(files: Mapping[str, bytes], own: str) -> str:
+    """Return what RECORD says of files, and of itself at the end."""
+    lines = []
+    for path, content in files.items():
+        digest = base64.urlsafe_b64encode(hashlib.sha256(content).digest()).rstrip(b"=").decode()
+        lines.append(f"{path},sha256={digest},{len(content)}\n")
+    return "".join([*lines, f"{own},,\n"])
 
 
 def unpack(wheel: Path, folder: Path) -> None:

@@ -15,6 +15,8 @@ import building
 import cpythons
 import nox
 import pytest
+import wheels
+from native_lib.check.read_wheel import read_wheel
 from native_lib.check.run import check
 from packaging.utils import parse_wheel_filename
 from platforms import binary, cross
@@ -231,6 +233,43 @@ def test_arguments_of_native_lib_excludes_do_the_same(repair: Repair, tmp_path: 
     repair.run(command, "foo-ext", tmp_path)
     (wheel,) = tmp_path.glob("*.whl")
     assert libraries(wheel) == []
+
+
+def unbound(wheel: Path, folder: Path) -> Path:
+    """The consumer's wheel as a build makes it that knows nothing of providers."""
+    ours = re.compile(r"foo_ext/_(shared_lib|native_requires).*|.*/RECORD")
+    with zipfile.ZipFile(wheel) as archive:
+        (own,) = (name for name in archive.namelist() if name.endswith("/RECORD"))
+        files = {n: archive.read(n) for n in archive.namelist() if not ours.fullmatch(n)}
+    metadata = own.replace("RECORD", "METADATA")
+    files[metadata] = re.sub(rb"Requires-Dist: .*\n", b"", files[metadata])
+    files["foo_ext/__init__.py"] = b"from ._ext import square, version\n"
+    made = folder / wheel.name
+    with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in {**files, own: wheels.record(files, own).encode()}.items():
+            archive.writestr(name, content)
+    return made
+
+
+def test_native_lib_repair_does_it_in_one_command(repair: Repair, tmp_path: Path) -> None:
+    """With the provider's wheel only, and for a wheel that knows nothing of it."""
+    provider = repair.repaired("libfoo")
+    command = (sys.executable, "-m", "native_lib", "repair", "-w", tmp_path / "out")
+    env = {**repair.env, "PYTHONPATH": str(building.ROOT / "loader" / "src")}
+    wheel = unbound(repair.wheel("foo-ext"), tmp_path)
+    building.run(*command, wheel, "--provider", provider, env=env)
+    (made,) = (tmp_path / "out").glob("*.whl")
+    assert libraries(made) == []
+    file = unpacked(made, tmp_path / "site") / "foo_ext" / repair.target.extension
+    assert binary.read(file).needs("libfoo") == {repair.target.runtime_name("libfoo__foo", "1")}
+    assert made.name == repair.repaired("foo-ext").name
+    report = check([made, provider])
+    assert (report.findings, report.unusable) == ((), ())
+    (required,) = read_wheel(made).requires
+    assert (required.requirement, required.libraries) == ("libfoo>=1.0.0,<2", ("foo",))
+    # The provider's own wheel goes the same way.
+    building.run(*command, repair.wheel("libfoo"), env=env)
+    assert {each.name for each in (tmp_path / "out").glob("libfoo*")} == {provider.name}
 
 
 def test_without_exclusion_and_library_the_tool_refuses(repair: Repair, tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ FORMS = {
     "often-pe": r"[a-z0-9_-]+\.dll",  # lower case: Windows compares without it
     "windows": r"[a-z0-9_]+\.(dll|drv|cpl)",
     "zlib-symbols": SYMBOL,
+    "libm-symbols": SYMBOL,
     "expat-symbols": rf"XML_{SYMBOL}",
 }
 

@@ -452,6 +452,12 @@ def told(symbol: str) -> str:
     return f"{symbol}: needs {symbol}, which {NAME} of libfoo 1.0.0 does not export"
 
 
+def test_modules_work_without_being_linked_to_libm() -> None:
+    """As indexed_gzip's is: every CPython on Linux has loaded it."""
+    assert missing([Import("log10"), Import("lgamma_r")], NAME, "libc.so.6") == []
+    assert missing([Import("log11")], NAME, "libc.so.6") == [told("log11")]
+
+
 @pytest.mark.parametrize(
     ("exports", "found"),
     [

@@ -509,6 +509,12 @@ def test_messages_are_explained() -> None:
     }
 
 
+def test_refusals_of_bind_are_explained() -> None:
+    folder = building.ROOT / "loader" / "src" / "native_lib"
+    for file in (*sorted((folder / "bind").glob("*.py")), folder / "repair.py"):
+        assert unexplained(messages_of_python(text(file)), page("native-lib")) == []
+
+
 def test_unexplained_messages_are_found() -> None:
     cmake = 'message(\n    FATAL_ERROR\n    "one ${two} is a longer "\n    "part"\n)\n'
     assert unexplained(messages_of_cmake(cmake), "") == ["is a longer part"]

@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
+from native_lib.bind import BindError
 from native_lib.environment import FORMATS, as_text, build_variables
 from native_lib.excludes import TOOLS, excludes
 from native_lib.prefix import PrefixError, make_prefix
@@ -43,12 +44,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # Names come from wheels, and a Windows console may not know their letters.
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
-    options = _parser().parse_args(arguments)
+    given = [*(sys.argv[1:] if arguments is None else arguments)]
+    # argparse would take what follows -- for further wheels.
+    at = given.index("--") if given[:1] == ["repair"] and "--" in given else len(given)
+    options = _parser().parse_args(given[:at])
+    options.of_tool = given[at + 1 :]
     if "requires_tools" in options and not _has_tools(options.requires_tools):
         return 2
     try:
         status: int = options.run(options)
-    except (VendorError, ProvidersError, PrefixError) as error:
+    except (VendorError, ProvidersError, PrefixError, BindError) as error:
         print(f"native-lib: {error}", file=sys.stderr)
         return 2
     return status
@@ -179,6 +184,26 @@ def _parser() -> argparse.ArgumentParser:
     command.set_defaults(run=_published, requires_tools="published")
 
     command = commands.add_parser(
+        "bind",
+        help="make wheels that were linked against providers require and load them",
+        description="Write wheels that require the providers that they were linked against, and load "
+        "their libraries at import. For wheels of any build system and platform.",
+    )
+    _add_wheels(command)
+    command.set_defaults(run=_bind, requires_tools="bind")
+
+    command = commands.add_parser(
+        "repair",
+        help="run the platform's repair tool without copies of providers' libraries, and bind",
+        usage="%(prog)s [-h] -w DEST [--provider PROVIDER]... WHEEL... [-- OPTION...]",
+        description="Run auditwheel, delocate or delvewheel, by the wheel's platform, and tell it to "
+        "leave out the libraries of the providers that the wheel was linked against. Then bind the "
+        "result, and check it. What follows -- goes to the tool.",
+    )
+    _add_wheels(command)
+    command.set_defaults(run=_repair, requires_tools="repair")
+
+    command = commands.add_parser(
         "excludes",
         help="print the arguments that keep providers' libraries out of a repaired wheel",
         description="Print, on one line and quoted for a shell, the arguments that keep the "
@@ -222,6 +247,25 @@ def _parser() -> argparse.ArgumentParser:
     )
     command.set_defaults(run=_env)
     return parser
+
+
+def _add_wheels(command: argparse.ArgumentParser) -> None:
+    command.add_argument("wheels", type=Path, nargs="+", metavar="WHEEL", help="the wheels")
+    command.add_argument(
+        *("-w", "--wheel-dir"),
+        type=Path,
+        required=True,
+        metavar="DEST",
+        help="the folder that the new wheels go to",
+    )
+    command.add_argument(
+        "--provider",
+        action="append",
+        default=[],
+        metavar="PROVIDER",
+        help="the wheel of a provider that is not installed here, as for another platform; or an "
+        "installed one with plain names. Can be repeated",
+    )
 
 
 class _Version(argparse.Action):
@@ -293,6 +337,23 @@ def _published(options: argparse.Namespace) -> int:
     from native_lib.released import run_published
 
     return run_published(options.files)
+
+
+def _bind(options: argparse.Namespace) -> int:
+    from native_lib.bind.bind import bind
+
+    for wheel in bind(options.wheels, options.wheel_dir, options.provider):
+        print(wheel)
+    return 0
+
+
+def _repair(options: argparse.Namespace) -> int:
+    from native_lib.repair import repair
+
+    made = repair(options.wheels, options.wheel_dir, options.provider, options.of_tool)
+    for wheel in made:
+        print(wheel)
+    return 0 if made else 1
 
 
 def _excludes(options: argparse.Namespace) -> int:

@@ -31,9 +31,11 @@ _ARCHITECTURES = {
 _EXECUTABLE_BY_DEFAULT = (62, 3, 40, 22)  # x86_64, i686, armv7l, s390x
 _EXECUTABLE, _SHARED = 2, 3
 _LOAD, _DYNAMIC, _GNU_STACK, _X = 1, 2, 0x6474E551, 1
-_NEEDED, _HASH, _STRTAB, _SYMTAB, _SONAME, _RPATH, _TEXTREL = 1, 4, 5, 6, 14, 15, 22
-_RUNPATH, _FLAGS, _DF_TEXTREL = 29, 30, 4
+_NEEDED, _HASH, _STRTAB, _SYMTAB, _SONAME, RPATH, _TEXTREL = 1, 4, 5, 6, 14, 15, 22
+RUNPATH, _FLAGS, _DF_TEXTREL = 29, 30, 4
 _GNU_HASH, _VERSYM, _VERDEF, _VERNEED = 0x6FFFFEF5, 0x6FFFFFF0, 0x6FFFFFFC, 0x6FFFFFFE
+# Tags whose number is a name: the last are filters and auditors.
+_NAMES = (_NEEDED, _SONAME, RPATH, RUNPATH, *range(0x6FFFFEFA, 0x6FFFFEFD), 0x7FFFFFFD, 0x7FFFFFFF)
 _SHT_DYNSYM, _SHN_ABS = 11, 0xFFF1
 _STB_LOCAL, _STB_GLOBAL, _STB_GNU_UNIQUE = 0, 1, 10
 _MAX_DYNAMIC = 1 << 12  # libraries have some dozens of entries
@@ -45,7 +47,7 @@ _MAX_NAMES = 2
 def read(path: str, content: bytes) -> tuple[Binary, ...]:
     """Read an ELF file; see `read_binary`."""
     try:
-        return _read(path, _File(content))
+        return _read(path, File(content))
     except (struct.error, OverflowError) as error:
         raise CorruptBinaryError("its tables point outside of the file") from error
 
@@ -66,12 +68,12 @@ def soname_of(content: bytes | mmap.mmap) -> str:
 
 def _texts(content: bytes | mmap.mmap, tag: int) -> tuple[str, ...]:
     try:
-        return _File(content).texts(tag)
+        return File(content).texts(tag)
     except (struct.error, OverflowError) as error:
         raise CorruptBinaryError("its tables point outside of the file") from error
 
 
-def _read(path: str, file: _File) -> tuple[Binary, ...]:
+def _read(path: str, file: File) -> tuple[Binary, ...]:
     if file.kind not in (_EXECUTABLE, _SHARED):
         # Object files and core dumps are not loaded.
         require(file.kind in range(1, 5), "ELF file of no known type")
@@ -90,8 +92,8 @@ def _read(path: str, file: _File) -> tuple[Binary, ...]:
             architecture=_ARCHITECTURES.get((file.machine, file.is_64, file.is_little), "unknown"),
             runtime_name=next(iter(file.texts(_SONAME)), ""),
             needed=needed,
-            rpath=tuple(part for paths in file.texts(_RPATH) for part in paths.split(":")),
-            runpath=tuple(part for paths in file.texts(_RUNPATH) for part in paths.split(":")),
+            rpath=tuple(part for paths in file.texts(RPATH) for part in paths.split(":")),
+            runpath=tuple(part for paths in file.texts(RUNPATH) for part in paths.split(":")),
             exports=exports,
             imports=imports,
             libc=_libc(needed),
@@ -102,13 +104,13 @@ def _read(path: str, file: _File) -> tuple[Binary, ...]:
     )
 
 
-def _has_executable_stack(file: _File) -> bool:
+def _has_executable_stack(file: File) -> bool:
     flags = [segment.flags for segment in file.segments if segment.type == _GNU_STACK]
     # Without a PT_GNU_STACK segment, the stack is executable on these processors.
     return bool(flags[0] & _X) if flags else file.machine in _EXECUTABLE_BY_DEFAULT
 
 
-def _symbols(file: _File) -> tuple[frozenset[Export], frozenset[Import]]:
+def _symbols(file: File) -> tuple[frozenset[Export], frozenset[Import]]:
     versions = file.versions()
     exports, imports = set(), set()
     for name, binding, section, index in file.symbols():
@@ -140,7 +142,7 @@ class _Segment:
     size: int
 
 
-class _File:
+class File:
     """The structures of an ELF file; raises `struct.error` where they point outside of it."""
 
     def __init__(self, content: bytes | mmap.mmap) -> None:
@@ -176,9 +178,9 @@ class _File:
         raise struct.error
 
     @cached_property
-    def dynamic(self) -> dict[int, list[int]]:
-        """The numbers of the dynamic section, by tag."""
-        found: dict[int, list[int]] = {}
+    def entries(self) -> list[tuple[int, int, int]]:
+        """The entries of the dynamic section: where each is in the file, its tag, and its number."""
+        found: list[tuple[int, int, int]] = []
         size = struct.calcsize(f"<2{self._word}")
         for segment in self.segments:
             if segment.type == _DYNAMIC:
@@ -187,8 +189,16 @@ class _File:
                     tag, number = self._unpack(f"2{self._word}", at)
                     if tag == 0:
                         break
-                    found.setdefault(tag, []).append(number)
+                    found.append((at, tag, number))
                 break  # loaders look at one dynamic section only
+        return found
+
+    @cached_property
+    def dynamic(self) -> dict[int, list[int]]:
+        """The numbers of the dynamic section, by tag."""
+        found: dict[int, list[int]] = {}
+        for _, tag, number in self.entries:
+            found.setdefault(tag, []).append(number)
         return found
 
     def _table(self, tag: int) -> int | None:
@@ -196,7 +206,8 @@ class _File:
         return self._offset(self.dynamic[tag][0]) if tag in self.dynamic else None
 
     @cached_property
-    def _strings(self) -> int:
+    def strings(self) -> int:
+        """Where the names are in the file."""
         at = self._table(_STRTAB)
         require(at is not None, "names, and no string table")
         assert at is not None
@@ -205,7 +216,7 @@ class _File:
     def _name(self, offset: int) -> str:
         name = self._names.get(offset)
         if name is None:
-            at = self._strings + offset
+            at = self.strings + offset
             end = self.content.find(b"\0", at)
             require(at <= end, "a name leads out of the file")
             self._names_left -= end - at
@@ -216,6 +227,15 @@ class _File:
     def texts(self, tag: int) -> tuple[str, ...]:
         """Return the texts of a tag of the dynamic section."""
         return tuple(self._name(offset) for offset in self.dynamic.get(tag, ()))
+
+    def names_at(self) -> frozenset[int]:
+        """Return where, in the string table, each name begins that the file's tables mention."""
+        for tag in _NAMES:
+            self.texts(tag)
+        for _ in self.symbols():
+            pass
+        self.versions()
+        return frozenset(self._names)
 
     def versions(self) -> dict[int, tuple[str, str]]:
         """Return, by version number, the version's name and the library that it is needed from."""

@@ -70,6 +70,7 @@ def manifest_of(path: str, source: bytes) -> Manifest:
             compatibility=str(values["COMPATIBILITY"]),
             libraries=libraries,
             others=others,
+            requirement=str(values["REQUIREMENT"]),
         )
     except (KeyError, TypeError, AttributeError, InvalidVersion) as error:
         raise UnusableError(f"{path} lacks what a manifest has: {error}") from error

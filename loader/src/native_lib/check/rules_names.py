@@ -151,7 +151,9 @@ def library_twice(wheels: WheelSet) -> Iterator[Finding]:
                 continue
             # DLLs are found by their file's name, and have no links.
             name = "" if binary.format == "PE" else binary.runtime_name
-            same[binary.platform, name or wheel.digests[binary.path]].append(binary)
+            same[binary.platform, name or wheel.digests.get(binary.path, binary.path)].append(
+                binary
+            )
         for binaries in same.values():
             if len(binaries) > 1:
                 others = ", ".join(binary.path for binary in binaries[1:])

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from native_lib.check import links
 from native_lib.check.compatibility import incompatible, next_incompatible
 from native_lib.check.rule import ERROR, NOTE, Finding, Rule, WheelSet
-from native_lib.check.system import may_have
+from native_lib.check.system import interpreters_functions, may_have
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -173,6 +173,7 @@ def _attributed(link: Link, providing: list[Link], found: list[Link]) -> Iterato
             and told
             and not symbol.version
             and link is providing[0]
+            and symbol.name not in interpreters_functions()
             and not any(may_have(needed, symbol.name) for needed in systems)
         ):
             yield symbol

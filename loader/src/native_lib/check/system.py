@@ -75,6 +75,11 @@ def interpreters_symbols() -> frozenset[str]:
     return _names("zlib-symbols") | _names("expat-symbols")
 
 
+def interpreters_functions() -> frozenset[str]:
+    """Return symbols that CPython on Linux always has: it needs libm, so modules work without it."""
+    return _names("libm-symbols")
+
+
 def has_versions_throughout(needed: str) -> bool:
     """Tell whether a symbol without a version cannot come from this library."""
     return needed in _names("glibc-versioned") or bool(_LINUX_LOADER.fullmatch(needed))

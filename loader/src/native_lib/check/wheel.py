@@ -54,6 +54,7 @@ class Manifest:
     libraries: tuple[Library, ...]
     # Programs, and the data that DATA_ENV names: what each is, and its file or folder in the wheel.
     others: tuple[tuple[str, str], ...] = ()
+    requirement: str = ""  # what a consumer's wheel requires
 
 
 @dataclass(frozen=True)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import csv
 import importlib.metadata
+import importlib.util
 import json
 import mmap
 import re
 import sys
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
@@ -224,6 +225,34 @@ def read_environment(paths: Sequence[str] | None = None) -> Environment:
                 strangers += (Stranger(each.name, own) for own, _ in found_in if own in names)
     wheels += _wheels(consumers, unreadable)
     return Environment(first, tuple(shadowed), tuple(wheels), tuple(unreadable), tuple(strangers))
+
+
+def find_installed(name: str) -> Installed | None:
+    """Find one distribution of this environment by its name."""
+    try:
+        found = _installed(importlib.metadata.distribution(name))
+    except (importlib.metadata.PackageNotFoundError, ValueError):
+        return None
+    if found and found.is_editable and not found.named(MANIFEST):
+        spec = importlib.util.find_spec(import_name(name))  # imports nothing
+        for folder in (spec and spec.submodule_search_locations) or ():
+            root = Path(folder).parent
+            found = replace(found, root=root, files=tuple(_package(root, name)))
+    return found
+
+
+def read_installed(each: Installed) -> Wheel:
+    """Read what a distribution has, all of it.
+
+    Raises:
+        UnusableError: one of its files cannot be read.
+    """
+    unreadable: list[Unreadable] = []
+    wheel = next(_wheels([each], unreadable), None)
+    for file in unreadable:
+        raise UnusableError(f"{file.file}: {file.reason}")
+    assert wheel is not None
+    return wheel
 
 
 def _installed(distribution: importlib.metadata.Distribution) -> Installed | None:

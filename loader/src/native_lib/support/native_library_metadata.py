@@ -263,17 +263,21 @@ def requirements(folder: Path, targets: list[str]) -> list[dict[str, object]]:
     return list(needs.values())
 
 
-def _write_requirements(output: Path, needs: list[dict[str, object]]) -> None:
+def record(needs: list[dict[str, object]], writer: str) -> bytes:
+    """Return the content of ``_native_requires.py``, with the same bytes on every system."""
     lines = [
-        "# Written by NativeLibrary.cmake: what the extension modules here were linked against.",
+        f"# Written by {writer}: what the extension modules here were linked against.",
         f"FORMAT = {FORMAT}",
         "REQUIRES = (",
         *(line for need in needs for line in _literal(need)),
         ")",
     ]
+    return "\n".join([*lines, ""]).encode("utf-8")
+
+
+def _write_requirements(output: Path, needs: list[dict[str, object]]) -> None:
     output.parent.mkdir(parents=True, exist_ok=True)
-    # The same bytes on every system.
-    output.write_bytes("\n".join([*lines, ""]).encode("utf-8"))
+    output.write_bytes(record(needs, "NativeLibrary.cmake"))
 
 
 def _literal(need: dict[str, object]) -> list[str]:

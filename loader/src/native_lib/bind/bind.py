@@ -1,0 +1,244 @@
+"""Bind a wheel: wheel in, wheel out."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+import zipfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+from native_lib import support
+from native_lib.bind import BindError
+from native_lib.bind.init_file import with_call
+from native_lib.bind.metadata import with_components, with_requirements
+from native_lib.bind.needs import needs_of, packages_of
+from native_lib.bind.providers import providers_for, read_named
+from native_lib.bind.runpath import without_paths
+from native_lib.bind.wheel_file import record, rewrite
+from native_lib.check.compatibility import incompatible
+from native_lib.check.markers import always_holds
+from native_lib.check.read_wheel import read_wheel
+from native_lib.check.wheel import UnusableError
+from native_lib.literals import REQUIRES, read_literals
+from native_lib.names import import_name
+from native_lib.support.native_library_metadata import FORMAT
+from native_lib.support.native_library_metadata import record as requires_text
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from native_lib.bind.needs import Need
+    from native_lib.bind.providers import Provider
+    from native_lib.check.wheel import Wheel
+
+_LOADER = {
+    "_shared_lib_consumer.py": "shared_lib_consumer.py",
+    "_shared_lib_explain.py": "shared_lib_explain.py",
+    "_shared_lib_fixes.py": "shared_lib_fixes.py",
+    "_shared_lib_LICENSE": "LICENSE",
+}
+# Where builds happen: pip, build, uv, cibuildwheel, the cache of `native-lib prefix`, the Pythons of
+# pyenv, uv, GitHub and manylinux (setuptools writes their folders down), temporary folders.
+_BUILDS = re.compile(
+    r"/(?:pip-(?:build|req|install|wheel)-|build-env-|builds-v0/|cibw-|prefix/[0-9a-f]{16}(?:/|$))"
+    r"|/(?:\.pyenv/versions|uv/python|hostedtoolcache|opt/_internal|opt/python)/"
+    r"|^(?:/private)?(?:/var)?/(?:tmp|folders)/"
+)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What binding changes in a wheel.
+
+    Attributes:
+        source: the wheel.
+        providers: those that it needs, and those that they need.
+        files: new contents by path; empty if nothing is to be done.
+        model: a file of the wheel, whose time and mode the added files get.
+    """
+
+    source: Path
+    providers: tuple[Provider, ...]
+    files: Mapping[str, bytes] = field(default_factory=dict)
+    model: str = ""
+
+    def write(self, folder: Path) -> Path:
+        """Write the bound wheel into a folder, and return its path."""
+        output = folder / self.source.name
+        rewrite(self.source, output, self.files, self.model)
+        return output
+
+
+def bind(wheels: Iterable[Path], folder: Path, providers: Iterable[str] = ()) -> list[Path]:
+    """Write bound wheels into a folder: all of them, or none.
+
+    Args:
+        wheels: wheels of any platform.
+        folder: where they go, under the same names.
+        providers: wheels, or distributions that are installed here, beside those that are found by the
+            names that the binaries need.
+
+    Returns:
+        The paths of the new wheels.
+
+    Raises:
+        BindError: one cannot be bound.
+    """
+    named = read_named(providers)
+    return [plan.write(folder) for plan in [plan_of(wheel, named) for wheel in wheels]]
+
+
+def plan_of(path: Path, named: Sequence[Provider] = ()) -> Plan:
+    """Find what has to change in a wheel.
+
+    Raises:
+        BindError: it cannot be bound.
+    """
+    try:
+        wheel = read_wheel(path)
+        with zipfile.ZipFile(path) as archive:
+            return _plan(wheel, archive, named)
+    except (UnusableError, BindError) as error:
+        raise BindError(" ".join(f"{path.name}: {error}".split())) from None
+
+
+def _plan(wheel: Wheel, archive: zipfile.ZipFile, named: Sequence[Provider]) -> Plan:
+    providers = providers_for(wheel, named)
+    needs = needs_of(wheel, providers)
+    needed = {m.distribution for libraries in needs.values() for m, _ in libraries}
+    used = _used(providers, needed)
+    plan = Plan(wheel.path, used)
+    if not needs:
+        return plan
+    info = next(f.partition("/")[0] for f in wheel.files if f.endswith(".dist-info/METADATA"))
+    files: dict[str, bytes] = {}
+    requirements: dict[str, Any] = {}
+    packages = packages_of(wheel, needs, archive.read)
+    for package, libraries in packages.items():
+        entries = _entries(wheel, package, libraries, archive)
+        requirements.update({entry["distribution"]: entry for entry in entries})
+        files.update(_package_files(wheel, package, entries, archive.read))
+    files[f"{info}/METADATA"] = with_requirements(
+        archive.read(f"{info}/METADATA"), _missing_bounds(wheel, requirements.values())
+    )
+    versions = [(entry["distribution"], entry["version"]) for entry in requirements.values()]
+    for file in wheel.files:
+        if re.fullmatch(rf"{re.escape(info)}/sboms/[^/]+\.json", file):
+            files[file] = with_components(archive.read(file), wheel.distribution, versions)
+    files.update(_without_builders(wheel, needed, archive.read))
+    there = set(wheel.files)
+    files = {f: new for f, new in files.items() if f not in there or archive.read(f) != new}
+    if not files:
+        return plan
+    signed = [f for f in wheel.files if f in (f"{info}/RECORD.jws", f"{info}/RECORD.p7s")]
+    if signed:
+        raise BindError(f"is signed ({signed[0]}), and binding changes it: bind first, then sign")
+    if f"{info}/RECORD" not in there:
+        raise BindError("has no RECORD")
+    files[f"{info}/RECORD"] = record(archive.read(f"{info}/RECORD"), files)
+    return Plan(wheel.path, used, files, f"{next(iter(packages))}/__init__.py")
+
+
+def _used(providers: Sequence[Provider], needed: Iterable[str]) -> tuple[Provider, ...]:
+    names: list[str] = [canonicalize_name(name) for name in needed]
+    for name in names:
+        found = [each.wheel for each in providers if each.wheel.distribution == name]
+        names += [more for wheel in found for more in wheel.recorded if more not in names]
+    return tuple(each for each in providers if each.wheel.distribution in names)
+
+
+def _entries(
+    wheel: Wheel, package: str, libraries: Iterable[Need], archive: zipfile.ZipFile
+) -> list[dict[str, Any]]:
+    """Return what the record of a package is to say: what it says, and what is missing in it."""
+    path = f"{package}/{REQUIRES}"
+    known = read_literals(path, archive.read(path), FORMAT) if path in wheel.files else {}
+    entries = {entry["distribution"]: dict(entry) for entry in known.get("REQUIRES", ())}
+    # By name, and the libraries of each in the order in which they are loaded.
+    for manifest, library in sorted(
+        libraries, key=lambda need: (need[0].distribution, need[0].libraries.index(need[1]))
+    ):
+        entry = entries.setdefault(
+            manifest.distribution,
+            {
+                "provider": import_name(manifest.distribution),
+                "distribution": manifest.distribution,
+                "version": str(manifest.version),
+                "compatibility": manifest.compatibility,
+                "requirement": manifest.requirement,
+                "libraries": (),
+            },
+        )
+        if library.name not in entry["libraries"]:
+            entry["libraries"] = (*entry["libraries"], library.name)
+    return list(entries.values())
+
+
+def _package_files(
+    wheel: Wheel, package: str, entries: list[dict[str, Any]], read: Callable[[str], bytes]
+) -> dict[str, bytes]:
+    init, path = f"{package}/__init__.py", f"{package}/{REQUIRES}"
+    files = {init: with_call(init, read(init)), path: requires_text(entries, "native-lib")}
+    there = set(wheel.files)
+    if path in there and read_literals(path, read(path), FORMAT)["REQUIRES"] == tuple(entries):
+        del files[path]
+    # The two belong together: a loader that is there stays, whatever its version.
+    loader = {f"{package}/{name}": source for name, source in _LOADER.items()}
+    if not there.issuperset([*loader][:2]):
+        folder = Path(support.__file__ or "").parent
+        files.update({name: (folder / source).read_bytes() for name, source in loader.items()})
+    return files
+
+
+def _missing_bounds(wheel: Wheel, entries: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Return the requirements that Requires-Dist lacks.
+
+    Raises:
+        BindError: it excludes what the wheel was linked against.
+    """
+    missing = []
+    for entry in entries:
+        name, version = canonicalize_name(entry["distribution"]), Version(entry["version"])
+        lines = [
+            line
+            for line in wheel.requirements
+            if canonicalize_name(line.name) == name
+            and (line.marker is None or always_holds(line.marker, wheel.tags))
+        ]
+        told = SpecifierSet(",".join(str(line.specifier) for line in lines))
+        if not told.contains(version, prereleases=True):
+            raise BindError(
+                f"Requires-Dist: {lines[0]} excludes {name} {version}, which the wheel was linked against: "
+                "correct the requirement, or build against a version that it admits"
+            )
+        excluded = incompatible(version, entry["compatibility"])
+        if not lines or any(told.contains(each, prereleases=True) for each in excluded):
+            missing.append(entry["requirement"])
+    return missing
+
+
+def _without_builders(
+    wheel: Wheel, needed: Iterable[str], read: Callable[[str], bytes]
+) -> dict[str, bytes]:
+    """Return the binaries without search paths that lead to where they were built.
+
+    On that machine they would hide that the library is not loaded.
+    """
+    folders = "|".join(re.escape(import_name(distribution)) for distribution in needed)
+    theirs = re.compile(rf"/(?:{folders})/lib(?:/|$)")
+    temporary = Path(tempfile.gettempdir()).as_posix() + "/"
+
+    def unwanted(path: str) -> bool:
+        if not path.startswith("/"):
+            return False
+        is_builds = _BUILDS.search(path) or path.startswith(temporary)
+        return bool(is_builds or theirs.search(path))
+
+    found = dict.fromkeys(b.path for b in wheel.binaries if any(map(unwanted, b.search_paths)))
+    return {path: without_paths(path, read(path), unwanted) for path in found}
