@@ -17,6 +17,7 @@ import sys
 
 TYPE_CHECKING = False  # ``typing`` is not loaded in a bare interpreter
 if TYPE_CHECKING:
+    from . import _shared_lib_explain  # here freezers see it
     from types import ModuleType
     from typing import Any
 

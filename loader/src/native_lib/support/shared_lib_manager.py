@@ -19,6 +19,7 @@ from _thread import RLock, get_ident
 
 TYPE_CHECKING = False  # ``typing`` is not loaded in a bare interpreter
 if TYPE_CHECKING:
+    from . import _shared_lib_explain  # here freezers see it
     from collections.abc import Callable, Mapping
     from types import ModuleType
     from typing import Any, Union
