@@ -259,6 +259,13 @@ def upstreams_tests(session: nox.Session) -> None:
 
 
 @nox.session
+def freezers(session: nox.Session) -> None:
+    """Freeze a program with PyInstaller, cx_Freeze and Nuitka, and run it (minutes, for Nuitka)."""
+    install_group(session, "tests")
+    session.run("pytest", "tests/pair/test_frozen.py", "--nuitka", *session.posargs)
+
+
+@nox.session
 def machines(session: nox.Session) -> None:
     """Run the tests on other machines, other Pythons, musl and Wine (Linux, best as root).
 
