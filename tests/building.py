@@ -358,9 +358,7 @@ def build_chain(folder: Path) -> list[Path]:
     top = above / "libtop"
     # What a consumer has, put into a provider: this is what the documentation says to do.
     assert native_lib(["vendor", str(top), "--consumer"]) == 0
-    edit(
-        top / "pyproject.toml", "requires-python", 'dynamic = ["dependencies"]\nrequires-python'
-    )
+    edit(top / "pyproject.toml", "requires-python", 'dynamic = ["dependencies"]\nrequires-python')
     with (top / "pyproject.toml").open("a", encoding="utf-8") as file:
         file.write(
             '\n[[tool.dynamic-metadata]]\nlibraries = { foo = "libfoo" }\n'
@@ -380,9 +378,7 @@ def build_chain(folder: Path) -> list[Path]:
     edit(source, "#include <top/top.h>", "#include <foo/foo.h>\n#include <top/top.h>")
     edit(source, "return value * value", "return foo_square(value) + 1")
     wheels = folder / "dist"
-    return [
-        build(project, wheels) for project in (base / "libfoo", top, above / "top-ext")
-    ]
+    return [build(project, wheels) for project in (base / "libfoo", top, above / "top-ext")]
 
 
 @dataclass(frozen=True)

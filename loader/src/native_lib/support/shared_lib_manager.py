@@ -4,13 +4,13 @@
 """The provider's side: open a wheel's shared libraries before an extension module needs them.
 
 Opened here by its absolute path, a library enters the operating system's list of loaded libraries.
-There the system finds it when it imports an extension module that was linked against it, wherever
-the two wheels are installed. No search path, environment variable or global symbol is involved.
+There the system finds it for an extension module that was linked against it, wherever the two wheels
+are installed. No search path, environment variable or global symbol is involved.
 
 `LibraryLoader._find` lists where a library may come from, `_open_checked` how it is opened and
 checked; where operating systems differ is at the end. Errors are in the third file, ``..._explain``,
-which is imported if there is one, or if another file than the wheel's has the library's name.
-Nothing else is imported that a bare interpreter has not loaded already.
+which is imported if there is one, or if another file than the wheel's has the library's name; freezers
+see that import below, where it never runs. Nothing else is imported that a bare interpreter lacks.
 """
 
 import os
@@ -19,10 +19,11 @@ from _thread import RLock, get_ident
 
 TYPE_CHECKING = False  # ``typing`` is not loaded in a bare interpreter
 if TYPE_CHECKING:
-    from . import _shared_lib_explain  # here freezers see it
     from collections.abc import Callable, Mapping
     from types import ModuleType
     from typing import Any, Union
+
+    from . import _shared_lib_explain  # type: ignore[attr-defined, unused-ignore] # noqa: F401
 
     _Path = Union[str, os.PathLike[str], None]
     _Requires = Union[Callable[[], object], None]
