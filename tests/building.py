@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pytest
 import upstream_sources
 from cookiecutter.main import cookiecutter
 from filelock import FileLock
@@ -483,6 +484,16 @@ def compile_library(
     name = [] if soname is None else [f"-Wl,-soname,{soname}"]
     run(compiler, "-shared", "-fPIC", "-o", output, file, *name, *options)
     return output
+
+
+def without_capabilities() -> list[str]:
+    """Return what must stand before a command so that permissions hold for root too."""
+    if os.getuid() != 0:
+        return []
+    setpriv = shutil.which("setpriv")
+    if setpriv is None:
+        pytest.skip("root may write everywhere, and there is no setpriv (util-linux)")
+    return [setpriv, "--inh-caps=-all", "--bounding-set=-all"]
 
 
 def tool(name: str) -> str:

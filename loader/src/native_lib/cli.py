@@ -351,7 +351,8 @@ def _preload(options: argparse.Namespace) -> int:
     except OSError as error:
         raise PreloadError(f"{error.filename}: {error.strerror}") from None
     for change in changes:
-        print(f"{'removed' if change.content is None else 'wrote'}: {change.path}")
+        if change.path.suffix != ".pyc":
+            print(f"{'removed' if change.content is None else 'wrote'}: {change.path}")
     if not changes:
         print("nothing to remove" if options.remove else "nothing to write: all is there already")
     return 0
