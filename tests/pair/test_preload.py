@@ -5,10 +5,14 @@ from __future__ import annotations
 import importlib.util
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import building
 import cpythons
 import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc, uses setpriv")
 
@@ -41,14 +45,14 @@ def suffix(version: str) -> str:
 
 def native_lib(
     python: Path,
-    *arguments: str | Path,
+    *arguments: str,
     before: tuple[str, ...] = (),
+    env: Mapping[str, str] | None = None,
     fails: bool = False,
-    **env: str,
 ) -> str:
-    path = {"PYTHONPATH": str(building.loader_installed()), "PYTHONDONTWRITEBYTECODE": "1", **env}
-    command = (*before, python, "-m", "native_lib", *arguments)
-    return building.run(*command, env=path, fails=fails)
+    path = {"PYTHONPATH": str(building.loader_installed()), "PYTHONDONTWRITEBYTECODE": "1"}
+    command: tuple[str | Path, ...] = (*before, python, "-m", "native_lib", *arguments)
+    return building.run(*command, env={**path, **(env or {})}, fails=fails)
 
 
 def written(folder: Path) -> list[str]:
@@ -80,9 +84,9 @@ def test_library_is_open_at_the_start_until_that_is_taken_back(
 def test_both_files_together_open_it_once(version: str, installed: building.Environment) -> None:
     native_lib(installed.python, "preload", "libfoo")
     for ending, call in CALLS.items():
-        file = (installed.site_packages / MODULE).with_suffix(ending)
-        assert ending != suffix(version) or file.read_text("utf-8") == call
-        file.write_text(call, encoding="utf-8")
+        calls = (installed.site_packages / MODULE).with_suffix(ending)
+        assert ending != suffix(version) or calls.read_text("utf-8") == call
+        calls.write_text(call, encoding="utf-8")
     init = installed.site_packages / "libfoo" / "__init__.py"
     with init.open("a", encoding="utf-8") as file:
         file.write("\nload = loader.load\nloader.load = lambda: print('opened', load())\n")
@@ -108,7 +112,7 @@ def test_doctor_lists_it(installed: building.Environment) -> None:
     assert lief is not None
     assert lief.origin is not None
     tools = f"{building.loader_installed()}:{Path(lief.origin).parents[1]}"
-    said = native_lib(installed.python, "doctor", PYTHONPATH=tools)
+    said = native_lib(installed.python, "doctor", env={"PYTHONPATH": tools})
     file = (installed.site_packages / MODULE).with_suffix(suffix(cpythons.OWN))
     assert f"libfoo is opened when Python starts: {file}\n" in said
 
@@ -157,9 +161,9 @@ def test_where_the_provider_is_the_users(pair: building.Pair, tmp_path: Path) ->
         pytest.skip(f"{python} has no user site")
     target = ("--target", folder)
     building.uv("pip", "install", "-q", "--no-deps", "--python", python, *target, pair.provider)
-    said = native_lib(python, "preload", "libfoo", **there)
+    said = native_lib(python, "preload", "libfoo", env=there)
     assert said.splitlines()[0] == f"wrote: {Path(folder, MODULE)}"
     assert building.run(python, "-c", OPEN, env=there) == f"{Path(folder, LIBRARY)}\n"
     assert building.run(python, "-s", "-c", OPEN, env=there) == "\n"
-    native_lib(python, "preload", "--remove", "libfoo", **there)
+    native_lib(python, "preload", "--remove", "libfoo", env=there)
     assert building.run(python, "-c", OPEN, env=there) == "\n"
