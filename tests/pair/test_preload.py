@@ -120,7 +120,7 @@ def test_doctor_lists_it(installed: building.Environment) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["libfoo", "libbar"], "libbar is not installed in {prefix}; install it there, with "),
+        (["libfoo", "libbar"], "libbar is not installed here; python -m pip install libbar"),
         (
             ["foo-ext"],
             "foo-ext 1.0.0 is not a provider: it has no manifest foo_ext/_native_libs.py",
@@ -133,8 +133,7 @@ def test_refused_in_one_line(
     installed: building.Environment, arguments: list[str], said: str
 ) -> None:
     told = native_lib(installed.python, "preload", *arguments, fails=True)
-    assert told.startswith(f"native-lib: {said.format(prefix=installed.folder)}")
-    assert told.count("\n") == 1
+    assert told == f"native-lib: {said}\n"
     assert written(installed.site_packages) == []
 
 

@@ -10,19 +10,18 @@ import sysconfig
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from native_lib.literals import MANIFEST
 from native_lib.names import import_name
+from native_lib.providers import installed_providers
 from native_lib.vendor import Change
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 _PREFIX = "native_lib_preload_"
-_MARKS = (MANIFEST, "_shared_lib_manager.py")
 
 
 class PreloadError(Exception):
-    """A library cannot be opened when Python starts; the message says why."""
+    """The files cannot be written or removed; the message says why."""
 
 
 def added(providers: Iterable[str]) -> list[Change]:
@@ -32,7 +31,7 @@ def added(providers: Iterable[str]) -> list[Change]:
         providers: distributions that are installed in this environment.
 
     Raises:
-        PreloadError: one is not installed, or is not a provider.
+        ProvidersError: one is not installed, or is not a provider.
     """
     there = preloads()
     found = []
@@ -89,22 +88,7 @@ def _package(provider: str) -> str:
 
 def _folder_for(provider: str) -> Path:
     """Return where Python looks when it starts: the user's folder, if the provider is there."""
-    import importlib.metadata  # slow to import, and other commands do not need it
-
-    try:
-        distribution = importlib.metadata.distribution(provider)
-    except (importlib.metadata.PackageNotFoundError, ValueError):
-        raise PreloadError(
-            f"{provider} is not installed in {sys.prefix}; install it there, with native-lib-loader, "
-            "and run this again"
-        ) from None
-    marks = {f"{_package(provider)}/{mark}" for mark in _MARKS}
-    if marks.isdisjoint(file.as_posix() for file in distribution.files or ()):
-        raise PreloadError(
-            f"{provider} {distribution.version} is not a provider: it has no manifest "
-            f"{_package(provider)}/{MANIFEST}"
-        )
-    root = Path(str(distribution.locate_file(""))).resolve()
+    root = installed_providers([provider])[0].folder.parent.resolve()
     users = [folder for folder in _users_folder() if folder.resolve() == root]
     return users[0] if users else Path(sysconfig.get_path("purelib"))
 
