@@ -260,9 +260,10 @@ def upstreams_tests(session: nox.Session) -> None:
 
 @nox.session
 def freezers(session: nox.Session) -> None:
-    """Freeze a program with PyInstaller, cx_Freeze and Nuitka, and run it (minutes, for Nuitka)."""
+    """Freeze a program with PyInstaller (under Wine, too), cx_Freeze and Nuitka, and run it."""
     install_group(session, "tests")
-    session.run("pytest", "tests/pair/test_frozen.py", "--nuitka", *session.posargs)
+    tests = ["tests/pair/test_frozen.py", "tests/platforms/test_frozen_windows.py"]
+    session.run("pytest", *tests, "--slow-freezers", *session.posargs)
 
 
 @nox.session

@@ -51,7 +51,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="run all of libzmq's own tests that the wheel can run, not a few of them",
     )
-    parser.addoption("--nuitka", action="store_true", help="compile a program with Nuitka as well")
+    parser.addoption("--slow-freezers", action="store_true", help="also those that take minutes")
 
 
 @pytest.fixture(scope="session")

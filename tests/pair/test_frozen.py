@@ -93,7 +93,7 @@ def frozen(
 ) -> Frozen:
     """The program, frozen where the packages were; they are not there any more."""
     requirement, freeze = FREEZERS[request.param]
-    if freeze is nuitka and not request.config.getoption("--nuitka"):
+    if freeze is nuitka and not request.config.getoption("--slow-freezers"):
         pytest.skip("Nuitka compiles for minutes: nox -s freezers")
 
     def make(folder: Path) -> dict[str, Frozen]:
