@@ -259,6 +259,14 @@ def upstreams_tests(session: nox.Session) -> None:
 
 
 @nox.session
+def freezers(session: nox.Session) -> None:
+    """Freeze a program with PyInstaller (under Wine, too), cx_Freeze and Nuitka, and run it."""
+    install_group(session, "tests")
+    tests = ["tests/pair/test_frozen.py", "tests/platforms/test_frozen_windows.py"]
+    session.run("pytest", *tests, "--slow-freezers", *session.posargs)
+
+
+@nox.session
 def machines(session: nox.Session) -> None:
     """Run the tests on other machines, other Pythons, musl and Wine (Linux, best as root).
 

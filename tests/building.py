@@ -16,11 +16,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pytest
 import upstream_sources
 from cookiecutter.main import cookiecutter
 from filelock import FileLock
 from native_lib.check.read_wheel import read_wheel
 from native_lib.check.run import check
+from native_lib.cli import main as native_lib
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -341,6 +343,45 @@ def build_reference(folder: Path, *, python: Path | str = sys.executable) -> Ref
     )
 
 
+def edit(file: Path, old: str, new: str) -> None:
+    """Replace a part of a file, which must be there."""
+    text = file.read_text(encoding="utf-8")
+    assert old in text, text
+    file.write_text(text.replace(old, new), encoding="utf-8")
+
+
+def build_chain(folder: Path) -> list[Path]:
+    """Build three wheels: top-ext requires libtop, and libtop's library requires libfoo's."""
+    base = generate(folder / "base")
+    above = generate(
+        folder / "above", library_name="top", provider_name="libtop", extension_name="top-ext"
+    )
+    top = above / "libtop"
+    # What a consumer has, put into a provider: this is what the documentation says to do.
+    assert native_lib(["vendor", str(top), "--consumer"]) == 0
+    edit(top / "pyproject.toml", "requires-python", 'dynamic = ["dependencies"]\nrequires-python')
+    with (top / "pyproject.toml").open("a", encoding="utf-8") as file:
+        file.write(
+            '\n[[tool.dynamic-metadata]]\nlibraries = { foo = "libfoo" }\n'
+            'provider = { path = "native-lib", module = "native_library_metadata" }\n'
+        )
+    with (top / "CMakeLists.txt").open("a", encoding="utf-8") as file:
+        file.write("native_library_consumer(top LIBRARIES foo::foo DESTINATION libtop)\n")
+    (top / "python" / "libtop" / "__init__.py").write_text(
+        "from . import _native_libs, _native_requires\n"
+        "from ._shared_lib_consumer import load_requirements\n"
+        "from ._shared_lib_manager import LibraryLoader\n\n"
+        "loader = LibraryLoader.from_manifest(\n"
+        "    _native_libs, requires=lambda: load_requirements(_native_requires)\n)\n",
+        encoding="utf-8",
+    )
+    source = top / "src" / "top.c"
+    edit(source, "#include <top/top.h>", "#include <foo/foo.h>\n#include <top/top.h>")
+    edit(source, "return value * value", "return foo_square(value) + 1")
+    wheels = folder / "dist"
+    return [build(project, wheels) for project in (base / "libfoo", top, above / "top-ext")]
+
+
 @dataclass(frozen=True)
 class Environment:
     """A virtual environment."""
@@ -443,6 +484,16 @@ def compile_library(
     name = [] if soname is None else [f"-Wl,-soname,{soname}"]
     run(compiler, "-shared", "-fPIC", "-o", output, file, *name, *options)
     return output
+
+
+def without_capabilities() -> list[str]:
+    """Return what must stand before a command so that permissions hold for root too."""
+    if os.getuid() != 0:
+        return []
+    setpriv = shutil.which("setpriv")
+    if setpriv is None:
+        pytest.skip("root may write everywhere, and there is no setpriv (util-linux)")
+    return [setpriv, "--inh-caps=-all", "--bounding-set=-all"]
 
 
 def tool(name: str) -> str:

@@ -51,6 +51,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="run all of libzmq's own tests that the wheel can run, not a few of them",
     )
+    parser.addoption("--slow-freezers", action="store_true", help="also those that take minutes")
 
 
 @pytest.fixture(scope="session")
@@ -85,6 +86,12 @@ def plain_pair(
 ) -> building.Pair:
     """The pair with plain names (mangle: no), built."""
     return once("plain_pair", lambda folder: building.build_pair(folder, mangle="no"))
+
+
+@pytest.fixture(scope="session")
+def chain(once: Callable[[str, Callable[[Path], list[Path]]], list[Path]]) -> list[Path]:
+    """Three wheels: top-ext requires libtop, and libtop's library requires libfoo's."""
+    return once("chain", building.build_chain)
 
 
 @pytest.fixture(scope="session")

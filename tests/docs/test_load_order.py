@@ -22,10 +22,10 @@ pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="re
 PAGE = building.ROOT / "docs" / "explanation" / "load-order.md"
 FILES = {step.file: step.shown for step in steps(PAGE.read_text("utf-8")) if step.file}
 MODULE, PTH, CUSTOM, START = (
-    "preload_libfoo.py",
-    "preload_libfoo.pth",
+    "native_lib_preload_libfoo.py",
+    "native_lib_preload_libfoo.pth",
     "sitecustomize.py",
-    "preload_libfoo.start",
+    "native_lib_preload_libfoo.start",
 )
 # Python 3.15 and newer read .start files.
 STARTS = "3.15"
@@ -94,6 +94,8 @@ def start(
 
 def test_page_has_the_files() -> None:
     assert set(FILES) == {MODULE, PTH, CUSTOM, START}
+    ours = building.ROOT / "loader" / "src" / "native_lib" / "at_start.py"
+    assert FILES[MODULE] == ours.read_text("utf-8")
 
 
 def test_library_is_open_before_the_first_line(started: building.Environment) -> None:
@@ -116,7 +118,7 @@ def test_flags_without_site(started: building.Environment, flags: tuple[str, ...
 
 def test_spawned_process(started: building.Environment) -> None:
     code = (
-        "import multiprocessing, preload_libfoo, runpy, sys\n"
+        "import multiprocessing, native_lib_preload_libfoo, runpy, sys\n"
         f"open('worker.py', 'w').write({building.MAPPED!r} + '\\ndef work():\\n"
         '    print(len(mapped("libfoo__foo.so.1")), flush=True)\\n\')\n'
         "sys.path.insert(0, ''); from worker import work\n"
@@ -197,7 +199,7 @@ def test_module_of_a_pth_file_is_missing(installed: building.Environment) -> Non
     put(installed, PTH)
     said = start(installed, code="print('starts')")
     assert said[-1] == "starts"
-    assert any("No module named 'preload_libfoo'" in line for line in said)
+    assert any("No module named 'native_lib_preload_libfoo'" in line for line in said)
 
 
 def test_start_file_names_what_is_called(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -207,7 +209,7 @@ def test_start_file_names_what_is_called(tmp_path: Path, monkeypatch: pytest.Mon
     try:
         assert pkgutil.resolve_name(line)() is None
     finally:
-        sys.modules.pop("preload_libfoo", None)
+        sys.modules.pop("native_lib_preload_libfoo", None)
 
 
 def test_older_pythons_pass_over_a_start_file(pair: building.Pair, tmp_path: Path) -> None:

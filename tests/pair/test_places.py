@@ -227,16 +227,6 @@ def test_path_with_spaces_and_other_letters(
 # May not write ------------------------------------------------------------------------------------
 
 
-def without_capabilities() -> list[str]:
-    """What must stand before a command so that permissions hold for root too."""
-    if os.getuid() != 0:
-        return []
-    setpriv = shutil.which("setpriv")
-    if setpriv is None:
-        pytest.skip("root may write everywhere, and there is no setpriv (util-linux)")
-    return [setpriv, "--inh-caps=-all", "--bounding-set=-all"]
-
-
 def test_read_only_site_packages(installed: building.Environment) -> None:
     site = installed.site_packages
     everything = [installed.folder, *installed.folder.rglob("*")]
@@ -253,7 +243,9 @@ for name in ("new", "libfoo/__init__.py", "libfoo/lib/libfoo__foo.so.1", "libfoo
     raise SystemExit(name + " can be written")
 {USE}"""
     try:
-        assert building.run(*without_capabilities(), installed.python, "-c", code) == files(site)
+        assert building.run(
+            *building.without_capabilities(), installed.python, "-c", code
+        ) == files(site)
         assert not list(site.rglob("__pycache__/__init__*"))
     finally:
         for path in everything:

@@ -8,19 +8,13 @@ from typing import TYPE_CHECKING, Callable
 
 import building
 import pytest
-from native_lib.cli import main
+from building import edit
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc, makes ELF files")
-
-
-def edit(file: Path, old: str, new: str) -> None:
-    text = file.read_text(encoding="utf-8")
-    assert old in text, text
-    file.write_text(text.replace(old, new), encoding="utf-8")
 
 
 # Two providers that know nothing of each other ----------------------------------------------------
@@ -119,47 +113,6 @@ def test_only_what_is_asked_for_is_loaded(family: building.Pair, tmp_path: Path)
 
 
 # A provider that requires a provider ---------------------------------------------------------------
-
-
-@pytest.fixture(scope="session")
-def chain(once: Callable[[str, Callable[[Path], list[Path]]], list[Path]]) -> list[Path]:
-    """Three wheels: foo-ext requires libtop, and libtop's library requires libfoo's."""
-
-    def make(folder: Path) -> list[Path]:
-        base = building.generate(folder / "base")
-        above = building.generate(
-            folder / "above", library_name="top", provider_name="libtop", extension_name="top-ext"
-        )
-        top = above / "libtop"
-        # What a consumer has, put into a provider: this is what the documentation says to do.
-        assert main(["vendor", str(top), "--consumer"]) == 0
-        edit(
-            top / "pyproject.toml", "requires-python", 'dynamic = ["dependencies"]\nrequires-python'
-        )
-        with (top / "pyproject.toml").open("a", encoding="utf-8") as file:
-            file.write(
-                '\n[[tool.dynamic-metadata]]\nlibraries = { foo = "libfoo" }\n'
-                'provider = { path = "native-lib", module = "native_library_metadata" }\n'
-            )
-        with (top / "CMakeLists.txt").open("a", encoding="utf-8") as file:
-            file.write("native_library_consumer(top LIBRARIES foo::foo DESTINATION libtop)\n")
-        (top / "python" / "libtop" / "__init__.py").write_text(
-            "from . import _native_libs, _native_requires\n"
-            "from ._shared_lib_consumer import load_requirements\n"
-            "from ._shared_lib_manager import LibraryLoader\n\n"
-            "loader = LibraryLoader.from_manifest(\n"
-            "    _native_libs, requires=lambda: load_requirements(_native_requires)\n)\n",
-            encoding="utf-8",
-        )
-        source = top / "src" / "top.c"
-        edit(source, "#include <top/top.h>", "#include <foo/foo.h>\n#include <top/top.h>")
-        edit(source, "return value * value", "return foo_square(value) + 1")
-        wheels = folder / "dist"
-        return [
-            building.build(project, wheels) for project in (base / "libfoo", top, above / "top-ext")
-        ]
-
-    return once("chain", make)
 
 
 def test_dependencies_are_loaded_first(chain: list[Path], tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from native_lib.bind import BindError
 from native_lib.environment import FORMATS, as_text, build_variables
 from native_lib.excludes import TOOLS, excludes
 from native_lib.prefix import PrefixError, make_prefix
+from native_lib.preload import PreloadError
 from native_lib.providers import ProvidersError, installed_providers
 from native_lib.vendor import VendorError, apply, changes, still_named
 
@@ -53,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     try:
         status: int = options.run(options)
-    except (VendorError, ProvidersError, PrefixError, BindError) as error:
+    except (VendorError, ProvidersError, PrefixError, BindError, PreloadError) as error:
         print(f"native-lib: {error}", file=sys.stderr)
         return 2
     return status
@@ -246,6 +247,18 @@ def _parser() -> argparse.ArgumentParser:
         "that GITHUB_ENV names, if it is set (default: sh)",
     )
     command.set_defaults(run=_env)
+
+    command = commands.add_parser(
+        "preload",
+        help="have Python open providers' libraries when it starts",
+        description="Write files into the environment of this Python that open the libraries of "
+        "providers when it starts, before any program brings another copy.",
+    )
+    command.add_argument(
+        "providers", nargs="+", metavar="PROVIDER", help="a distribution that is installed here"
+    )
+    command.add_argument("--remove", action="store_true", help="remove these files")
+    command.set_defaults(run=_preload)
     return parser
 
 
@@ -386,6 +399,23 @@ def _env(options: argparse.Namespace) -> int:
             opened.write(text)
     except OSError as error:
         raise PrefixError(f"{file}: {error.strerror}") from error
+    return 0
+
+
+def _preload(options: argparse.Namespace) -> int:
+    from native_lib.preload import added, removed
+
+    changes = (removed if options.remove else added)(options.providers)
+    changes = [change for change in changes if change.word]
+    try:
+        apply(changes)
+    except OSError as error:
+        raise PreloadError(f"{error.filename}: {error.strerror}") from None
+    for change in changes:
+        if change.path.suffix != ".pyc":
+            print(f"{'removed' if change.content is None else 'wrote'}: {change.path}")
+    if not changes:
+        print("nothing to remove" if options.remove else "nothing to write: all is there already")
     return 0
 
 

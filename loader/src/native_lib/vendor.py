@@ -25,6 +25,7 @@ _EVERYBODY = ("LICENSE", "NativeLibrary.cmake")
 _SIDES = {
     "provider": (
         *("NativeLibraryProvider.cmake", "native_library_texts.py", "native_library_stub.py"),
+        "pyinstaller_hook.py",
         *("shared_lib_manager.py", "shared_lib_programs.py"),
         *("shared_lib_explain.py", "shared_lib_fixes.py"),
     ),

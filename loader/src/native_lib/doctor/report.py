@@ -15,6 +15,7 @@ from rich.tree import Tree
 from native_lib.check.report import printable
 from native_lib.check.rule import ERROR, NOTE, WARNING
 from native_lib.doctor.picture import picture
+from native_lib.preload import preloads
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -80,6 +81,8 @@ def print_tree(diagnosis: Diagnosis) -> None:
     if not environment.providers:
         can = " that can be read" if environment.unreadable else ""
         tree.add(Text(f"no provider{can} is installed"))
+    for package, file in preloads().items():
+        tree.add(_text(f"{package} is opened when Python starts: {file}"))
     console.print(tree)
     for problem in diagnosis.problems:
         heading = f"{problem.severity}: {problem.distribution}: {problem.message}"
@@ -125,6 +128,7 @@ def print_json(diagnosis: Diagnosis) -> None:
             }
             for provider in environment.providers
         ],
+        "preloaded": {package: str(file) for package, file in preloads().items()},
         "needs": [{**asdict(need), "file": str(need.file)} for need in diagnosis.needs],
         "imported": list(diagnosis.imported),
         "problems": [asdict(problem) for problem in diagnosis.problems],

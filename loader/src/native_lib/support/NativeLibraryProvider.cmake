@@ -134,6 +134,13 @@ function(native_library_provider)
     # The manifest lies next to the libraries, so that its __file__ finds them in editable installs.
     _native_library_install_text(_native_libs.py ${arg_PROVIDER})
     _native_library_install_loader(manager ${arg_PROVIDER})
+    foreach(name IN ITEMS __init__ hook-${arg_PROVIDER})
+        install(
+            FILES "${_NATIVE_LIBRARY_DIR}/pyinstaller_hook.py"
+            DESTINATION ${arg_PROVIDER}/_pyinstaller
+            RENAME ${name}.py
+        )
+    endforeach()
 endfunction()
 
 # native_library_source()

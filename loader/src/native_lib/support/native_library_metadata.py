@@ -271,6 +271,7 @@ def record(needs: list[dict[str, object]], writer: str) -> bytes:
         "REQUIRES = (",
         *(line for need in needs for line in _literal(need)),
         ")",
+        *_seen_by_freezers([str(need["provider"]) for need in needs]),
     ]
     return "\n".join([*lines, ""]).encode("utf-8")
 
@@ -282,6 +283,13 @@ def _write_requirements(output: Path, needs: list[dict[str, object]]) -> None:
 
 def _literal(need: dict[str, object]) -> list[str]:
     return ["    {", *(f"        {key!r}: {fact!r}," for key, fact in need.items()), "    },"]
+
+
+def _seen_by_freezers(providers: list[str]) -> list[str]:
+    """Return a function that imports the providers: the loader's import of a name is not seen."""
+    # Freezers read the bytecode, which has no body of an `if False:`.
+    head = ["", "", "def _seen_by_freezers():  # never called; PyInstaller and others read it"]
+    return [*head, *(f"    import {provider}" for provider in providers)] if providers else []
 
 
 def _main(command: str, folder: str, *arguments: str) -> None:

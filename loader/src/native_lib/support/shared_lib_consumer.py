@@ -3,13 +3,12 @@
 # From native-lib-loader 0.2.0, https://github.com/org/native-lib-template
 """The consumer's side: load the providers' libraries before an extension module needs them.
 
-Call `load_requirements` in the package's ``__init__.py``, above the import of the extension
-module. It imports each provider that the extension was linked against, insists on a version that
-fits, and has it open its libraries. The operating system then serves the extension from its list
-of loaded libraries.
+Call `load_requirements` in the package's ``__init__.py``, above the import of the extension module.
+It imports each provider that the extension was linked against, insists on a version that fits, and
+has it open its libraries, which the operating system's loader then finds loaded.
 
-Made to be vendored: it imports nothing that a bare interpreter has not loaded already. The third
-file, ``..._explain``, has the errors, and is imported only if there is one.
+Made to be vendored: it imports nothing that a bare interpreter has not loaded already, and the third
+file, ``..._explain``, only for an error. Freezers see that import below, where it never runs.
 """
 
 import os
@@ -19,6 +18,8 @@ TYPE_CHECKING = False  # ``typing`` is not loaded in a bare interpreter
 if TYPE_CHECKING:
     from types import ModuleType
     from typing import Any
+
+    from . import _shared_lib_explain  # type: ignore[attr-defined, unused-ignore] # noqa: F401
 
     LibraryNotFoundError = LibraryVersionError = NativeLibraryError = ImportError
 

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
+    # The import below is of a name: freezers see it here, where it never runs.
+    from . import _shared_lib_fixes  # type: ignore[attr-defined, unused-ignore] # noqa: F401
+
 
 class NativeLibraryError(ImportError):
     """A native library cannot be used; the message says which, why, and what to do."""
@@ -451,7 +454,8 @@ def _no_provider(
     there: "Any", name: str, what: str, distribution: str, requirement: str, **facts: str
 ) -> LibraryNotFoundError:
     file = getattr(there, "__file__", None) or ""
-    message = f"{what}, which is not installed."
+    fixes = _fixes()
+    message = f"{what}, which is not {'in this program' if fixes.is_frozen() else 'installed'}."
     if file:
         message = f"{what}; what is importable as {name} is something else."
         facts = {"found": file, **facts}
@@ -459,7 +463,6 @@ def _no_provider(
         # A mere folder of that name on sys.path is importable too, as a namespace package.
         found = f"{_folder_of(there)} (a folder of that name, without the package)"
         facts = {"found": found, **facts}
-    fixes = _fixes()
     facts["fix"] = fixes.appeared(name, there) or fixes.install(
         *(distribution, requirement, "--force-reinstall", file)
     )
@@ -476,7 +479,9 @@ def wrong_version(provider: "Any", need: "Any", consumer: str, folder: str) -> L
         f"{need['requirement']}, but {there}.",
         provider=f"{_folder_of(provider)} ({version})",
         needed_by=f"{folder} (built against {built})",
-        fix=restart or fixes.install(need["distribution"], need["requirement"]),
+        fix=restart
+        or fixes.build_again(consumer, built, need["distribution"], version)
+        or fixes.install(need["distribution"], need["requirement"]),
     )
     return LibraryVersionError(message, name=need["provider"], path=_folder_of(provider))
 

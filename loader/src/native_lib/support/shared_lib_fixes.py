@@ -319,7 +319,7 @@ def restart(loader: "Any") -> str:
 
     Whatever is wrong then, what is installed now was not tried yet.
     """
-    installed = _installed(loader)
+    installed = "" if is_frozen() else _installed(loader)
     if installed in ("", loader.version):
         return ""
     return (
@@ -350,6 +350,8 @@ def _installed(loader: "Any") -> str:
 
 def appeared(name: str, there: "Any") -> str:
     """Say that a provider was installed since this process looked for it, or return ""."""
+    if is_frozen():
+        return ""
     from importlib import invalidate_caches
     from importlib.machinery import PathFinder
 
@@ -361,6 +363,23 @@ def appeared(name: str, there: "Any") -> str:
     if spec is None or not spec.has_location or spec.origin == getattr(there, "__file__", None):
         return ""
     return f"restart this process: {spec.origin} was installed since"
+
+
+# What a freezer does. ------------------------------------------------------------------------------
+
+
+def is_frozen() -> bool:
+    """Tell whether a freezer made this program: pip cannot change it. Nuitka has the second."""
+    return bool(getattr(sys, "frozen", False)) or "__compiled__" in globals()
+
+
+def _freeze(distribution: str, requirement: str) -> str:
+    package = distribution.replace("-", "_")
+    return (
+        f"build this program again where {requirement} is installed, with all files of the package "
+        f"{package} (PyInstaller: --collect-all {package}; cx_Freeze: --packages {package}; Nuitka: "
+        f"--include-package={package} --include-package-data={package})"
+    )
 
 
 # What pip does. importlib.metadata imports zlib, bz2 and lzma, and the system's libz, libbz2 and ---
@@ -378,6 +397,8 @@ def install(distribution: str, requirement: str, option: str = "", in_its_place:
         option: makes pip install what has metadata, of which it leaves alone what fits.
         in_its_place: a file that was imported by the provider's name.
     """
+    if is_frozen():
+        return _freeze(distribution, requirement)
     plain = pip(f'install "{requirement}"')
     shadow = "rename or remove that file; it shadows the provider"
     try:
@@ -396,6 +417,8 @@ def install(distribution: str, requirement: str, option: str = "", in_its_place:
 
 def again(distribution: str, version: str) -> str:
     """Say what installs again what was installed (PEP 610), which no index may have."""
+    if is_frozen():
+        return _freeze(distribution, distribution)
     where = "--force-reinstall --no-deps"
     what = f"{distribution}=={version}" if version else distribution
     try:
@@ -420,6 +443,46 @@ def again(distribution: str, version: str) -> str:
     except _UNKNOWN:
         pass  # no metadata, or no such record: it was an index's
     return pip(f'install {where} "{what}"')
+
+
+def build_again(consumer: str, built: str, provider: str, installed: str) -> str:
+    """Say how to build a consumer again that was built here, before its provider's new version.
+
+    Args:
+        consumer: its import name.
+        built: the provider's version that it was built against.
+        provider: the provider's distribution.
+        installed: its version now.
+
+    Returns:
+        The fix; empty if the consumer came from elsewhere, or the provider is older.
+    """
+    try:
+        from importlib.metadata import distribution as metadata_of
+        from json import loads
+
+        metadata = metadata_of(consumer.partition(".")[0])
+        record, name = (
+            loads(metadata.read_text("direct_url.json") or "{}"),
+            metadata.metadata["Name"],
+        )
+        is_newer = _numbers(installed) > _numbers(built)
+        if is_frozen() or "dir_info" not in record or _is_gone(record["url"]) or not is_newer:
+            return ""
+    except _UNKNOWN:
+        return ""
+    # In isolation, it would be built against another copy of the provider, an index's.
+    editable = "-e " if record["dir_info"].get("editable") else ""
+    options = "--force-reinstall --no-deps --no-build-isolation"
+    command = pip(f'install {options} {editable}"{record["url"]}"')
+    return (
+        f"build {name} again, against {provider} {installed}: in a uv workspace with `uv sync "
+        f"--reinstall-package {name}`, else {command}"
+    )
+
+
+def _numbers(version: str) -> "list[int]":
+    return [int(part) for part in version.split(".") if part.isdigit()]
 
 
 def pip(arguments: str) -> str:
