@@ -7,9 +7,8 @@ Opened here by its absolute path, a library enters the operating system's list o
 and the system finds it there for extension modules: no search path or global symbol is involved.
 
 `LibraryLoader._find` lists where a library may come from, `_open_checked` how it is opened and
-checked; where operating systems differ is at the end. The third file, ``..._explain``, is imported
-for an error, or if another file than the wheel's has the library's name; freezers see that import
-below, where it never runs. Nothing else is imported that a bare interpreter lacks.
+checked. The third file, ``..._explain``, is imported for an error, or if another file than the
+wheel's has the library's name. Nothing else is imported that a bare interpreter lacks.
 """
 
 import os
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     from types import ModuleType
     from typing import Any, Union
 
+    # Freezers see the import here.
     from . import _shared_lib_explain  # type: ignore[attr-defined, unused-ignore] # noqa: F401
 
     _Path = Union[str, os.PathLike[str], None]
