@@ -23,6 +23,7 @@ NAME = "libfoo__foo.so.1"
 LOADER = building.ROOT / "loader" / "src" / "native_lib" / "support" / "shared_lib_manager.py"
 EXPLAIN = LOADER.with_name("shared_lib_explain.py")
 FIXES = LOADER.with_name("shared_lib_fixes.py")
+WORDINGS = LOADER.with_name("shared_lib_wordings.py")
 _AARCH64, _X86_64 = 183, 62
 
 
@@ -167,6 +168,7 @@ class Elf:
             "libfoo/_shared_lib_manager.py": LOADER.read_bytes(),
             "libfoo/_shared_lib_explain.py": EXPLAIN.read_bytes(),
             "libfoo/_shared_lib_fixes.py": FIXES.read_bytes(),
+            "libfoo/_shared_lib_wordings.py": WORDINGS.read_bytes(),
             f"libfoo/lib/{file}": self.library() if library is None else library,
             **(more or {}),
         }

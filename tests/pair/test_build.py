@@ -78,6 +78,7 @@ def test_files_in_the_provider(pair: building.Pair) -> None:
         "libfoo/_shared_lib_LICENSE",
         "libfoo/_shared_lib_explain.py",
         "libfoo/_shared_lib_fixes.py",
+        "libfoo/_shared_lib_wordings.py",
         "libfoo/_shared_lib_manager.py",
         "libfoo/py.typed",
         "libfoo/include/foo/export.h",

@@ -27,7 +27,7 @@ _SIDES = {
         *("NativeLibraryProvider.cmake", "native_library_texts.py", "native_library_stub.py"),
         "pyinstaller_hook.py",
         *("shared_lib_manager.py", "shared_lib_programs.py"),
-        *("shared_lib_explain.py", "shared_lib_fixes.py"),
+        *("shared_lib_explain.py", "shared_lib_fixes.py", "shared_lib_wordings.py"),
     ),
     "consumer": (
         *("NativeLibraryConsumer.cmake", "native_library_metadata.py"),
@@ -43,11 +43,11 @@ _SIGNS = {
     name: side
     for side, names in _SIDES.items()
     for name in names
-    if not name.endswith(("explain.py", "fixes.py"))
+    if not name.endswith(("explain.py", "fixes.py", "wordings.py"))
 }
 _LOADERS = ("_shared_lib_manager.py", "_shared_lib_consumer.py")
-# What both loaders import when something is wrong.
-_ERRORS = ("_shared_lib_explain.py", "_shared_lib_fixes.py")
+# What the loaders import when something is wrong; the last one is the provider's.
+_ERRORS = ("_shared_lib_explain.py", "_shared_lib_fixes.py", "_shared_lib_wordings.py")
 # Where the old layout had what native-lib/ has now.
 _OLD_FOLDER = "cmake"
 # Folders of other people's files, or of copies.
@@ -219,7 +219,8 @@ def _folder(folder: Path, sides: Iterable[str]) -> dict[Path, bytes | None]:
 
 
 def _loader(package: Path, loader: str) -> dict[Path, bytes | None]:
-    copies = (_SUPPORT / name.removeprefix("_") for name in (loader, *_ERRORS))
+    errors = _ERRORS if loader == _LOADERS[0] else _ERRORS[:-1]
+    copies = (_SUPPORT / name.removeprefix("_") for name in (loader, *errors))
     return {package / f"_{file.name}": file.read_bytes() for file in copies if is_file(file)}
 
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 VENDORED = (
     *("_shared_lib_manager.py", "_shared_lib_consumer.py", "_shared_lib_programs.py"),
-    *("_shared_lib_explain.py", "_shared_lib_fixes.py"),
+    *("_shared_lib_explain.py", "_shared_lib_fixes.py", "_shared_lib_wordings.py"),
 )
 _INSTALLED = ("_native_libs", "_native_requires", "_shared_lib_manager", "_shared_lib_consumer")
 MAX_PACKAGE = 1 << 18

@@ -21,7 +21,8 @@ from native_lib.doctor.problem import Problem, binary_of, libraries_of, report_t
 from native_lib.doctor.resolve import variable_of
 from native_lib.paths import is_folder, is_there
 from native_lib.support import shared_lib_fixes as fixes
-from native_lib.support.shared_lib_fixes import HELP
+from native_lib.support import shared_lib_wordings as messages
+from native_lib.support.shared_lib_wordings import HELP
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -96,7 +97,7 @@ def _shortened(text: str, most: int = 2000) -> str:
 
 def _recognise(text: str) -> tuple[str, dict[str, str]]:
     """Recognise a loader's or Python's message: return its kind, and the names in it."""
-    kind, words = fixes.recognise(text)
+    kind, words = messages.recognise(text)
     if kind:
         return kind, words
     for kind, wording in wordings.WORDINGS:
@@ -338,12 +339,12 @@ _FOR_THIS_PYTHON = (
 
 def _foreign(by: str, environment: Environment, said: str) -> tuple[str, str]:
     """Explain a file that was built for another C library: glibc's on musl, or the other way round."""
-    means, fix = HELP[fixes.RELOCATION]
+    means, fix = HELP[messages.RELOCATION]
     return f"{said}: it {means}", _again(by, environment, fix)
 
 
 def _newer(words: dict[str, str], environment: Environment, text: str) -> tuple[str, str]:
-    means, fix = HELP[fixes.NEWER]
+    means, fix = HELP[messages.NEWER]
     if "by" in words:
         lacks = (
             f"{words['by']} needs version {words['version']}, but {words['file']} does not have it"
@@ -363,7 +364,7 @@ def _version(words: dict[str, str], environment: Environment, text: str) -> tupl
 
 
 def _machine(words: dict[str, str], environment: Environment, text: str) -> tuple[str, str]:
-    means, fix = HELP[fixes.MACHINE]
+    means, fix = HELP[messages.MACHINE]
     told = f" (have {words['have']}, need {words['need']})" if "have" in words else ""
     # Windows has one message for both.
     whole = ", or is incomplete" if re.search(r"Win32|WinError|DLL load", text) else ""
@@ -380,12 +381,12 @@ def _damaged(words: dict[str, str], environment: Environment, text: str) -> tupl
 
 
 def _signature(words: dict[str, str], environment: Environment, text: str) -> tuple[str, str]:
-    means, fix = HELP[fixes.SIGNATURE]
+    means, fix = HELP[messages.SIGNATURE]
     return f"a library {means}: {text.strip()}", _again(words.get("file", ""), environment, fix)
 
 
 def _start(words: dict[str, str], environment: Environment, text: str) -> tuple[str, str]:
-    means, fix = HELP[fixes.START]
+    means, fix = HELP[messages.START]
     return f"Windows could not load {_subject(words)}: {text.strip(' .')}. It {means}", fix
 
 
@@ -474,16 +475,16 @@ def _owner(file: str, environment: Environment) -> str:
 
 # The kinds whose words or fix depend on what is installed; for the others HELP is enough.
 _EXPLAINED: dict[str, Explanation] = {
-    fixes.MISSING: _missing,
-    fixes.SYMBOL: _symbol,
-    fixes.VERSION: _version,
-    fixes.MACHINE: _machine,
-    fixes.DAMAGED: _damaged,
-    fixes.RELOCATION: _relocation,
-    fixes.NEWER: _newer,
-    fixes.SIGNATURE: _signature,
-    fixes.START: _start,
-    fixes.FOLDER: _folder,
+    messages.MISSING: _missing,
+    messages.SYMBOL: _symbol,
+    messages.VERSION: _version,
+    messages.MACHINE: _machine,
+    messages.DAMAGED: _damaged,
+    messages.RELOCATION: _relocation,
+    messages.NEWER: _newer,
+    messages.SIGNATURE: _signature,
+    messages.START: _start,
+    messages.FOLDER: _folder,
     wordings.PYTHON: _python,
     wordings.SOURCES: _sources,
     wordings.WINDOWS: _windows,

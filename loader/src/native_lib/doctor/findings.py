@@ -24,7 +24,7 @@ from native_lib.doctor.neighbours import plugins_unfound
 from native_lib.doctor.problem import Problem, is_same_file, libraries_of, report_to_authors
 from native_lib.doctor.resolve import NOBODY, Need, has_private_name, variable_of
 from native_lib.paths import is_file, is_folder
-from native_lib.support import shared_lib_fixes as fixes
+from native_lib.support import shared_lib_wordings as messages
 from native_lib.support.shared_lib_fixes import pip
 
 if TYPE_CHECKING:
@@ -192,7 +192,7 @@ def _architectures(environment: Environment) -> Iterator[Problem]:
                 )
                 owner = environment.distributions[wheel.distribution]
                 is_intact = owner.is_intact(owner.root / binary.path)
-                fix = fixes.HELP[fixes.MACHINE][1] if is_intact else owner.again
+                fix = messages.HELP[messages.MACHINE][1] if is_intact else owner.again
                 yield Problem(ERROR, "architecture", wheel.distribution, message, fix)
 
 

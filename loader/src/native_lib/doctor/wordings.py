@@ -1,6 +1,6 @@
 """What Python says of an extension module, and how processes end.
 
-The messages of the operating systems' loaders, and what helps, are in `shared_lib_fixes.py`.
+The messages of the operating systems' loaders, and what helps, are in `shared_lib_wordings.py`.
 """
 
 from __future__ import annotations

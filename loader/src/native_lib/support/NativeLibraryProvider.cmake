@@ -133,7 +133,7 @@ function(native_library_provider)
     _native_library_install_text(${pc_file} ${lib}/pkgconfig)
     # The manifest lies next to the libraries, so that its __file__ finds them in editable installs.
     _native_library_install_text(_native_libs.py ${arg_PROVIDER})
-    _native_library_install_loader(manager ${arg_PROVIDER})
+    _native_library_install_loader(manager ${arg_PROVIDER} wordings)
     foreach(name IN ITEMS __init__ hook-${arg_PROVIDER})
         install(
             FILES "${_NATIVE_LIBRARY_DIR}/pyinstaller_hook.py"

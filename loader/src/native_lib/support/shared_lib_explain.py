@@ -6,7 +6,8 @@
 Neither the provider's side (``..._manager``) nor the consumer's (``..._consumer``) imports this
 file in a healthy load: it makes their errors, and holds what only errors, debug lines, other
 interpreters than CPython, and copies of a library from elsewhere need. Functions that are named
-after an error return it; the caller raises it. What helps is in ``..._fixes``.
+after an error return it; the caller raises it. What helps is in ``..._fixes``, and what
+the operating systems' loaders say in ``..._wordings``.
 """
 
 import os
@@ -62,10 +63,15 @@ def newer_format(record: "Any", reader: str, known: int) -> NativeLibraryError:
     )
 
 
-def _fixes() -> "Any":
-    name = __name__.rpartition("explain")[0] + "fixes"
+def _beside(part: str) -> "Any":
+    """Import another of the loader's files."""
+    name = __name__.rpartition("explain")[0] + part
     __import__(name)
     return sys.modules[name]
+
+
+def _fixes() -> "Any":
+    return _beside("fixes")
 
 
 def _lines(headline: str, **facts: str) -> str:
@@ -106,7 +112,7 @@ def circle(loader: "Any") -> NativeLibraryError:
 
 def no_ctypes(loader: "Any", library: "Any", error: ImportError) -> NativeLibraryError:
     """Say that this interpreter has no way to open a library."""
-    if _fixes().recognise(str(error))[1].get("symbol", "").startswith(("Py", "_Py")):
+    if _beside("wordings").recognise(str(error))[1].get("symbol", "").startswith(("Py", "_Py")):
         message = _lines(
             f"{loader.provider} cannot open {library.path}: no extension module can be imported here, "
             "Python's own _ctypes neither. The program that runs Python opened libpython so that "
@@ -155,7 +161,7 @@ def not_found(
     except OSError as unreadable:  # in a folder that may not be entered
         state = str(unreadable.strerror)
     if not fix:
-        means, fix = fixes.of_file(loader, library, str(error), is_foreign)
+        means, fix = _beside("wordings").of_file(loader, library, str(error), is_foreign, fixes)
     machine = os.uname().machine if hasattr(os, "uname") else f"{sys.maxsize.bit_length() + 1} bit"
     facts = {"file": f"{path} ({state})", "system": str(error)}
     if means:
