@@ -11,6 +11,7 @@ import cpythons
 import public_wheels
 import pytest
 from benchmarks import (
+    bind_speed,
     check_speed,
     environment_of_many,
     first_use,
@@ -93,6 +94,14 @@ def test_check_speed() -> None:
     ]
     (bound,) = found.bounds
     assert bound.measured > 0
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="auditwheel runs on Linux only")
+def test_bind_speed(tmp_path: Path) -> None:
+    found = bind_speed.measure(tmp_path, report.QUICK)
+    if found.table.what.startswith("Not available"):
+        pytest.skip(found.table.what)
+    check_shape(found, ["22.8 MB"], bounds=1)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="Linux only: makes ELF files")
