@@ -101,7 +101,9 @@ def test_bind_speed(tmp_path: Path) -> None:
     found = bind_speed.measure(tmp_path, report.QUICK)
     if found.table.what.startswith("Not available"):
         pytest.skip(found.table.what)
-    check_shape(found, ["22.8 MB"], bounds=1)
+    (row,), (bound,) = found.table.rows, found.bounds
+    assert float(row[0].partition(" ")[0]) > 20
+    assert bound.measured > 0
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="Linux only: makes ELF files")
