@@ -48,12 +48,12 @@ def measure(effort: Effort) -> Measurement:
             ours[ALL].append(together)
             theirs[ALL].append(sum(theirs[name][-1] for name in names))
     rows = [
-        _row(f"{name}, {wheel.stat().st_size / 1e6:.1f} MB", ours[name], theirs[name])
+        row(f"{name}, {wheel.stat().st_size / 1e6:.1f} MB", ours[name], theirs[name])
         for name, wheel in zip(names, wheels)
     ]
     each = [sum(times) for times in zip(*(ours[name] for name in names))]
-    rows.append(_row(f"all {len(wheels)}, a call for each", each, theirs[ALL]))
-    rows.append(_row(f"all {len(wheels)}, in one call of ours", ours[ALL], theirs[ALL]))
+    rows.append(row(f"all {len(wheels)}, a call for each", each, theirs[ALL]))
+    rows.append(row(f"all {len(wheels)}, in one call of ours", ours[ALL], theirs[ALL]))
     what = (
         f"Seconds, medians of {effort.checks} runs taken in turns, for {LINUX}; both start an "
         "interpreter in each call. `auditwheel show` takes one wheel a call, `native-lib check` "
@@ -72,7 +72,8 @@ def measure(effort: Effort) -> Measurement:
     return Measurement(table, bounds, {"native-lib check": ours, "auditwheel show": theirs})
 
 
-def _row(name: str, ours: Sequence[float], theirs: Sequence[float]) -> tuple[str, ...]:
+def row(name: str, ours: Sequence[float], theirs: Sequence[float]) -> tuple[str, ...]:
+    """Return a row of a table: a name, two medians, and their ratio."""
     medians = [f"{statistics.median(times):.2f}" for times in (ours, theirs)]
     return (name, *medians, str(ratio_of_medians(ours, theirs)))
 
@@ -80,14 +81,15 @@ def _row(name: str, ours: Sequence[float], theirs: Sequence[float]) -> tuple[str
 def _ours(wheels: Sequence[Path]) -> float:
     # Exit status 1 says that there are errors, which others' wheels may have.
     source = {"PYTHONPATH": str(building.ROOT / "loader" / "src")}
-    return _seconds([sys.executable, "-m", "native_lib", "check", *wheels], source, {0, 1})
+    return seconds([sys.executable, "-m", "native_lib", "check", *wheels], source, {0, 1})
 
 
 def _theirs(wheel: Path) -> float:
-    return _seconds([building.tool("auditwheel"), "show", wheel], {}, {0})
+    return seconds([building.tool("auditwheel"), "show", wheel], {}, {0})
 
 
-def _seconds(command: Sequence[str | Path], env: dict[str, str], good: set[int]) -> float:
+def seconds(command: Sequence[str | Path], env: dict[str, str], good: set[int]) -> float:
+    """Run a command, whose exit status must be a good one, and return how long it took."""
     start = time.perf_counter()
     done = subprocess.run(
         command,

@@ -19,6 +19,7 @@ sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "loader" / "src")]  # as pytest 
 import building
 import cpythons
 from benchmarks import (
+    bind_speed,
     check_speed,
     codecs,
     environment_of_many,
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
 
 MEASUREMENTS = (
     *("import-cost", "instructions", "modules", "many-providers", "first-use", "sharing", "codecs"),
-    *("check-speed", "doctor"),
+    *("check-speed", "bind-speed", "doctor"),
 )
 
 
@@ -95,6 +96,8 @@ def measure(
         yield "codecs", codecs.measure(folder / "codecs", effort, reference)
     if "check-speed" in names and sys.platform == "linux":  # auditwheel
         yield "check-speed", check_speed.measure(effort)
+    if "bind-speed" in names and sys.platform == "linux":  # auditwheel
+        yield "bind-speed", bind_speed.measure(folder / "bind", effort)
     if "doctor" in names and sys.platform == "linux":  # it compiles ELF files
         yield "doctor", environment_of_many.measure(folder / "doctor", effort)
 

@@ -11,6 +11,7 @@ import cpythons
 import public_wheels
 import pytest
 from benchmarks import (
+    bind_speed,
     check_speed,
     environment_of_many,
     first_use,
@@ -92,6 +93,16 @@ def test_check_speed() -> None:
         *("pyzmq-27.3.0", "cmeel_zlib-1.3.2", "all 2", "all 2")
     ]
     (bound,) = found.bounds
+    assert bound.measured > 0
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="auditwheel runs on Linux only")
+def test_bind_speed(tmp_path: Path) -> None:
+    found = bind_speed.measure(tmp_path, report.QUICK)
+    if found.table.what.startswith("Not available"):
+        pytest.skip(found.table.what)
+    (row,), (bound,) = found.table.rows, found.bounds
+    assert float(row[0].partition(" ")[0]) > 20
     assert bound.measured > 0
 
 

@@ -21,8 +21,10 @@ from native_lib.bind.needs import needs_of, packages_of
 from native_lib.bind.providers import providers_for, read_named
 from native_lib.bind.runpath import without_paths
 from native_lib.bind.wheel_file import record, rewrite
+from native_lib.check import elf
 from native_lib.check.compatibility import incompatible
 from native_lib.check.markers import always_holds
+from native_lib.check.read import read_binary
 from native_lib.check.read_wheel import read_wheel
 from native_lib.check.wheel import UnusableError
 from native_lib.literals import REQUIRES, read_literals
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
 
     from native_lib.bind.needs import Need
     from native_lib.bind.providers import Provider
+    from native_lib.check.binary import Binary
     from native_lib.check.wheel import Wheel
 
 _LOADER = {
@@ -101,11 +104,18 @@ def plan_of(path: Path, named: Sequence[Provider] = ()) -> Plan:
         BindError: it cannot be bound.
     """
     try:
-        wheel = read_wheel(path)
+        wheel = read_wheel(path, _read)
         with zipfile.ZipFile(path) as archive:
             return _plan(wheel, archive, named)
     except (UnusableError, BindError) as error:
         raise BindError(" ".join(f"{path.name}: {error}".split())) from None
+
+
+def _read(path: str, content: bytes) -> tuple[Binary, ...]:
+    """Read a binary, but no symbols of ELF files that are no extension modules: they take long."""
+    if content.startswith(b"\x7fELF") and b"PyInit_" not in content:
+        return elf.read(path, content, symbols=False)
+    return read_binary(path, content)
 
 
 def _plan(wheel: Wheel, archive: zipfile.ZipFile, named: Sequence[Provider]) -> Plan:

@@ -44,10 +44,10 @@ _MAX_VERSIONS = 0x8000  # a symbol has 15 bits for its version
 _MAX_NAMES = 2
 
 
-def read(path: str, content: bytes) -> tuple[Binary, ...]:
-    """Read an ELF file; see `read_binary`."""
+def read(path: str, content: bytes, *, symbols: bool = True) -> tuple[Binary, ...]:
+    """Read an ELF file, with or without its symbols; see `read_binary`."""
     try:
-        return _read(path, File(content))
+        return _read(path, File(content), symbols)
     except (struct.error, OverflowError) as error:
         raise CorruptBinaryError("its tables point outside of the file") from error
 
@@ -73,7 +73,7 @@ def _texts(content: bytes | mmap.mmap, tag: int) -> tuple[str, ...]:
         raise CorruptBinaryError("its tables point outside of the file") from error
 
 
-def _read(path: str, file: File) -> tuple[Binary, ...]:
+def _read(path: str, file: File, symbols: bool) -> tuple[Binary, ...]:
     if file.kind not in (_EXECUTABLE, _SHARED):
         # Object files and core dumps are not loaded.
         require(file.kind in range(1, 5), "ELF file of no known type")
@@ -84,7 +84,7 @@ def _read(path: str, file: File) -> tuple[Binary, ...]:
             end, there = segment.offset + segment.size, len(file.content)
             require(end <= there, f"cut off: {there} bytes of at least {end}")
     needed = file.texts(_NEEDED)
-    exports, imports = _symbols(file)
+    exports, imports = _symbols(file) if symbols else (frozenset(), frozenset())
     return (
         Binary(
             path=path,

@@ -9,7 +9,7 @@ import struct
 import zipfile
 import zlib
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
@@ -98,10 +98,10 @@ class _Contents:
         for name in self.members:
             if name.endswith(_NO_BINARIES):
                 continue
-            with self.archive.open(name) as file:
-                if not is_binary(head := file.read(8)):
+            with cast("zipfile.ZipExtFile", self.archive.open(name)) as file:
+                if not is_binary(file.peek(8)[:8]):
                     continue
-                content = head + file.read()
+                content = file.read()
             try:
                 found = self.read(name, content)
             except CorruptBinaryError as error:
