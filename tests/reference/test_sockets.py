@@ -141,8 +141,8 @@ def test_libsodiums_own_tests(env: building.Environment, tmp_path: Path) -> None
     (library,) = (provider / "lib").glob("native_*.so.*")
     names = sorted(path.stem for path in folder.glob("*.exp"))
     assert len(names) > 90
-    paths = (f"-I{provider / 'include'}", f"-I{folder.parent / 'quirks'}")
-    paths += (f'-DTEST_SRCDIR="{folder}"', f"-Wl,-rpath,{library.parent}")
+    paths = [f"-I{provider / 'include'}", f"-I{folder.parent / 'quirks'}"]
+    paths += [f'-DTEST_SRCDIR="{folder}"', f"-Wl,-rpath,{library.parent}"]
 
     def run(name: str) -> None:
         building.run("cc", "-o", folder / name, folder / f"{name}.c", *paths, library)
