@@ -210,7 +210,7 @@ QUICK = (
 LEFT_OUT = (
     "tipc|vmci|draft|radio|dish|udp|client|server|peer|scatter|channel|poller|ws|wss|socks|cap_net"
     "|multicast|fuzz|many_sockets|app_meta|dgram|disconnect_msg|hello_msg|msg_init|router_notify"
-    "|thread_safe|manual_last_value"
+    "|thread_safe|manual_last_value|filter_ipc"
 )
 
 
