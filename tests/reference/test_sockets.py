@@ -15,7 +15,6 @@ from typing import Callable
 import building
 import elf
 import pytest
-import regenerate
 from native_lib.check.run import check
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="compiles and reads ELF files")
@@ -82,7 +81,9 @@ def test_headers_and_exports_agree(sockets: building.Sockets, env: building.Envi
         (library,) = (folder / "lib").glob("native_*.so.*")
         with library.open("rb") as file:
             found = elf.exports(file)
-        headers = "".join(path.read_text("utf-8") for path in folder.rglob("include/**/*.h"))
+        texts = (path.read_text("utf-8") for path in folder.rglob("include/**/*.h"))
+        # Draft functions are declared for those who ask for them, and not built.
+        headers = "".join(text.partition("#ifdef ZMQ_BUILD_DRAFT_API")[0] for text in texts)
         declared = set(
             re.findall(r"^(?:SODIUM|ZMQ)_EXPORT[^;(]*?\**(\w+) \(", headers, re.MULTILINE)
         )
@@ -91,7 +92,7 @@ def test_headers_and_exports_agree(sockets: building.Sockets, env: building.Envi
         # C++: what headers of the standard library define, and functions whose headers upstream keeps.
         others = {each for each in found if not re.fullmatch(pattern, each)}
         assert not [each for each in others if not each.startswith("_Z") or "N3zmq" in each]
-        assert declared - found <= {"crypto_aead_aes256gcm_is_available"}, name
+        assert declared <= found
 
 
 @pytest.mark.parametrize("name", ["sodium", "zmq"])
@@ -113,11 +114,6 @@ def test_version_licence_and_sbom_are_upstreams(sockets: building.Sockets, name:
     (ours, *theirs) = sorted(each for each in names if "/licenses/" in each)
     assert ours.endswith("/licenses/LICENSE")
     assert theirs
-
-
-@pytest.mark.parametrize("name", ["sodium", "zmq"])
-def test_package_is_what_the_template_generates(name: str) -> None:
-    assert name in regenerate.PACKAGES
 
 
 def test_build_in_another_folder_gives_the_same_bytes(
