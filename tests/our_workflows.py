@@ -101,7 +101,11 @@ def run(name: str, project: Path, folder: Path, environment: Mapping[str, str]) 
     """
     env = {
         **environment,
-        **workflows.decoys(environment, folder, {"native-zlib": "99.0", "native-libpng": "99.0"}),
+        **workflows.decoys(
+            environment,
+            folder,
+            dict.fromkeys(("native-zlib", "native-libpng", "native-sodium"), "99.0"),
+        ),
         # Seconds, where virtualenv and pip take minutes.
         "NOX_DEFAULT_VENV_BACKEND": "uv",
         "UV": building.tool("uv"),
