@@ -6,9 +6,9 @@
 Opened here by its absolute path, a library enters the operating system's list of loaded libraries,
 and the system finds it there for extension modules: no search path or global symbol is involved.
 
-`LibraryLoader._find` lists where a library may come from, `_open_checked` how it is opened and
-checked. The third file, ``..._explain``, is imported for an error, or if another file than the
-wheel's has the library's name. Nothing else is imported that a bare interpreter lacks.
+`LibraryLoader._find` lists where a library may come from, `_open_checked` how it is opened. The
+third file, ``..._explain``, is imported for an error, or if another file than the wheel's has the
+name; freezers see that import below. Nothing else is imported that a bare interpreter lacks.
 """
 
 import os
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from types import ModuleType
     from typing import Any, Union
 
-    # Freezers see the import here.
     from . import _shared_lib_explain  # type: ignore[attr-defined, unused-ignore] # noqa: F401
 
     _Path = Union[str, os.PathLike[str], None]
