@@ -58,10 +58,10 @@ def test_every_file_says_licence_version_and_source() -> None:
     assert PROVIDER["LICENSE"] == (building.SUPPORT / "LICENSE").read_bytes()
 
 
-def test_both_sides_are_at_most_1000_lines_of_cmake() -> None:
+def test_both_sides_are_at_most_1020_lines_of_cmake() -> None:
     texts = [file.read_text("utf-8") for file in building.SUPPORT.glob("*.cmake")]
     assert texts
-    assert sum(len(text.splitlines()) for text in texts) <= 1000
+    assert sum(len(text.splitlines()) for text in texts) <= 1020
     assert not re.search(r"^macro\(", "\n".join(texts), re.MULTILINE)
 
 

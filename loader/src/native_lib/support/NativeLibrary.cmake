@@ -7,6 +7,8 @@
 #   native_library_provider(<target>... PROVIDER <import name> COMPATIBILITY <word> ...)
 #   native_library_consumer(<target> LIBRARIES <package>::<library>... DESTINATION <package folder>)
 #   native_library_source()            for providers that wrap somebody else's library
+#   native_library_archive(<target> ARCHIVE <file> ...)  what another build system built, as a target
+#   native_library_prebuilt(<target> FILE <file> ...)    a finished shared library, as a target
 #   native_library_find(<package>...)  before an upstream that looks for packages by itself
 
 cmake_minimum_required(VERSION 3.25...4.3)
