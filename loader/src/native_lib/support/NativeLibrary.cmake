@@ -44,8 +44,7 @@ function(_native_library_python result)
     set(${result} "${answer}" PARENT_SCOPE)
 endfunction()
 
-# Puts one side's loader, further files of it, and its licence into the package: the wheel needs nothing
-# else at run time.
+# Puts one side's loader and its licence into the package: the wheel needs nothing else at run time.
 function(_native_library_install_loader side folder)
     set(licence "${_NATIVE_LIBRARY_DIR}/LICENSE")
     install(FILES "${licence}" DESTINATION "${folder}" RENAME _shared_lib_LICENSE)
