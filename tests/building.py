@@ -488,7 +488,7 @@ def compile_library(
 
 def without_capabilities() -> list[str]:
     """Return what must stand before a command so that permissions hold for root too."""
-    if os.getuid() != 0:
+    if sys.platform == "win32" or os.getuid() != 0:
         return []
     setpriv = shutil.which("setpriv")
     if setpriv is None:
