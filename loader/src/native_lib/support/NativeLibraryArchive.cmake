@@ -3,8 +3,7 @@
 # From native-lib-loader 0.2.0, https://github.com/org/native-lib-template
 #
 # What something else than CMake built, as a target for native_library_provider(). NativeLibrary.cmake
-# includes this file. What is to be read, written and said is in native_library_archive.py and
-# native_library_prebuilt.py.
+# includes this file; native_library_archive.py and native_library_prebuilt.py read, write and refuse.
 
 # native_library_archive(<target>
 #   ARCHIVE <file>                 a static archive of position-independent code, from any build system
@@ -22,9 +21,8 @@ function(native_library_archive target)
     set(folder "${CMAKE_CURRENT_BINARY_DIR}/native_library/${target}")
     set(script "${_NATIVE_LIBRARY_DIR}/native_library_archive.py")
     set(facts --target=${target} --system=${CMAKE_SYSTEM_NAME} "--folder=${folder}")
-    list(APPEND facts "--msvc=${MSVC}")
     _native_library_paths(facts ARCHIVE VERSION_SCRIPT)
-    list(APPEND facts --EXPORTS ${arg_EXPORTS})
+    list(APPEND facts "--msvc=${MSVC}" --EXPORTS ${arg_EXPORTS})
     set(unknown --DEPENDS ${arg_DEPENDS} --unknown ${arg_UNPARSED_ARGUMENTS})
     _native_library_python(answer COMMAND "${script}" check ${facts} ${unknown})
     foreach(fact IN ITEMS archive exports whole_archive options)
