@@ -243,7 +243,7 @@ def test_prebuilt_libraries_get_private_names(vendors: Path, generator: str) -> 
     assert built.read_bytes() == installed.read_bytes()
     assert b".debug_info" in installed.read_bytes()
     manifest = (folder / "_native_libs.py").read_text("utf-8")
-    assert '"needs": ("base", ),' in manifest
+    assert '"needs": ("base"' in manifest
 
 
 def test_prebuilt_library_that_changes_is_taken_anew(vendors: Path) -> None:
