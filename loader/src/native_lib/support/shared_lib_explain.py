@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     # The import below is of a name: freezers see it here, where it never runs.
-    from . import _shared_lib_fixes  # type: ignore[attr-defined, unused-ignore] # noqa: F401
+    from . import _shared_lib_fixes, _shared_lib_wordings  # type: ignore[attr-defined, unused-ignore] # noqa: F401
 
 
 class NativeLibraryError(ImportError):
