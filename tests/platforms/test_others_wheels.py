@@ -13,6 +13,7 @@ import building
 import public_wheels
 import pytest
 import readelf
+from native_lib.bind.bind import plan_of
 from native_lib.check.run import check
 
 if TYPE_CHECKING:
@@ -171,3 +172,11 @@ def test_the_page_on_these_wheels_is_true(get: Get) -> None:
         quoted = re.findall(r"^(error|warning) +(\S+) +…: (\S+) +(.+)$", output, re.MULTILINE)
         assert quoted
         assert set(quoted) <= made
+
+
+@pytest.mark.parametrize(
+    "wheel", [each for each in WHEELS if each.requirement.startswith(("pyzmq", "cmeel"))], ids=str
+)
+def test_bind_leaves_them_alone(wheel: Published, get: Get) -> None:
+    plan = plan_of(get(wheel))
+    assert (plan.files, plan.providers) == ({}, ())

@@ -103,7 +103,14 @@ def refused(wheel: Path, folder: Path, *providers: Path | str) -> str:
 def test_everything_is_written_and_all_else_stays(elf: wheels.Elf, tmp_path: Path) -> None:
     provider = elf.provider(tmp_path / "p")
     wheel = unbound(
-        tmp_path, elf.extension(), {"foo_ext/py.typed": "", "foo_ext/__init__.pyi": "x: int\n"}
+        tmp_path,
+        elf.extension(),
+        {
+            "foo_ext/py.typed": "",
+            "foo_ext/__init__.pyi": "x: int\n",
+            # As packages have it that bring others.
+            "foo_ext/_vendor/bar-1.dist-info/METADATA": "Name: bar\n",
+        },
     )
     before, files = contents(wheel), bound(wheel, provider, tmp_path / "out")
     assert [name for name in files if name not in before] == [f"foo_ext/{n}" for n in ADDED]
@@ -442,8 +449,11 @@ def test_program_is_refused_unless_it_finds_the_library(elf: wheels.Elf, tmp_pat
         refused(wheel, tmp_path, provider)
     )
     building.run(*command, "-Wl,-rpath,$ORIGIN/../../libfoo/lib")
-    wheel = unbound(tmp_path, elf.extension(), {"foo_ext/bin/tool": program.read_bytes()})
-    bind([wheel], tmp_path / "out", [str(provider)])
+    # Alone in the wheel, it needs the provider, and no call.
+    wheel = unbound(tmp_path, program.read_bytes(), module="foo_ext/bin/tool")
+    (made,) = bind([wheel], tmp_path / "out", [str(provider)])
+    assert list(map(str, read_wheel(made).requirements)) == ["libfoo<2,>=1.0.0"]
+    assert contents(made).keys() == contents(wheel).keys()
 
 
 def test_all_wheels_are_bound_or_none(elf: wheels.Elf, tmp_path: Path) -> None:

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from native_lib.bind.needs import Need
     from native_lib.bind.providers import Provider
     from native_lib.check.binary import Binary
-    from native_lib.check.wheel import Wheel
+    from native_lib.check.wheel import Manifest, Wheel
 
 _LOADER = {
     "_shared_lib_consumer.py": "shared_lib_consumer.py",
@@ -126,16 +126,18 @@ def _plan(wheel: Wheel, archive: zipfile.ZipFile, named: Sequence[Provider]) -> 
     plan = Plan(wheel.path, used)
     if not needs:
         return plan
-    info = next(f.partition("/")[0] for f in wheel.files if f.endswith(".dist-info/METADATA"))
+    metadata = next(f for f in wheel.files if re.fullmatch(r"[^/]+\.dist-info/METADATA", f))
+    info = metadata.partition("/")[0]
     files: dict[str, bytes] = {}
-    requirements: dict[str, Any] = {}
-    packages = packages_of(wheel, needs, archive.read)
-    for package, libraries in packages.items():
+    # A program that finds a library by itself is in no package, and requires the provider as well.
+    every = sorted({m.distribution: m for each in needs.values() for m, _ in each}.items())
+    requirements = {name: _entry(manifest) for name, manifest in every}
+    for package, libraries in packages_of(wheel, needs, archive.read).items():
         entries = _entries(wheel, package, libraries, archive)
         requirements.update({entry["distribution"]: entry for entry in entries})
         files.update(_package_files(wheel, package, entries, archive.read))
-    files[f"{info}/METADATA"] = with_requirements(
-        archive.read(f"{info}/METADATA"), _missing_bounds(wheel, requirements.values())
+    files[metadata] = with_requirements(
+        archive.read(metadata), _missing_bounds(wheel, requirements.values())
     )
     versions = [(entry["distribution"], entry["version"]) for entry in requirements.values()]
     for file in wheel.files:
@@ -152,7 +154,7 @@ def _plan(wheel: Wheel, archive: zipfile.ZipFile, named: Sequence[Provider]) -> 
     if f"{info}/RECORD" not in there:
         raise BindError("has no RECORD")
     files[f"{info}/RECORD"] = record(archive.read(f"{info}/RECORD"), files)
-    return Plan(wheel.path, used, files, f"{next(iter(packages))}/__init__.py")
+    return Plan(wheel.path, used, files, metadata)
 
 
 def _used(providers: Sequence[Provider], needed: Iterable[str]) -> tuple[Provider, ...]:
@@ -174,20 +176,22 @@ def _entries(
     for manifest, library in sorted(
         libraries, key=lambda need: (need[0].distribution, need[0].libraries.index(need[1]))
     ):
-        entry = entries.setdefault(
-            manifest.distribution,
-            {
-                "provider": import_name(manifest.distribution),
-                "distribution": manifest.distribution,
-                "version": str(manifest.version),
-                "compatibility": manifest.compatibility,
-                "requirement": manifest.requirement,
-                "libraries": (),
-            },
-        )
+        entry = entries.setdefault(manifest.distribution, _entry(manifest))
         if library.name not in entry["libraries"]:
             entry["libraries"] = (*entry["libraries"], library.name)
     return list(entries.values())
+
+
+def _entry(manifest: Manifest) -> dict[str, Any]:
+    """Return what a record says of a provider, without libraries."""
+    return {
+        "provider": import_name(manifest.distribution),
+        "distribution": manifest.distribution,
+        "version": str(manifest.version),
+        "compatibility": manifest.compatibility,
+        "requirement": manifest.requirement,
+        "libraries": (),
+    }
 
 
 def _package_files(
