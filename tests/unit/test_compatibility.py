@@ -28,7 +28,8 @@ def loader_accepts(installed: str, built: str, compatibility: str) -> bool:
     """Ask the vendored loader, which has its own way to compare: it must do without packaging."""
     need = {"version": built, "compatibility": compatibility, "requirement": "foo"}
     need |= {"provider": "foo", "distribution": "foo"}
-    provider = SimpleNamespace(loader=SimpleNamespace(version=installed))
+    loader = SimpleNamespace(version=installed, provider="foo", distribution="foo")
+    provider = SimpleNamespace(loader=loader)
     try:
         shared_lib_consumer._check_version(provider, need, "foo_ext", "here")
     except shared_lib_consumer.LibraryVersionError:
