@@ -951,7 +951,7 @@ def test_what_is_installed_again_is_what_was_installed(pair: Site, record: str) 
 
 
 def test_loader_that_is_missing_is_not_one_that_differs(site: Site) -> None:
-    site.provider(more={"libfoo/_shared_lib_manager.py": ""})  # type: ignore[arg-type]
+    site.provider(more={"libfoo/_shared_lib_manager.py": ""})
     loader = site.folder / "libfoo" / "_shared_lib_manager.py"
     loader.unlink()
     kind, _, said = only(site.problems())
