@@ -62,7 +62,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Bound:
-    """What the issue promised, and what was measured."""
+    """A limit, and what was measured."""
 
     what: str
     measured: float

@@ -112,7 +112,7 @@ def _bounds_table(bounds: Sequence[Bound]) -> Table:
         )
         for bound in bounds
     )
-    return Table("Bounds", "What the issue promised.", ("bound", "measured", "limit", ""), rows)
+    return Table("Bounds", "What must not be exceeded.", ("bound", "measured", "limit", ""), rows)
 
 
 def _show(*texts: str) -> None:

@@ -63,7 +63,7 @@ class Site:
     def install(self, wheel: Path) -> None:
         wheels.unpack(wheel, self.folder)
 
-    def provider(self, **how: str) -> None:
+    def provider(self, **how: object) -> None:
         self.install(self.elf.provider(self.work, **how))  # type: ignore[arg-type]
 
     def consumer(self, **how: str) -> None:
@@ -260,6 +260,30 @@ def test_library_is_missing(pair: Site) -> None:
     assert (kind, of) == ("file-missing", "libfoo")
     assert said.startswith(f"{pair.library} is missing | python -m pip install --force-reinstall")
     assert f"needs {wheels.NAME}: nobody\n" in pair.doctor()[1]  # not: one for another machine
+
+
+def test_link_file_that_leads_nowhere(site: Site) -> None:
+    link = site.folder / "libfoo" / "lib" / "libfoo.so"
+    site.provider(
+        link_file="lib/libfoo.so", more={"libfoo/lib/libfoo.so": f"INPUT({wheels.NAME})\n"}
+    )
+    assert site.problems() == []
+    link.write_text("INPUT(libother.so)\n", encoding="utf-8")
+    kind, of, said = only(site.problems())
+    assert (kind, of) == ("link-file", "libfoo")
+    assert said.startswith(
+        f"libfoo/lib/libfoo.so: does not lead to {wheels.NAME} | python -m pip install --force-reinstall"
+    )
+    # What is missing is told once.
+    link.unlink()
+    kind, of, said = only(site.problems())
+    assert (kind, of) == ("file-missing", "libfoo")
+    assert said.startswith(f"{link} is missing | ")
+    link.write_text(f"INPUT({wheels.NAME})\n", encoding="utf-8")
+    site.library.unlink()
+    kind, of, said = only(site.problems())
+    assert (kind, of) == ("file-missing", "libfoo")
+    assert said.startswith(f"{site.library} is missing | ")
 
 
 def test_extension_module_is_missing(pair: Site) -> None:
@@ -927,7 +951,7 @@ def test_what_is_installed_again_is_what_was_installed(pair: Site, record: str) 
 
 
 def test_loader_that_is_missing_is_not_one_that_differs(site: Site) -> None:
-    site.provider(more={"libfoo/_shared_lib_manager.py": ""})  # type: ignore[arg-type]
+    site.provider(more={"libfoo/_shared_lib_manager.py": ""})
     loader = site.folder / "libfoo" / "_shared_lib_manager.py"
     loader.unlink()
     kind, _, said = only(site.problems())

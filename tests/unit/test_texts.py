@@ -284,6 +284,16 @@ def test_names_of_several_libraries(argument: str, what: str) -> None:
             names_of("foo", argument, [wrong], ["foo"])
 
 
+def test_name_to_link_by_leads_to_one_library() -> None:
+    """The second link file would replace the first one."""
+    other = [*TARGET[:1], "bar", *TARGET[2:]]
+    read_arguments([*GIVEN, *TARGET, *other, "--LINK_NAMES", "foo=f", "bar=b"])
+    with pytest.raises(
+        ProviderError, match=r"^foo and bar would both have the link file libf\.so: "
+    ):
+        read_arguments([*GIVEN, *TARGET, *other, "--LINK_NAMES", "foo=f", "bar=f"])
+
+
 def test_other_names_of_a_package() -> None:
     """As CMake's FindSQLite3 has them, and as find_package() may be written."""
     library = Library("sqlite3", "sqlite3", "sqlite3", aliases=("SQLite::SQLite3",))

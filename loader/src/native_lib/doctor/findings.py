@@ -216,7 +216,7 @@ def _checked(environment: Environment, lost: set[str]) -> Iterator[Problem]:
     ]
     differing = {name for rule, _, name in found if rule.id == "manifest-differs"}
     for rule, finding, name in found:
-        if (rule.id == "manifest-differs" and name in lost) or (
+        if (rule.id in ("manifest-differs", "link-file") and name in lost) or (
             rule.id in _NAMES and name in differing
         ):
             continue

@@ -298,6 +298,23 @@ def names_of(target: str, argument: str, given: list[str], targets: list[str]) -
     return tuple(names)
 
 
+def check_link_files(provider: Provider) -> None:
+    """Stop if builds would find two libraries by one name.
+
+    Raises:
+        ProviderError: they would.
+    """
+    owners: dict[str, str] = {}
+    for library in provider.libraries:
+        for file in provider.link_files(library):
+            if file in owners:
+                raise ProviderError(
+                    f"{owners[file]} and {library.target} would both have the link file {file}: give "
+                    "one of them another OUTPUT_NAME, or other LINK_NAMES"
+                )
+            owners[file] = library.target
+
+
 def check_headers(headers: list[str]) -> None:
     """Stop if a header would be written outside the wheel, onto the machine that builds.
 
@@ -698,6 +715,7 @@ def read_arguments(arguments: list[str]) -> tuple[Provider, str]:
         read_programs(given.program),
         read_data_env(given.DATA_ENV),
     )
+    check_link_files(provider)
     return provider, f"{given.PKG_CONFIG_NAME or provider.package.lower()}.pc"
 
 
