@@ -59,6 +59,7 @@ def test_index_of_each_kind(tmp_path: Path, first: bytes, mark: str) -> None:
         (b"!<thin>\n", "is a thin archive"),
         (b"\xca\xfe\xba\xbe", "is not a static archive of one architecture"),
         (b"!<arch>\n", "is an empty archive"),
+        (b"!<arch>\n" + b"x" * 60, "is a damaged archive"),
         (b"!<arch>\n" + member(b"foo.o/", b"object"), "has no index of its symbols; run: ranlib "),
     ],
 )

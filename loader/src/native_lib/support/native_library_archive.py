@@ -110,6 +110,8 @@ def symbols(file: Path) -> set[str]:
         if len(header) < _HEADER.size:
             raise ArchiveError(f"{file} is an empty archive")
         name, *_, size, _ = _HEADER.unpack(header)
+        if not size.strip().isdigit():
+            raise ArchiveError(f"{file} is a damaged archive")
         content = archive.read(int(size))
     if name.startswith(b"#1/"):
         length = int(name[3:])

@@ -99,8 +99,10 @@ class Dll:
         raise PrebuiltError("the DLL's tables lead out of the file")
 
     def _text(self, address: int) -> str:
-        place = self._place(address)
-        return self._data[place : self._data.index(b"\0", place)].decode("utf-8", "replace")
+        text, end, _ = self._data[self._place(address) :].partition(b"\0")
+        if not end:
+            raise PrebuiltError("the DLL is cut off")
+        return text.decode("utf-8", "replace")
 
     def exports(self) -> dict[str, bool]:
         """Return the names that the DLL exports, each with whether it is a function."""
