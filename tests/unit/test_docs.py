@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import building
 import pytest
+from native_lib import cli
 from native_lib.check.rule import Rule
 from native_lib.check.rules import RULES
 from native_lib.doctor import findings
@@ -405,6 +406,23 @@ def test_problems_of_doctor() -> None:
         "editable",
         "edited",
     ]
+
+
+def options_in(usage: str) -> set[str]:
+    return set(re.findall(r"(?<![\w-])--?[a-z][a-z-]*", usage)) - {"-h"}
+
+
+def test_usage_of_every_command(capsys: pytest.CaptureFixture[str]) -> None:
+    commands = re.findall(r"^\| \[`(.*?)`\]\(#", page("native-lib"), re.MULTILINE)
+    assert len(commands) >= 11
+    for command in commands:
+        with pytest.raises(SystemExit):
+            cli.main([command, "--help"])
+        usage = capsys.readouterr().out.partition("\n\n")[0]
+        (told, *_) = re.findall(
+            r"```text\n(.*?)```", section(page("native-lib"), command), re.DOTALL
+        )
+        assert options_in(told) == options_in(usage), command
 
 
 # The template -----------------------------------------------------------------------------------
