@@ -9,7 +9,7 @@ from pathlib import Path
 
 import building
 import pytest
-from cmake_projects import configure
+from cmake_projects import configure, install
 from elf import dynamic
 from packaging.requirements import Requirement
 
@@ -450,3 +450,24 @@ def test_program_of_libraries_that_need_other_providers(tmp_path: Path) -> None:
         folders = ("", *(f"../native_{which}/" for which in ("one", "two", "three")))
         assert dynamic(file)["RPATH"] == [":".join(f"$ORIGIN/../{part}lib" for part in folders)]
     assert building.run(program, fails=True) == ""  # foo() returns 1
+
+
+def test_all_that_is_installed_is_one_component(tmp_path: Path) -> None:
+    """For projects that set scikit-build-core's install.components, which installs so."""
+    lists = f"""
+{LIBRARY}
+add_executable(tool foo.c)
+set_property(TARGET tool PROPERTY LINK_OPTIONS -Wl,--defsym=main=foo)
+native_library_provider(
+    foo PROVIDER libfoo COMPATIBILITY SameMajorVersion EXPORT_HEADER foo/export.h
+    NAMES Foo other LINK_NAMES f PROGRAMS tool
+)
+"""
+    configure(tmp_path, lists, "-DCMAKE_BUILD_TYPE=Release")
+    every = {path.relative_to(tmp_path / "out") for path in install(tmp_path).rglob("*")}
+    one = tmp_path / "one"
+    command = (building.tool("cmake"), "--install", tmp_path / "build", "--prefix", one)
+    building.run(*command, "--component", "native_library")
+    assert {path.relative_to(one) for path in one.rglob("*")} == every
+    found = {path.name for path in every}
+    assert {"libfoo__foo.so.1", "libf.so", "_native_libs.py", "export.h", "tool"} <= found

@@ -164,6 +164,24 @@ def test_upstream_that_reads_variables(sodium: Path, tmp_path: Path, library: st
     assert str(sodium) not in targets
 
 
+def test_record_and_loader_are_of_the_component(sodium: Path, tmp_path: Path) -> None:
+    lists = "add_library(main MODULE foo.c)\n"
+    lists += "native_library_consumer(main LIBRARIES Sodium::Sodium DESTINATION package)\n"
+    configure(tmp_path, lists, env={"PYTHONPATH": str(sodium)})
+    command = (
+        building.tool("cmake"),
+        "--install",
+        tmp_path / "build",
+        "--prefix",
+        tmp_path / "out",
+    )
+    building.run(*command, "--component", "native_library")
+    assert {path.name for path in (tmp_path / "out" / "package").iterdir()} == {
+        *("_native_requires.py", "_shared_lib_consumer.py", "_shared_lib_explain.py"),
+        *("_shared_lib_fixes.py", "_shared_lib_LICENSE"),
+    }
+
+
 def test_upstream_in_a_folder_below_that_looks_for_nothing(sodium: Path, tmp_path: Path) -> None:
     """Its target_link_libraries() has no keywords, and imported targets are another folder's."""
     source = "#include <sodium.h>\nint zmq(void) { return sodium_init(); }\n"
