@@ -93,6 +93,19 @@ def test_a_generated_pair_holds_what_each_side_needs(tmp_path: Path) -> None:
     assert {path.name for path in (folder / "foo-ext" / "native-lib").iterdir()} == set(CONSUMER)
 
 
+@pytest.mark.parametrize("function", ["archive", "prebuilt"])
+def test_call_alone_brings_what_archives_need(tmp_path: Path, function: str) -> None:
+    folder = building.generate(tmp_path) / "libfoo"
+    lists = folder / "CMakeLists.txt"
+    lists.write_text(
+        f"{lists.read_text('utf-8')}native_library_{function}(bar)\n", encoding="utf-8"
+    )
+    assert main(["vendor", "--check", str(folder)]) == 1
+    assert main(["vendor", str(folder)]) == 0
+    expected = set(PROVIDER) | set(support_files(["archive"]))
+    assert {path.name for path in (folder / "native-lib").iterdir()} == expected
+
+
 def test_check_names_a_drifted_copy_and_vendor_fixes_it(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
