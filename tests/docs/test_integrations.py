@@ -42,6 +42,18 @@ def tools(
     return once("tools", make)
 
 
+@pytest.mark.parametrize("mode", ["clone", "copy", "hardlink", "symlink"])
+def test_uvs_link_modes(pair: building.Pair, tmp_path: Path, mode: str) -> None:
+    env = building.new_environment(tmp_path / "env")
+    building.uv(
+        *("pip", "install", "-q", "--no-deps", "--python", env.python, "--link-mode", mode),
+        *("--cache-dir", tmp_path / "cache", pair.provider, pair.consumer),
+    )
+    library = env.site_packages / "libfoo" / "lib" / "libfoo__foo.so.1"
+    assert library.is_symlink() == (mode == "symlink")
+    assert env.run(USE) == RIGHT
+
+
 @pytest.mark.parametrize("options", [(), ("--venv",)], ids=["zip", "venv"])
 def test_pex(
     pair: building.Pair, tools: building.Environment, tmp_path: Path, options: tuple[str, ...]

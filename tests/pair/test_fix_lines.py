@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import os
 import re
 import shutil
@@ -28,22 +26,10 @@ def library(env: building.Environment) -> Path:
     return env.site_packages / "libfoo" / "lib" / "libfoo__foo.so.1"
 
 
-def record(env: building.Environment) -> None:
-    """Write the library into RECORD as it is: its authors made it so, and it is intact."""
-    file = library(env)
-    (listed,) = env.site_packages.glob("libfoo-*.dist-info/RECORD")
-    digest = base64.urlsafe_b64encode(hashlib.sha256(file.read_bytes()).digest()).decode()
-    name = file.relative_to(env.site_packages).as_posix()
-    line = f"{name},sha256={digest.rstrip('=')},{file.stat().st_size}"
-    text = re.sub(rf"^{re.escape(name)},.*$", line, listed.read_text("utf-8"), flags=re.MULTILINE)
-    assert line in text
-    listed.write_text(text, encoding="utf-8")
-
-
 def put(env: building.Environment, source: str, *options: str) -> Path:
     """Put another library into the provider, as if it had been built so."""
     building.compile_library(source, library(env), *options, soname="libfoo__foo.so.1")
-    record(env)
+    building.record_as_it_is(env, library(env))
     return library(env)
 
 
@@ -111,6 +97,9 @@ def test_c_library_that_is_too_old(installed: building.Environment) -> None:
     assert "version `GLIBC_2.99' not found (required by " in said
     assert "  means:  this file was built for a newer system than this one\n" in said
     assert told(said).startswith("this file is intact; install a release that was built for this")
+    # A frozen program has all that it needs with it, except the C library.
+    said = installed.run(f"import sys; sys.frozen = True\n{building.SHOW}")
+    assert fix(said).endswith("build this program again on a system that is as old as this one")
 
 
 def test_executable_stack_that_is_refused(installed: building.Environment) -> None:
@@ -169,7 +158,7 @@ def test_function_that_nobody_has(installed: building.Environment) -> None:
 def test_another_machines_file_that_is_intact(installed: building.Environment) -> None:
     file = library(installed)
     file.write_bytes(wheels.for_another_processor(file.read_bytes()))
-    record(installed)
+    building.record_as_it_is(installed, file)
     said = installed.run(building.SHOW)
     assert "  means:  this file is for another architecture than this Python\n" in said
     assert "an environment that was copied from another machine must be made anew" in told(said)
@@ -178,7 +167,7 @@ def test_another_machines_file_that_is_intact(installed: building.Environment) -
 def test_file_that_is_no_library_and_intact(installed: building.Environment) -> None:
     """Its author put it there so; to install it again changes nothing."""
     library(installed).write_bytes(b"version https://example.org\n")
-    record(installed)
+    building.record_as_it_is(installed, library(installed))
     helps = (
         "this file is intact; report this to the authors of libfoo; only another release can help"
     )

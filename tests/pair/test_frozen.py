@@ -148,8 +148,8 @@ FIX = (
         ),
         pytest.param(
             "import libfoo; libfoo.loader.version = '2.0.0'",
-            "foo_ext was built against libfoo 1.0.0 and needs libfoo>=1.0.0,<2, but 2.0.0 is "
-            "installed.",
+            "foo_ext was built against libfoo 1.0.0 and needs libfoo>=1.0.0,<2, but this "
+            "program has 2.0.0.",
             "libfoo>=1.0.0,<2",
             id="another version",
         ),

@@ -177,6 +177,49 @@ def test_fork_while_another_thread_loads(env: building.Environment, code: str) -
     assert "child ended with 0" in said
 
 
+# The end ------------------------------------------------------------------------------------------
+
+# Its destructor runs after those of all libraries that were opened later.
+LAST = """
+#include <unistd.h>
+double (*square)(double);
+__attribute__((destructor)) static void end(void) {
+    if (square(3) == 9)
+        write(1, "unloaded\\n", 9);
+}
+"""
+AT_EXIT = """
+import atexit, ctypes, gc, os, sys
+
+last = ctypes.CDLL(sys.argv[1])
+import foo_ext, libfoo
+
+class Kept:
+    square = staticmethod(foo_ext.square)
+    def __del__(self, write=os.write):
+        write(1, b"deleted %d\\n" % self.square(3))
+
+library = ctypes.CDLL(libfoo.loader.load()[0].path)
+ctypes.c_void_p.in_dll(last, "square").value = ctypes.cast(library.foo_square, ctypes.c_void_p).value
+atexit.register(lambda square=foo_ext.square: os.write(1, b"exits %d\\n" % square(3)))
+kept = sys.kept = Kept()
+del foo_ext, libfoo, library
+for name in [name for name in sys.modules if name.startswith(("foo_ext", "libfoo"))]:
+    del sys.modules[name]
+gc.collect()
+"""
+
+
+def test_library_serves_until_the_process_has_ended(
+    env: building.Environment, tmp_path: Path
+) -> None:
+    """Callbacks, objects that die with the interpreter, and the destructors of other libraries."""
+    last = building.compile_library(LAST, tmp_path / "liblast.so")
+    (tmp_path / "program.py").write_text(AT_EXIT, encoding="utf-8")
+    said = building.run(env.python, tmp_path / "program.py", last)
+    assert said == "exits 9\ndeleted 9\nunloaded\n"
+
+
 # Reload -------------------------------------------------------------------------------------------
 
 RELOADS = {

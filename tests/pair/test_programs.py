@@ -15,6 +15,7 @@ from typing import Callable
 import building
 import pytest
 from native_lib.cli import main
+from native_lib.support.shared_lib_wordings import HELP, MACHINE, RELOCATION
 from programs import add_program, edit, provider_with_program_and_data
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="runs ELF programs, reads /proc")
@@ -178,6 +179,67 @@ def test_program_that_cannot_be_run(
     assert first == "libfoo cannot run its program 'foo-tool'."
     assert where == f"  file:   {file} ({state})"
     assert fix == '  fix:    python -m pip install --force-reinstall --no-deps "libfoo==1.0.0"'
+
+
+INTERPRETER = (b"/lib64/ld-linux-x86-64.so.2", b"/lib64/ld-musl-x86-64.so.1\0")
+
+
+@pytest.mark.parametrize(
+    ("change", "means", "helps"),
+    [
+        # Not a real one: qemu may be there, and runs it.
+        pytest.param(lambda elf: elf[:4] + b"other", "is for another architecture", MACHINE),
+        pytest.param(
+            lambda elf: elf.replace(INTERPRETER[0], INTERPRETER[1][: len(INTERPRETER[0])]),
+            "was built for another C library",
+            RELOCATION,
+        ),
+    ],
+    ids=["another machine's", "another C library's"],
+)
+def test_intact_program_is_not_to_be_installed_again(
+    tools: Tools, tmp_path: Path, change: Callable[[bytes], bytes], means: str, helps: str
+) -> None:
+    env = building.new_environment(tmp_path / "env", tools.foo)
+    file = env.site_packages / "libfoo" / "bin" / "foo-tool"
+    whole = file.read_bytes()
+    if change(whole) == whole:
+        pytest.skip("requires x86_64: the name of its loader")
+    file.write_bytes(change(whole))
+    building.record_as_it_is(env, file)
+    said = building.run(program(env), fails=True)
+    assert f"  file:   {file} (executable)\n" in said
+    assert f"  means:  this file {means}" in said
+    assert said.endswith(f"  fix:    {HELP[helps][1]}\n")
+
+
+def test_program_that_lost_its_permission(tools: Tools, tmp_path: Path) -> None:
+    """As zipfile unpacks a wheel; the command is run."""
+    env = building.new_environment(tmp_path / "env", tools.foo)
+    file = env.site_packages / "libfoo" / "bin" / "foo-tool"
+    file.chmod(0o644)
+    done = subprocess.run([program(env)], stderr=subprocess.PIPE, encoding="utf-8", check=False)
+    assert done.returncode == 126
+    _, where, _, fix = done.stderr.splitlines()
+    assert where == f"  file:   {file} (not executable)"
+    assert fix == f'  fix:    chmod +x "{file}"'
+    building.run("sh", "-c", fix.split(None, 1)[1])
+    assert building.run(program(env), "square", "3") == "9\n"
+
+
+def test_system_says_what_is_wrong_with_an_intact_program(
+    tools_env: building.Environment,
+) -> None:
+    said = building.run(
+        tools_env.python,
+        "-c",
+        "import libfoo._shared_lib_programs as p, sys\n"
+        "sys.argv[1:] = ['x' * 200_000]  # longer than Linux takes\n"
+        "print(p.foo_tool())",
+        stderr=subprocess.STDOUT,
+    )
+    assert "  system: Argument list too long\n  means:  this file is intact\n" in said
+    assert said.endswith("126\n")
 
 
 @pytest.mark.parametrize("package", ["foo", "top"])

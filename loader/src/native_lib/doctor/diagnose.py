@@ -250,8 +250,9 @@ def _missing(words: dict[str, str], environment: Environment, text: str) -> tupl
                             "call the loader, or calls it after the import of the extension module"
                         ),
                         (
-                            f"import {manifest.path.split('/')[0]} and call its loader.load() first, "
-                            "or reinstall the package that needs it"
+                            f"import {manifest.path.split('/')[0]} and call its loader.load() first; the "
+                            "package that needs it should call load_requirements() in its __init__.py, "
+                            "above that import"
                         ),
                     )
     distribution = private_distribution(name)

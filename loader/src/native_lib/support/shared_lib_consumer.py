@@ -7,7 +7,7 @@ Call `load_requirements` in the package's ``__init__.py``, above the import of t
 It imports each provider that the extension was linked against, insists on a version that fits, and
 has it open its libraries, which the operating system's loader then finds loaded.
 
-Made to be vendored: it imports nothing that a bare interpreter has not loaded already, and the third
+Made to be vendored: it imports nothing that a bare interpreter has not loaded already, and another
 file, ``..._explain``, only for an error. Freezers see that import below, where it never runs.
 """
 
@@ -147,7 +147,7 @@ def _debug(message: str) -> None:
 
 
 def _explain() -> "Any":
-    # The three files share a prefix: `_shared_lib_` in a package, `shared_lib_` as plain modules.
+    # The loader's files share a prefix: `_shared_lib_` in a package, `shared_lib_` as plain modules.
     name = __name__.rpartition("consumer")[0] + "explain"
     __import__(name)
     return sys.modules[name]

@@ -175,16 +175,18 @@ def not_found(
 
 def no_program(loader: "Any", program: str, path: str, error: OSError) -> str:
     """Say which program of the provider cannot be run."""
-    state = "no such file"
-    if os.path.exists(path):
-        state = "executable" if os.access(path, os.X_OK) else "not executable"
-    return _lines(
-        f"{loader.provider} cannot run its program {program!r}.",
-        file=f"{path} ({state})",
-        # Also where the file is there and the C library that it was built for is not.
-        system=str(error.strerror),
-        fix=_fixes().again(loader.distribution, loader.version),
-    )
+    try:
+        # Not os.access(): nothing is executable for it on a file system mounted noexec.
+        state = "executable" if os.stat(path).st_mode & 0o111 else "not executable"
+    except FileNotFoundError:
+        state = "no such file"
+    except OSError as unreadable:  # in a folder that may not be entered
+        state = str(unreadable.strerror)
+    means, fix = _beside("wordings").of_program(loader, path, error, _fixes())
+    facts = {"file": f"{path} ({state})", "system": str(error.strerror)}
+    if means:
+        facts["means"] = means
+    return _lines(f"{loader.provider} cannot run its program {program!r}.", **facts, fix=fix)
 
 
 def _is_below_a_file(path: str) -> bool:
@@ -479,7 +481,9 @@ def wrong_version(provider: "Any", need: "Any", consumer: str, folder: str) -> L
     """Say which version of a provider is installed, and which one fits."""
     version, built, fixes = provider.loader.version, need["version"], _fixes()
     restart = fixes.restart(provider.loader)
-    there = f"this process has {version}" if restart else f"{version} is installed"
+    there = f"{version} is installed"
+    if restart or fixes.is_frozen():
+        there = f"this {'process' if restart else 'program'} has {version}"
     message = _lines(
         f"{consumer} was built against {need['distribution']} {built} and needs "
         f"{need['requirement']}, but {there}.",

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright (c) the native-lib-template authors
 # From native-lib-loader 0.2.0, https://github.com/org/native-lib-template
-"""What helps: the commands that install a provider, and when it is the process that is to be restarted.
+"""What helps: the command that installs a provider, or a restart of the process.
 
 ``..._explain`` imports this file when it has an error to explain; `native-lib doctor` uses it too.
 """
@@ -85,9 +85,10 @@ def _freeze(distribution: str, requirement: str) -> str:
     )
 
 
-# What pip does. importlib.metadata imports zlib, bz2 and lzma, and the system's libz, libbz2 and ---
-# liblzma have these names from then on, for as long as the process lives.
+# What pip does. ----------------------------------------------------------------------------------
 
+# importlib.metadata is imported in the functions only: it imports zlib, bz2 and lzma, and then the
+# system's libraries have the names libz, libbz2 and liblzma for as long as the process lives.
 _UNKNOWN = (AttributeError, ImportError, LookupError, TypeError, ValueError)
 
 
@@ -165,10 +166,8 @@ def build_again(consumer: str, built: str, provider: str, installed: str) -> str
         from json import loads
 
         metadata = metadata_of(consumer.partition(".")[0])
-        record, name = (
-            loads(metadata.read_text("direct_url.json") or "{}"),
-            metadata.metadata["Name"],
-        )
+        record = loads(metadata.read_text("direct_url.json") or "{}")
+        name = metadata.metadata["Name"]
         is_newer = _numbers(installed) > _numbers(built)
         if is_frozen() or "dir_info" not in record or _is_gone(record["url"]) or not is_newer:
             return ""

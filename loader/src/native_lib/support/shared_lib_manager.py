@@ -6,9 +6,9 @@
 Opened here by its absolute path, a library enters the operating system's list of loaded libraries,
 and the system finds it there for extension modules: no search path or global symbol is involved.
 
-`LibraryLoader._find` lists where a library may come from, `_open_checked` how it is opened. The
-third file, ``..._explain``, is imported for an error, or if another file than the wheel's has the
-name; freezers see that import below. Nothing else is imported that a bare interpreter lacks.
+`LibraryLoader._find` lists where a library may come from, `_open_checked` how it is opened. Another
+file, ``..._explain``, is imported for an error, or if another file than the wheel's has the name;
+freezers see that import below. Nothing else is imported that a bare interpreter lacks.
 """
 
 import os
@@ -302,7 +302,7 @@ class LibraryLoader:
 
 
 def _explain() -> "Any":
-    # The three files share a prefix: `_shared_lib_` in a package, `shared_lib_` as plain modules.
+    # The loader's files share a prefix: `_shared_lib_` in a package, `shared_lib_` as plain modules.
     name = __name__.rpartition("manager")[0] + "explain"
     __import__(name)
     return sys.modules[name]

@@ -280,6 +280,8 @@ def of_file(
     is_ours = named in files
     means, fix = HELP.get(kind, ("", ""))
     means = means and f"{'this file' if is_ours else named} {means}"
+    if kind == NEWER and fixes.is_frozen():
+        fix = "build this program again on a system that is as old as this one"
     if kind == MISSING and (is_intact or not is_ours):
         fix = "install what `system` names, in the version it names"
         if is_ours:  # Windows does not say which file it looked for
@@ -292,3 +294,30 @@ def of_file(
     elif not fix:
         fix = f"report this to the authors of {loader.distribution}; only another release can help"
     return means, ("this file is intact; " if is_intact else "") + fix.format(file=named)
+
+
+def of_program(loader: "Any", path: str, error: OSError, fixes: "Any") -> "tuple[str, str]":
+    """Say why the system does not run a provider's program, and what helps.
+
+    Args:
+        loader: the provider's.
+        path: the program.
+        error: the system's.
+        fixes: the module ``..._fixes`` that is beside this one.
+
+    Returns:
+        The meaning, which may be empty, and the fix.
+    """
+    import errno
+
+    if isinstance(error, PermissionError):
+        if os.path.exists(path) and not os.stat(path).st_mode & 0o111:
+            return "", f'chmod +x "{path}"'
+        kind = NOEXEC if _is_noexec(path) else DENIED
+    elif fixes.is_as_installed(loader.distribution, path):
+        # The file that does not exist is the loader that the program names: its C library's.
+        kind = {errno.ENOENT: RELOCATION, errno.ENOEXEC: MACHINE}.get(error.errno or 0, "")
+    else:
+        return "", fixes.again(loader.distribution, loader.version)
+    means, fix = HELP.get(kind, ("is intact", "`system` says what to look for"))
+    return f"this file {means}", fix
