@@ -137,6 +137,13 @@ def test_refused_in_one_line(
     assert written(installed.site_packages) == []
 
 
+def test_what_installs_a_provider_where_there_is_no_pip(installed: building.Environment) -> None:
+    (installed.site_packages / "pip.py").unlink()
+    told = native_lib(installed.python, "preload", "libbar", fails=True)
+    uv = f'uv pip install --python "{installed.python}" libbar'
+    assert told == f"native-lib: libbar is not installed here; {uv}\n"
+
+
 def test_site_packages_that_may_not_be_written(installed: building.Environment) -> None:
     site = installed.site_packages
     site.chmod(0o555)

@@ -18,6 +18,7 @@ from native_lib.excludes import TOOLS, excludes
 from native_lib.prefix import PrefixError, make_prefix
 from native_lib.preload import PreloadError
 from native_lib.providers import ProvidersError, installed_providers
+from native_lib.support.shared_lib_fixes import pip
 from native_lib.vendor import VendorError, apply, changes, still_named
 
 if TYPE_CHECKING:
@@ -299,9 +300,10 @@ def _has_tools(command: str) -> bool:
     """Tell whether the extra `tools` is installed; say what is missing if not."""
     for name in ("lief", "packaging", "rich"):
         if importlib.util.find_spec(name) is None:
+            install = pip('install "native-lib-loader[tools]"')
             print(
-                f"native-lib: {command} requires {name}, of the extra `tools`: python -m pip install "
-                '"native-lib-loader[tools]", or "./loader[tools]" in a clone of native-lib-template',
+                f"native-lib: {command} requires {name}, of the extra `tools`: {install}, or "
+                '"./loader[tools]" in a clone of native-lib-template',
                 file=sys.stderr,
             )
             return False

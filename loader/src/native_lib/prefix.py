@@ -13,6 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Union
 
 from native_lib.paths import is_file, is_folder, is_there
+from native_lib.support.shared_lib_fixes import pip
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -147,10 +148,9 @@ def _libraries_and_packages(provider: InstalledProvider) -> Iterator[tuple[str, 
     for path, name in links.items():
         source = provider.folder / name
         if not is_file(source):
-            raise PrefixError(
-                f"{source} is missing; python -m pip install --force-reinstall --no-deps "
-                f'"{provider.distribution}=={provider.version}"'
-            )
+            what = f'"{provider.distribution}=={provider.version}"'
+            fix = pip(f"install --force-reinstall --no-deps {what}")
+            raise PrefixError(f"{source} is missing; {fix}")
         yield path, source
     for file in sorted((lib / "pkgconfig").glob("*.pc")):
         # No link: pkgconf follows it, and the paths in the file are relative to the folder it is in.

@@ -11,6 +11,7 @@ from native_lib.literals import MANIFEST, REQUIRES, LiteralsError, read_literals
 from native_lib.names import import_name
 from native_lib.paths import is_file
 from native_lib.support.shared_lib_consumer import REQUIREMENTS_FORMAT
+from native_lib.support.shared_lib_fixes import pip
 from native_lib.support.shared_lib_manager import MANIFEST_FORMAT
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ def installed_providers(names: Sequence[str]) -> list[InstalledProvider]:
 def _read(name: str) -> InstalledProvider:
     distribution = _distribution(name)
     if not distribution:
-        raise ProvidersError(f"{name} is not installed here; python -m pip install {name}")
+        raise ProvidersError(f"{name} is not installed here; {pip(f'install {name}')}")
     folder = _folder(distribution, name)
     if not folder:
         raise ProvidersError(

@@ -26,6 +26,7 @@ from native_lib.check.report import printable
 from native_lib.check.rule import ERROR, WheelSet
 from native_lib.check.rules import RULES
 from native_lib.check.wheel import UnusableError
+from native_lib.support.shared_lib_fixes import pip
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -151,7 +152,7 @@ def _command(tool: _Tool, wheel: Path) -> list[str]:
     if shutil.which(tool.program):
         return [tool.program, *tool.arguments]
     raise BindError(
-        f"{wheel.name}: {tool.name} repairs it, and is not installed: python -m pip install {tool.name}"
+        f"{wheel.name}: {tool.name} repairs it, and is not installed: {pip(f'install {tool.name}')}"
     )
 
 

@@ -17,6 +17,7 @@ from native_lib.check.rule import WheelSet
 from native_lib.check.rules_set import library_copied
 from native_lib.check.wheel import root_of
 from native_lib.names import import_name
+from native_lib.support.shared_lib_fixes import pip
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -90,8 +91,8 @@ def _not_answered(link: Link, providers: Iterable[Provider]) -> str:
     if not mine:
         name = link.distribution
         return (
-            f"{needs}, and {name} is not installed here: python -m pip install {name}, or name its "
-            "wheel with --provider"
+            f"{needs}, and {name} is not installed here: {pip(f'install {name}')}, or name its wheel "
+            "with --provider"
         )
     there = f"{mine[0].distribution} {mine[0].version}"
     if link.kind == links.UNFIT:

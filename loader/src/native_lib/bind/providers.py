@@ -13,6 +13,7 @@ from native_lib.check.links import private_distribution
 from native_lib.check.read_wheel import read_wheel
 from native_lib.check.wheel import UnusableError
 from native_lib.doctor.installed import find_installed, read_installed
+from native_lib.support.shared_lib_fixes import pip
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -60,7 +61,7 @@ def read_named(named: Iterable[str]) -> tuple[Provider, ...]:
 
 
 def _missing(name: str) -> Wheel:
-    raise BindError(f"the provider {name} is not installed here: python -m pip install {name}")
+    raise BindError(f"the provider {name} is not installed here: {pip(f'install {name}')}")
 
 
 def providers_for(wheel: Wheel, named: Sequence[Provider]) -> tuple[Provider, ...]:
