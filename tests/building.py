@@ -351,15 +351,18 @@ def edit(file: Path, old: str, new: str) -> None:
     file.write_text(text.replace(old, new), encoding="utf-8")
 
 
-def record_as_it_is(env: Environment, file: Path) -> None:
-    """Write a file of libfoo into RECORD as it is: its authors made it so, and it is intact."""
-    (listed,) = env.site_packages.glob("libfoo-*.dist-info/RECORD")
+def record_as_it_is(site_packages: Path, file: Path) -> None:
+    """Write an installed file into RECORD as it is: its authors made it so, and it is intact."""
     digest = base64.urlsafe_b64encode(hashlib.sha256(file.read_bytes()).digest()).decode()
-    name = file.relative_to(env.site_packages).as_posix()
+    name = file.relative_to(site_packages).as_posix()
     line = f"{name},sha256={digest.rstrip('=')},{file.stat().st_size}"
-    text = re.sub(rf"^{re.escape(name)},.*$", line, listed.read_text("utf-8"), flags=re.MULTILINE)
-    assert line in text
-    listed.write_text(text, encoding="utf-8")
+    for listed in site_packages.glob("*.dist-info/RECORD"):
+        text = listed.read_text("utf-8")
+        found = re.subn(rf"^{re.escape(name)},.*$", line, text, flags=re.MULTILINE)
+        if found[1]:
+            listed.write_text(found[0], encoding="utf-8")
+            return
+    raise AssertionError(f"no RECORD lists {name}")
 
 
 def build_chain(folder: Path) -> list[Path]:

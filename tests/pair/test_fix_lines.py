@@ -29,7 +29,7 @@ def library(env: building.Environment) -> Path:
 def put(env: building.Environment, source: str, *options: str) -> Path:
     """Put another library into the provider, as if it had been built so."""
     building.compile_library(source, library(env), *options, soname="libfoo__foo.so.1")
-    building.record_as_it_is(env, library(env))
+    building.record_as_it_is(env.site_packages, library(env))
     return library(env)
 
 
@@ -158,7 +158,7 @@ def test_function_that_nobody_has(installed: building.Environment) -> None:
 def test_another_machines_file_that_is_intact(installed: building.Environment) -> None:
     file = library(installed)
     file.write_bytes(wheels.for_another_processor(file.read_bytes()))
-    building.record_as_it_is(installed, file)
+    building.record_as_it_is(installed.site_packages, file)
     said = installed.run(building.SHOW)
     assert "  means:  this file is for another architecture than this Python\n" in said
     assert "an environment that was copied from another machine must be made anew" in told(said)
@@ -167,7 +167,7 @@ def test_another_machines_file_that_is_intact(installed: building.Environment) -
 def test_file_that_is_no_library_and_intact(installed: building.Environment) -> None:
     """Its author put it there so; to install it again changes nothing."""
     library(installed).write_bytes(b"version https://example.org\n")
-    building.record_as_it_is(installed, library(installed))
+    building.record_as_it_is(installed.site_packages, library(installed))
     helps = (
         "this file is intact; report this to the authors of libfoo; only another release can help"
     )

@@ -9,6 +9,7 @@ from typing import Callable
 
 import building
 import pytest
+from native_lib.support import shared_lib_fixes
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 
@@ -168,3 +169,9 @@ def test_error_says_what_the_freezer_must_collect(
     assert any(line.endswith(f"Error: {error}") for line in said), said
     assert ["fix:", FIX.format(requirement)] in [line.split(None, 1) for line in said]
     assert not any("pip" in line for line in said)
+
+
+def test_fix_names_the_package_that_is_imported(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "frozen", True, raising=False)
+    helps = shared_lib_fixes.install("Native.Zlib", "native-zlib>=1.3.2,<2")
+    assert "with all files of the package native_zlib (" in helps

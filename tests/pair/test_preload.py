@@ -115,6 +115,9 @@ def test_doctor_lists_it(installed: building.Environment) -> None:
     said = native_lib(installed.python, "doctor", env={"PYTHONPATH": tools})
     file = (installed.site_packages / MODULE).with_suffix(suffix(cpythons.OWN))
     assert f"libfoo is opened when Python starts: {file}\n" in said
+    installed.uninstall("libfoo")
+    said = native_lib(installed.python, "doctor", env={"PYTHONPATH": tools}, fails=True)
+    assert f"{file} (not installed; native-lib preload --remove libfoo)\n" in said
 
 
 @pytest.mark.parametrize(

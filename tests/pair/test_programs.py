@@ -206,7 +206,7 @@ def test_intact_program_is_not_to_be_installed_again(
     if change(whole) == whole:
         pytest.skip("requires x86_64: the name of its loader")
     file.write_bytes(change(whole))
-    building.record_as_it_is(env, file)
+    building.record_as_it_is(env.site_packages, file)
     said = building.run(program(env), fails=True)
     assert f"  file:   {file} (executable)\n" in said
     assert f"  means:  this file {means}" in said

@@ -24,6 +24,7 @@ from native_lib.doctor.diagnose import explain
 from native_lib.doctor.findings import problems_of
 from native_lib.doctor.installed import Environment, Installed, read_environment
 from native_lib.doctor.picture import picture
+from native_lib.support.shared_lib_wordings import HELP, MACHINE
 from native_lib.vendor import VendorError, changes
 
 SOURCES = building.ROOT / "loader" / "src"
@@ -1218,6 +1219,9 @@ def test_extension_module_for_another_machine(pair: Site) -> None:
     assert f"{pair.extension} is for another architecture than this Python | " in first[2]
     assert first[2].endswith('| python -m pip install --force-reinstall --no-deps "foo-ext==1.0.0"')
     assert second[0] == "architecture"
+    building.record_as_it_is(pair.folder, pair.extension)  # so it came
+    for problem in pair.problems("foo_ext"):
+        assert problem[2].endswith(f"| {HELP[MACHINE][1]}")
     pair.extension.unlink()
     first, second = pair.problems("foo_ext")
     assert f"{pair.extension} is missing | python -m pip install" in first[2]

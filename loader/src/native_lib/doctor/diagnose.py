@@ -207,9 +207,9 @@ def _missing(words: dict[str, str], environment: Environment, text: str) -> tupl
     if path.startswith("/"):
         # The file itself is named by its path. glibc says the same about another architecture's file.
         is_another = "cannot open shared object file" in text and is_there(path)
-        state = "is for another architecture than this Python" if is_another else "is missing"
+        means, fix = HELP[messages.MACHINE] if is_another else ("is missing", "")
         by = f", which {words['by']} needs" if "by" in words else ""
-        return f"{path}{by} {state}", _again(path, environment)
+        return f"{path}{by} {means}", _again(path, environment, fix)
     by = words.get("by", "an extension module")
     if re.match(r"ld-linux|ld64?\.so|ld-musl|libc\.musl", name):
         return _foreign(by, environment, f"{by} needs {name}")

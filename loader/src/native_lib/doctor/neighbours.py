@@ -40,8 +40,9 @@ def plugins_unfound(environment: Environment) -> Iterator[Problem]:
                         f"does not find: {other.path} is in no folder that it searches"
                     )
                     fix = (
-                        f"this is for the authors of {provider.distribution}: open it by its path "
-                        "beside the library, or see that it is opened first (plugins.md)"
+                        f"this is for the authors of {provider.distribution}: open it by its path, or "
+                        'have it opened first (page "A library that opens its own plugins" of '
+                        "native-lib-template's docs)"
                     )
                     yield Problem(WARNING, "plugin-unfound", provider.distribution, message, fix)
 

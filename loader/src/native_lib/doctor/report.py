@@ -15,6 +15,7 @@ from rich.tree import Tree
 from native_lib.check.report import printable
 from native_lib.check.rule import ERROR, NOTE, WARNING
 from native_lib.doctor.picture import picture
+from native_lib.names import import_name
 from native_lib.preload import preloads
 
 if TYPE_CHECKING:
@@ -81,8 +82,10 @@ def print_tree(diagnosis: Diagnosis) -> None:
     if not environment.providers:
         can = " that can be read" if environment.unreadable else ""
         tree.add(Text(f"no provider{can} is installed"))
+    there = {import_name(name) for name in environment.distributions}
     for package, file in preloads().items():
-        tree.add(_text(f"{package} is opened when Python starts: {file}"))
+        gone = f" (not installed; native-lib preload --remove {package})" * (package not in there)
+        tree.add(_text(f"{package} is opened when Python starts: {file}{gone}"))
     console.print(tree)
     for problem in diagnosis.problems:
         heading = f"{problem.severity}: {problem.distribution}: {problem.message}"

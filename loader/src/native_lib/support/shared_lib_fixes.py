@@ -77,7 +77,7 @@ def is_frozen() -> bool:
 
 
 def _freeze(distribution: str, requirement: str) -> str:
-    package = distribution.replace("-", "_")
+    package = re.sub(r"[-_.]+", "_", distribution).lower()
     return (
         f"build this program again where {requirement} is installed, with all files of the package "
         f"{package} (PyInstaller: --collect-all {package}; cx_Freeze: --packages {package}; Nuitka: "
