@@ -24,6 +24,11 @@ def dynamic(file: BinaryIO) -> dict[str, list[str]]:
     return found
 
 
+def names(archive: zipfile.ZipFile) -> list[str]:
+    """Return the names of the ELF files in a wheel; a link file (libfoo.so) is text."""
+    return [name for name in archive.namelist() if archive.read(name)[:4] == b"\x7fELF"]
+
+
 def exports(file: BinaryIO) -> set[str]:
     """Return the names of the symbols that a file defines for others."""
     section = ELFFile(file).get_section_by_name(".dynsym")
@@ -32,8 +37,8 @@ def exports(file: BinaryIO) -> set[str]:
 
 
 def dynamic_in_wheel(wheel: Path, part: str = ".so") -> dict[str, list[str]]:
-    """Return the dynamic section of the one file in a wheel whose name has a part in it."""
+    """Return the dynamic section of the one ELF file in a wheel whose name has a part in it."""
     with zipfile.ZipFile(wheel) as archive:
-        (name,) = (name for name in archive.namelist() if part in name)
+        (name,) = (name for name in names(archive) if part in name)
         with archive.open(name) as file:
             return dynamic(file)  # type: ignore[arg-type]

@@ -121,15 +121,17 @@ def test_pkg_config_tells_where_everything_is(
     env = building.new_environment(tmp_path / "env", reference.zlib, reference.libpng)
     building.uv("pip", "install", "--quiet", "--python", env.python, "pkgconf")
     pkgconf = env.python.with_name("pkgconf-pypi")
-    for name, package, file in (
-        ("zlib", "native_zlib", "native_zlib__z.so.1"),
-        ("libpng", "native_libpng", "native_libpng__png.so.1.6"),
+    for name, package, file, link in (
+        ("zlib", "native_zlib", "native_zlib__z.so.1", "-lz"),
+        ("libpng", "native_libpng", "native_libpng__png.so.1.6", "-lpng"),
     ):
         folder = env.site_packages / package
         assert building.run(pkgconf, "--variable=provider", name).strip() == package
-        said = building.run(pkgconf, "--cflags", "--libs", name).split()
-        include, library = (part.removeprefix("-I") for part in said)
-        assert (tmp_path / include).resolve() == folder / "include"
+        include, lib, name_to_link = building.run(pkgconf, "--cflags", "--libs", name).split()
+        assert (tmp_path / include.removeprefix("-I")).resolve() == folder / "include"
+        assert (tmp_path / lib.removeprefix("-L")).resolve() == folder / "lib"
+        assert name_to_link == link
+        library = building.run(pkgconf, "--variable=libraries", name).strip()
         assert (tmp_path / library).resolve() == folder / "lib" / file
 
 
