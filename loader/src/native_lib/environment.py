@@ -22,18 +22,21 @@ FORMATS = ("sh", "json", "github")
 
 
 def build_variables(
-    providers: Sequence[InstalledProvider], environ: Mapping[str, str]
+    providers: Sequence[InstalledProvider],
+    environ: Mapping[str, str],
+    prefix: Path | None = None,
 ) -> dict[str, str]:
-    """Return the variables that show providers to a build, through a prefix in the cache.
+    """Return the variables that show providers to a build, through a prefix.
 
     Args:
         providers: what `installed_providers` returns.
         environ: what is set already; lists of folders keep what they have, behind the prefix.
+        prefix: the prefix; one in the cache if None.
 
     Raises:
         PrefixError: the prefix cannot be made.
     """
-    prefix = cached_prefix(providers)
+    prefix = prefix or cached_prefix(providers)
     lists = {
         "CMAKE_PREFIX_PATH": prefix,
         "PKG_CONFIG_PATH": prefix / "lib" / "pkgconfig",

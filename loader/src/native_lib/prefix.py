@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import sys
+import sysconfig
 import uuid
 from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
@@ -67,12 +68,36 @@ def cached_prefix(providers: Sequence[InstalledProvider]) -> Path:
     """
     with _os_errors():
         plan = _plan(providers)
-        told = repr(sorted((path, str(content)) for path, content in plan.items()))
-        name = hashlib.sha256(told.encode("utf-8", "surrogateescape")).hexdigest()[:16]
-        out = cache_folder() / "prefix" / name
-        if not is_there(out):
-            _remove_dead(out.parent)
+        out = _in_cache(repr(sorted((path, str(content)) for path, content in plan.items())))
         _write(out, plan)
+    return out
+
+
+def project_prefix(providers: Sequence[InstalledProvider], project: Path) -> Path:
+    """Return the prefix of a project's builds in the cache, brought up to date.
+
+    Its path depends on the project and the Python only. What a build folder remembers of an earlier
+    build stays right, though every build in isolation installs the providers elsewhere.
+
+    Args:
+        providers: what `installed_providers` returns.
+        project: its folder.
+
+    Raises:
+        PrefixError: as `make_prefix`.
+    """
+    with _os_errors():
+        plan = _plan(providers)
+        out = _in_cache(repr((str(project.resolve()), sys.version, sysconfig.get_platform())))
+        _write(out, plan)
+    return out
+
+
+def _in_cache(key: str) -> Path:
+    name = hashlib.sha256(key.encode("utf-8", "surrogateescape")).hexdigest()[:16]
+    out = cache_folder() / "prefix" / name
+    if not is_there(out):
+        _remove_dead(out.parent)
     return out
 
 

@@ -35,6 +35,9 @@ from native_lib.support.native_library_metadata import record as requires_text
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from packaging.requirements import Requirement
+    from packaging.tags import Tag
+
     from native_lib.bind.needs import Need
     from native_lib.bind.providers import Provider
     from native_lib.check.binary import Binary
@@ -62,12 +65,14 @@ class Plan:
     Attributes:
         source: the wheel.
         providers: those that it needs, and those that they need.
+        needed: the distributions of the former.
         files: new contents by path; empty if nothing is to be done.
         model: a file of the wheel, whose time and mode the added files get.
     """
 
     source: Path
     providers: tuple[Provider, ...]
+    needed: frozenset[str] = frozenset()
     files: Mapping[str, bytes] = field(default_factory=dict)
     model: str = ""
 
@@ -104,14 +109,14 @@ def plan_of(path: Path, named: Sequence[Provider] = ()) -> Plan:
         BindError: it cannot be bound.
     """
     try:
-        wheel = read_wheel(path, _read)
+        wheel = read_wheel(path, read)
         with zipfile.ZipFile(path) as archive:
             return _plan(wheel, archive, named)
     except (UnusableError, BindError) as error:
         raise BindError(" ".join(f"{path.name}: {error}".split())) from None
 
 
-def _read(path: str, content: bytes) -> tuple[Binary, ...]:
+def read(path: str, content: bytes) -> tuple[Binary, ...]:
     """Read a binary, but no symbols of ELF files that are no extension modules: they take long."""
     if content.startswith(b"\x7fELF") and b"PyInit_" not in content:
         return elf.read(path, content, symbols=False)
@@ -121,23 +126,23 @@ def _read(path: str, content: bytes) -> tuple[Binary, ...]:
 def _plan(wheel: Wheel, archive: zipfile.ZipFile, named: Sequence[Provider]) -> Plan:
     providers = providers_for(wheel, named)
     needs = needs_of(wheel, providers)
-    needed = {m.distribution for libraries in needs.values() for m, _ in libraries}
+    manifests = [manifest for libraries in needs.values() for manifest, _ in libraries]
+    needed = frozenset(manifest.distribution for manifest in manifests)
     used = _used(providers, needed)
-    plan = Plan(wheel.path, used)
+    plan = Plan(wheel.path, used, needed)
     if not needs:
         return plan
     metadata = next(f for f in wheel.files if re.fullmatch(r"[^/]+\.dist-info/METADATA", f))
     info = metadata.partition("/")[0]
     files: dict[str, bytes] = {}
     # A program that finds a library by itself is in no package, and requires the provider as well.
-    every = sorted({m.distribution: m for each in needs.values() for m, _ in each}.items())
-    requirements = {name: _entry(manifest) for name, manifest in every}
+    requirements = entries_of(manifests)
     for package, libraries in packages_of(wheel, needs, archive.read).items():
         entries = _entries(wheel, package, libraries, archive)
         requirements.update({entry["distribution"]: entry for entry in entries})
         files.update(_package_files(wheel, package, entries, archive.read))
     files[metadata] = with_requirements(
-        archive.read(metadata), _missing_bounds(wheel, requirements.values())
+        archive.read(metadata), missing_bounds(wheel.requirements, wheel.tags, requirements.values())
     )
     versions = [(entry["distribution"], entry["version"]) for entry in requirements.values()]
     for file in wheel.files:
@@ -154,7 +159,7 @@ def _plan(wheel: Wheel, archive: zipfile.ZipFile, named: Sequence[Provider]) -> 
     if f"{info}/RECORD" not in there:
         raise BindError("has no RECORD")
     files[f"{info}/RECORD"] = record(archive.read(f"{info}/RECORD"), files)
-    return Plan(wheel.path, used, files, metadata)
+    return Plan(wheel.path, used, needed, files, metadata)
 
 
 def _used(providers: Sequence[Provider], needed: Iterable[str]) -> tuple[Provider, ...]:
@@ -180,6 +185,12 @@ def _entries(
         if library.name not in entry["libraries"]:
             entry["libraries"] = (*entry["libraries"], library.name)
     return list(entries.values())
+
+
+def entries_of(manifests: Iterable[Manifest]) -> dict[str, dict[str, Any]]:
+    """Return what a record says of providers, by distribution, without libraries."""
+    every = sorted({manifest.distribution: manifest for manifest in manifests}.items())
+    return {name: _entry(manifest) for name, manifest in every}
 
 
 def _entry(manifest: Manifest) -> dict[str, Any]:
@@ -210,8 +221,17 @@ def _package_files(
     return files
 
 
-def _missing_bounds(wheel: Wheel, entries: Iterable[Mapping[str, Any]]) -> list[str]:
+def missing_bounds(
+    requirements: Iterable[Requirement],
+    tags: frozenset[Tag],
+    entries: Iterable[Mapping[str, Any]],
+) -> list[str]:
     """Return the requirements that Requires-Dist lacks.
+
+    Args:
+        requirements: what it says.
+        tags: the wheel's.
+        entries: what its record says.
 
     Raises:
         BindError: it excludes what the wheel was linked against.
@@ -221,9 +241,9 @@ def _missing_bounds(wheel: Wheel, entries: Iterable[Mapping[str, Any]]) -> list[
         name, version = canonicalize_name(entry["distribution"]), Version(entry["version"])
         lines = [
             line
-            for line in wheel.requirements
+            for line in requirements
             if canonicalize_name(line.name) == name
-            and (line.marker is None or always_holds(line.marker, wheel.tags))
+            and (line.marker is None or always_holds(line.marker, tags))
         ]
         told = SpecifierSet(",".join(str(line.specifier) for line in lines))
         if not told.contains(version, prereleases=True):

@@ -88,10 +88,11 @@ def _providers(settings: Mapping[str, Any]) -> dict[str, str]:
             "native_library_metadata: pyproject.toml names no provider. Write, for example, "
             'libraries = { foo = "libfoo" } into its [[tool.dynamic-metadata]] table.'
         )
-    return {package: named for package, named in libraries.items() if not _from_system(package)}
+    return {package: named for package, named in libraries.items() if not is_from_system(package)}
 
 
-def _from_system(package: str) -> bool:
+def is_from_system(package: str) -> bool:
+    """Tell whether NATIVE_LIB_SYSTEM asks for the system's copy of a library."""
     asked = re.split(r"[,;\s]+", os.environ.get("NATIVE_LIB_SYSTEM", "").lower())
     return "all" in asked or package.lower() in asked
 
@@ -182,7 +183,7 @@ def locate(folder: Path, package: str) -> dict[str, str]:
             f'"<distribution>" into libraries of a [[tool.dynamic-metadata]] table whose provider '
             f"is {hook}."
         )
-    if _from_system(package):
+    if is_from_system(package):
         folder_to_avoid = _installed_folder(libraries[package]) or ""
         return {"source": "system", "folder": folder_to_avoid, "names": package}
     manifest = _manifest(package, libraries[package])
@@ -237,7 +238,7 @@ def requirements(folder: Path, targets: list[str]) -> list[dict[str, object]]:
     needs: dict[str, dict[str, object]] = {}
     for target in dict.fromkeys(targets):
         package = target.partition("::")[0]
-        if _from_system(package):
+        if is_from_system(package):
             continue
         manifest = _manifest(package, libraries[package])
         names = [

@@ -1,0 +1,132 @@
+"""A build back end (PEP 517, PEP 660) that wraps another, and binds what that builds to providers."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import sys
+import tempfile
+import zipfile
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from native_lib.bind import BindError
+from native_lib.build.config import BuildError, read_config
+from native_lib.build.inside import inside
+from native_lib.prefix import PrefixError
+from native_lib.providers import ProvidersError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    Settings = Mapping[str, Any] | None
+
+# What reads wheels. lief is for other formats than Linux's.
+_TOOLS = ("packaging>=24.2", *(() if sys.platform == "linux" else ("lief>=1.0",)))
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Print what is wrong as one line: front ends show a traceback of anything else."""
+    try:
+        yield
+    except (BuildError, BindError, PrefixError, ProvidersError) as error:
+        sys.exit(f"native_lib.build: {error}")
+
+
+def get_requires_for_build_wheel(config_settings: Settings = None) -> list[str]:
+    """Hook: what the back end requires, the providers, and what binds the wheel."""
+    return _requires("get_requires_for_build_wheel", config_settings)
+
+
+def get_requires_for_build_sdist(config_settings: Settings = None) -> list[str]:
+    """Hook: the same; meson-python configures the project for an sdist, too."""
+    return _requires("get_requires_for_build_sdist", config_settings)
+
+
+def build_wheel(
+    wheel_directory: str, config_settings: Settings = None, metadata_directory: str | None = None
+) -> str:
+    """Hook: build a wheel, and bind it to the providers."""
+    from native_lib.build.result import bound, refuse_difference
+
+    config = _config()
+    with _told(), tempfile.TemporaryDirectory() as folder:
+        with inside(config) as back_end:
+            # scikit-build-core would compare its own METADATA with ours.
+            name = back_end.build_wheel(folder, config_settings, None)
+        made = bound(Path(folder, name), Path(folder, "bound"), config)
+        if metadata_directory:
+            metadata = Path(metadata_directory, "METADATA")
+            refuse_difference(metadata, _metadata_in(made), name)
+        shutil.copyfile(made, Path(wheel_directory, name))
+    return str(name)
+
+
+def build_sdist(sdist_directory: str, config_settings: Settings = None) -> str:
+    """Hook: build an sdist, whose dependencies are not those of a wheel made from it."""
+    from native_lib.build.sdist import with_dynamic
+
+    config = _config()
+    with _told(), tempfile.TemporaryDirectory() as folder:
+        with inside(config) as back_end:
+            name = back_end.build_sdist(folder, config_settings)
+        with_dynamic(Path(folder, name), Path(sdist_directory, name))
+    return str(name)
+
+
+def _prepare_metadata_for_build_wheel(
+    metadata_directory: str, config_settings: Settings = None
+) -> str:
+    """Hook: the METADATA that the wheel will have."""
+    return _prepare("prepare_metadata_for_build_wheel", metadata_directory, config_settings)
+
+
+_OPTIONAL = {
+    "prepare_metadata_for_build_wheel": _prepare_metadata_for_build_wheel,
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Return an optional hook if the back end has it: front ends ask for its attributes."""
+    if name in _OPTIONAL:
+        config = _config()
+        with _told(), inside(config, has_providers=False) as back_end:
+            if hasattr(back_end, name):
+                return _OPTIONAL[name]
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def _config() -> Any:
+    with _told():
+        return read_config(Path.cwd())
+
+
+def _requires(hook: str, config_settings: Settings) -> list[str]:
+    config = _config()
+    with _told(), inside(config, has_providers=False) as back_end:
+        theirs = getattr(back_end, hook, lambda _: [])(config_settings)
+    has_pkg_config = shutil.which(os.environ.get("PKG_CONFIG") or "pkg-config")
+    pkg_config = () if has_pkg_config else ("pkgconf>=2.3",)
+    return [*dict.fromkeys((*theirs, *_TOOLS, *pkg_config, *config.providers))]
+
+
+def _prepare(hook: str, metadata_directory: str, config_settings: Settings) -> str:
+    from native_lib.build.result import with_bounds
+
+    config = _config()
+    with _told():
+        with inside(config) as back_end:
+            name = getattr(back_end, hook)(metadata_directory, config_settings)
+        metadata = Path(metadata_directory, name, "METADATA")
+        metadata.write_bytes(with_bounds(metadata.read_bytes(), config))
+    return str(name)
+
+
+def _metadata_in(wheel: Path) -> bytes:
+    with zipfile.ZipFile(wheel) as archive:
+        names = archive.namelist()
+        path = next(n for n in names if re.fullmatch(r"[^/]+\.dist-info/METADATA", n))
+        return archive.read(path)
