@@ -42,10 +42,9 @@ def with_dynamic(sdist: Path, output: Path) -> None:
 
 def dynamic(metadata: bytes) -> bytes:
     """Return PKG-INFO with ``Dynamic: Requires-Dist``, which needs Metadata-Version 2.2."""
-    head, blank, body = metadata.partition(b"\n\n")
+    head = re.split(rb"\r?\n\r?\n", metadata, maxsplit=1)[0]
     if not re.search(rb"(?im)^dynamic:\s*requires-dist\s*$", head):
-        head = head.rstrip(b"\n") + b"\nDynamic: Requires-Dist"
-    head = re.sub(
-        rb"(?im)^(metadata-version:\s*)(?:1\.\d|2\.[01])(?=\s*$)", rb"\g<1>2.2", head, count=1
-    )
-    return head + (blank or b"\n") + body
+        first = re.compile(rb"(?im)^metadata-version:[^\r\n]*(\r?\n|\Z)")
+        metadata = first.sub(rb"\g<0>Dynamic: Requires-Dist\1", metadata, count=1)
+    old = re.compile(rb"(?im)^(metadata-version:\s*)(?:1\.\d|2\.[01])(?=\s*$)")
+    return old.sub(rb"\g<1>2.2", metadata, count=1)

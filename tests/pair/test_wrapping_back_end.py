@@ -1,0 +1,309 @@
+"""native_lib.build: the projects of docs/how-to/any-back-end.md, and the rules of wrapping a back end."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import sys
+import tarfile
+import zipfile
+from pathlib import Path
+from typing import Callable, NamedTuple
+
+import building
+import docs_pages
+import elf
+import pytest
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc and ELF files")
+
+PAGE = (docs_pages.HOW_TO / "any-back-end.md").read_text("utf-8")
+KINDS = ("setuptools", "cffi", "Meson", "hatchling", "scikit-build-core")
+USE = "import squares; assert squares.square(3) == 9.0"
+BOUND = "libfoo>=1.0.0,<2"
+HOOK = """
+import json, sys
+import native_lib.build as back_end
+name, *arguments = sys.argv[1:]
+print(json.dumps(getattr(back_end, name)(*[each or None for each in arguments])))
+"""
+
+
+def write_project(folder: Path, kind: str) -> Path:
+    """Write a project as the page shows it."""
+    docs_pages.save(PAGE.partition("\n## ")[0], folder)
+    docs_pages.save(docs_pages.section(PAGE, kind), folder)
+    if kind == "Meson":  # whose sdists are made by git
+        git = ("git", "-c", "user.name=a", "-c", "user.email=a@example.org")
+        for arguments in (("init", "-q"), ("add", "."), ("commit", "-qm", "All")):
+            building.run(*git, *arguments, cwd=folder)
+    return folder
+
+
+class Builder(NamedTuple):
+    """An environment with everything that builds need, as it is in a build in isolation."""
+
+    env: building.Environment
+    index: Path
+    cache: Path
+
+    def hook(self, project: Path, name: str, *arguments: object, fails: bool = False, **env: str) -> str:
+        """Call a hook in a process of its own, as front ends do, and return what it printed."""
+        scripts = self.env.python.parent
+        told = {
+            "NATIVE_LIB_CACHE": str(self.cache),
+            "PATH": f"{scripts}:/usr/bin:/bin",
+            "LDSHARED": "cc -shared",  # pyenv's Pythons hand a RUNPATH of their own on
+            **env,
+        }
+        given = [str(each or "") for each in arguments]
+        python = self.env.python
+        return building.run(python, "-c", HOOK, name, *given, cwd=project, env=told, fails=fails)
+
+    def wheel(self, project: Path, out: Path, **env: str) -> Path:
+        """Build a wheel, and return it."""
+        out.mkdir(parents=True)
+        self.hook(project, "build_wheel", out, **env)
+        (wheel,) = out.glob("*.whl")
+        return wheel
+
+    def isolated(self) -> dict[str, str]:
+        """Return what has pip, build and uv take our wheels when they build in isolation."""
+        constraints = str(self.index / "constraints.txt")
+        return {
+            "NATIVE_LIB_CACHE": str(self.cache),
+            "PIP_FIND_LINKS": str(self.index),
+            "PIP_BUILD_CONSTRAINT": constraints,
+            "PIP_CONSTRAINT": constraints,
+            "UV_FIND_LINKS": str(self.index),
+            "UV_BUILD_CONSTRAINT": constraints,
+            "LDSHARED": "cc -shared",
+        }
+
+
+@pytest.fixture(scope="module")
+def builder(pair: building.Pair, once: Callable[[str, Callable[[Path], Builder]], Builder]) -> Builder:
+    def make(folder: Path) -> Builder:
+        index = folder / "index"
+        index.mkdir()
+        wheels = [Path(shutil.copy(each, index)) for each in (pair.provider, building.loader_wheel())]
+        lines = (f"{each.name.split('-')[0]} @ {each.as_uri()}\n" for each in wheels)
+        (index / "constraints.txt").write_text("".join(lines), encoding="utf-8")
+        env = building.new_environment(folder / "env", *wheels)
+        (env.site_packages / "pip.py").unlink()
+        named = "pip build packaging setuptools cffi meson-python hatchling scikit-build-core ninja cmake"
+        building.uv("pip", "install", "--quiet", "--python", env.python, *named.split())
+        return Builder(env, index, folder / "cache")
+
+    return once("wrapping_builder", make)
+
+
+@pytest.fixture(scope="module")
+def setuptools_wheel(
+    builder: Builder, once: Callable[[str, Callable[[Path], Path]], Path]
+) -> Path:
+    def make(folder: Path) -> Path:
+        return builder.wheel(write_project(folder / "src", "setuptools"), folder / "out")
+
+    return once("wrapped_setuptools", make)
+
+
+def metadata_of(wheel: Path) -> str:
+    with zipfile.ZipFile(wheel) as archive:
+        (name,) = (n for n in archive.namelist() if n.endswith(".dist-info/METADATA"))
+        return archive.read(name).decode("utf-8")
+
+
+def required(metadata: str) -> list[str]:
+    return re.findall(r"^Requires-Dist: (.*)$", metadata, re.MULTILINE)
+
+
+def serves(env: building.Environment, **variables: str) -> bool:
+    """Whether the package works, with the installed provider's library."""
+    library = f"{env.site_packages}/libfoo/lib/libfoo__foo.so.1"
+    return building.mapped(env, USE, "libfoo", **variables) == [library]
+
+
+# The back ends ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_project_of_the_page(
+    builder: Builder, pair: building.Pair, kind: str, tmp_path: Path
+) -> None:
+    project = write_project(tmp_path / "src", kind)
+    assert '"libfoo"' in builder.hook(project, "get_requires_for_build_wheel")
+    prepared = ""
+    if kind != "Meson":  # mesonpy has no such hook
+        (tmp_path / "metadata").mkdir()
+        builder.hook(project, "prepare_metadata_for_build_wheel", tmp_path / "metadata")
+        prepared = str(tmp_path / "metadata" / "squares-1.0.dist-info")
+    out = tmp_path / "out"
+    out.mkdir()
+    builder.hook(project, "build_wheel", out, "", prepared)
+    (wheel,) = out.glob("*.whl")
+    told = metadata_of(wheel)
+    assert required(told) == (["cffi>=1.17"] if kind == "cffi" else []) + [BOUND]
+    if prepared:
+        assert Path(prepared, "METADATA").read_text("utf-8") == told
+    dynamic = elf.dynamic_in_wheel(wheel)
+    assert "libfoo__foo.so.1" in dynamic["NEEDED"]
+    assert "RUNPATH" not in dynamic
+    building.check_wheels(wheel, pair.provider)
+    # What is bound is not bound again, by cibuildwheel's repair for example.
+    command = (builder.env.python, "-m", "native_lib", "bind", wheel, "-w", tmp_path / "again")
+    building.run(*command)
+    assert (tmp_path / "again" / wheel.name).read_bytes() == wheel.read_bytes()
+    env = building.new_environment(tmp_path / "env", pair.provider, wheel)
+    if kind == "cffi":
+        building.uv("pip", "install", "--quiet", "--python", env.python, "cffi")
+    assert serves(env)
+    env.uninstall("libfoo")
+    assert "LibraryNotFoundError: squares requires the library foo of libfoo" in env.run(USE, fails=True)
+
+
+@pytest.mark.parametrize("kind", ["setuptools", "Meson", "hatchling", "scikit-build-core"])
+def test_sdist_says_that_requirements_are_dynamic(
+    builder: Builder, kind: str, tmp_path: Path
+) -> None:
+    builder.hook(write_project(tmp_path / "src", kind), "build_sdist", tmp_path)
+    with tarfile.open(tmp_path / "squares-1.0.tar.gz") as archive:
+        file = archive.extractfile("squares-1.0/PKG-INFO")
+        text = file.read().decode("utf-8") if file else ""
+        assert "squares-1.0/pyproject.toml" in archive.getnames()
+    assert "Dynamic: Requires-Dist" in text.splitlines()
+    assert BOUND not in text
+    assert float(re.findall(r"^Metadata-Version: (.*)$", text, re.MULTILINE)[0]) >= 2.2
+
+
+# The front ends -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("front_end", ["pip", "build", "uv"])
+def test_front_end_installs_the_provider(builder: Builder, front_end: str, tmp_path: Path) -> None:
+    project = write_project(tmp_path / "src", "setuptools")
+    env = building.new_environment(tmp_path / "env")
+    if front_end == "build":
+        command = ("build", "--outdir", tmp_path / "out", project)  # an sdist, and a wheel from it
+        building.run(builder.env.python, "-m", *command, env=builder.isolated())
+        (project,) = (tmp_path / "out").glob("*.whl")
+    if front_end == "pip":
+        command = ("pip", "--quiet", "--python", env.python, "install", project)
+        building.run(builder.env.python, "-m", *command, env=builder.isolated())
+    else:
+        building.uv("pip", "install", "--python", env.python, project, env=builder.isolated())
+    assert serves(env)
+    assert not (env.site_packages / "native_lib").exists()
+
+
+# The rules ----------------------------------------------------------------------------------------
+
+
+def test_system_library_on_request(builder: Builder, tmp_path: Path) -> None:
+    system = tmp_path / "system"
+    building.compile_library(
+        "double foo_square(double n) { return n * n; }", system / "libfoo.so", soname="libfoo.so.7"
+    )
+    shutil.copy(system / "libfoo.so", system / "libfoo.so.7")
+    headers = builder.env.site_packages / "libfoo" / "include"
+    told = {"CFLAGS": f"-I{headers}", "LDFLAGS": f"-L{system}"}
+    project = write_project(tmp_path / "src", "setuptools")
+    wheel = builder.wheel(project, tmp_path / "out", NATIVE_LIB_SYSTEM="foo", **told)
+    assert required(metadata_of(wheel)) == []
+    with zipfile.ZipFile(wheel) as archive:
+        assert not [name for name in archive.namelist() if "native" in name or "shared_lib" in name]
+    env = building.new_environment(tmp_path / "env", wheel)
+    files = building.mapped(env, USE, "libfoo", LD_LIBRARY_PATH=str(system))
+    assert files == [f"{system}/libfoo.so.7"]
+    # The same library, where the provider's was meant: the silent failure of every migration.
+    shutil.rmtree(project / "build")
+    told["LD_LIBRARY_PATH"] = str(system)
+    (tmp_path / "none").mkdir()
+    said = builder.hook(project, "build_wheel", tmp_path / "none", fails=True, **told)
+    assert (
+        "none of its binaries needs libfoo__foo.so.1 of libfoo; it linked libfoo.so.7 of "
+        f"{system}: " in said
+    )
+    assert "Traceback" not in said
+    assert not [*(tmp_path / "none").iterdir()]
+
+
+def test_what_an_earlier_build_left_is_no_systems_library(builder: Builder, tmp_path: Path) -> None:
+    project = write_project(tmp_path / "src", "setuptools")
+    builder.wheel(project, tmp_path / "out")
+    said = builder.hook(project, "build_wheel", tmp_path, fails=True, NATIVE_LIB_SYSTEM="all")
+    assert re.search(r"squares/_ext\S* needs libfoo__foo\.so\.1 of libfoo, and NATIVE_LIB_SYSTEM", said)
+    assert "remove its build folder" in said
+
+
+def test_provider_that_is_not_named_is_refused(
+    builder: Builder, setuptools_wheel: Path, tmp_path: Path
+) -> None:
+    """A back end that only returns a wheel which needs libfoo, though the project names another."""
+    project = back_end_that_returns(setuptools_wheel, tmp_path / "src")
+    building.edit(project / "pyproject.toml", 'foo = "libfoo"', 'bar = "libbar"')
+    fake = tmp_path / "libbar"
+    shutil.copytree(builder.env.site_packages / "libfoo", fake / "libbar")
+    building.edit(fake / "libbar" / "_native_libs.py", "libfoo", "libbar")
+    (fake / "libbar-1.0.0.dist-info").mkdir()
+    (fake / "libbar-1.0.0.dist-info" / "METADATA").write_text(
+        "Metadata-Version: 2.1\nName: libbar\nVersion: 1.0.0\n", encoding="utf-8"
+    )
+    said = builder.hook(project, "build_wheel", tmp_path, fails=True, PYTHONPATH=str(fake))
+    assert "needs libfoo__foo.so.1 of libfoo, which [tool.native-lib] does not name" in said
+
+
+def back_end_that_returns(wheel: Path, project: Path, metadata: str = "") -> Path:
+    """Write a project whose back end copies a wheel, and prepares a METADATA."""
+    project.mkdir()
+    (project / "pyproject.toml").write_text(
+        '[build-system]\nrequires = []\nbuild-backend = "native_lib.build"\n'
+        '[project]\nname = "squares"\nversion = "1.0"\ndynamic = ["dependencies"]\n'
+        '[tool.native-lib]\nbackend = "copies"\nbackend-path = ["."]\nlibraries = { foo = "libfoo" }\n',
+        encoding="utf-8",
+    )
+    (project / "copies.py").write_text(
+        "import pathlib, shutil\n\n"
+        "def build_wheel(folder, settings, metadata):\n"
+        "    assert metadata is None, 'scikit-build-core would compare it'\n"
+        f"    return pathlib.Path(shutil.copy({str(wheel)!r}, folder)).name\n\n"
+        "def prepare_metadata_for_build_wheel(folder, settings):\n"
+        "    path = pathlib.Path(folder, 'squares-1.0.dist-info')\n"
+        "    path.mkdir()\n"
+        f"    (path / 'METADATA').write_text({metadata!r})\n"
+        "    return path.name\n",
+        encoding="utf-8",
+    )
+    return project
+
+
+def test_metadata_that_differs_is_refused(
+    builder: Builder, setuptools_wheel: Path, tmp_path: Path
+) -> None:
+    told = metadata_of(setuptools_wheel).replace("Version: 1.0\n", "Version: 1.0\nSummary: x\n")
+    project = back_end_that_returns(setuptools_wheel, tmp_path / "src", told)
+    builder.hook(project, "prepare_metadata_for_build_wheel", tmp_path)
+    prepared = tmp_path / "squares-1.0.dist-info"
+    assert required((prepared / "METADATA").read_text("utf-8")) == [BOUND]
+    said = builder.hook(project, "build_wheel", tmp_path, "", prepared, fails=True)
+    assert "METADATA differs from what prepare_metadata_for_build_wheel returned: " in said
+    assert "Summary: x" in said
+    assert not [*tmp_path.glob("*.whl")]
+
+
+def test_build_folder_is_used_by_builds_with_providers_elsewhere(
+    builder: Builder, pair: building.Pair, tmp_path: Path
+) -> None:
+    """Every build in isolation has its provider in another folder; CMake remembers the first one."""
+    project = write_project(tmp_path / "src", "scikit-build-core")
+    with (project / "pyproject.toml").open("a", encoding="utf-8") as file:
+        file.write('\n[tool.scikit-build]\nbuild-dir = "build"\n')
+    for name in ("first", "second"):
+        site = tmp_path / name
+        with zipfile.ZipFile(pair.provider) as archive:
+            archive.extractall(site)
+        wheel = builder.wheel(project, tmp_path / f"{name}-out", PYTHONPATH=str(site))
+        assert "libfoo__foo.so.1" in elf.dynamic_in_wheel(wheel)["NEEDED"]
+        shutil.rmtree(site)
+    cache = (project / "build" / "CMakeCache.txt").read_text("utf-8")
+    assert re.search(rf"^foo_DIR:PATH={re.escape(str(builder.cache))}/prefix/", cache, re.MULTILINE)
