@@ -25,7 +25,8 @@ HOOK = """
 import json, sys
 import native_lib.build as back_end
 name, *arguments = sys.argv[1:]
-print(json.dumps(getattr(back_end, name)(*[each or None for each in arguments])))
+read = lambda text: json.loads(text) if text.startswith("{") else text or None
+print(json.dumps(getattr(back_end, name)(*map(read, arguments))))
 """
 
 
@@ -151,8 +152,8 @@ def test_project_of_the_page(
     assert "RUNPATH" not in dynamic
     building.check_wheels(wheel, pair.provider)
     # What is bound is not bound again, by cibuildwheel's repair for example.
-    command = (builder.env.python, "-m", "native_lib", "bind", wheel, "-w", tmp_path / "again")
-    building.run(*command)
+    command = ["bind", str(wheel), "-w", str(tmp_path / "again"), "--provider", str(pair.provider)]
+    assert building.native_lib(command) == 0
     assert (tmp_path / "again" / wheel.name).read_bytes() == wheel.read_bytes()
     env = building.new_environment(tmp_path / "env", pair.provider, wheel)
     if kind == "cffi":
@@ -244,7 +245,7 @@ def test_provider_that_is_not_named_is_refused(
     building.edit(project / "pyproject.toml", 'foo = "libfoo"', 'bar = "libbar"')
     fake = tmp_path / "libbar"
     shutil.copytree(builder.env.site_packages / "libfoo", fake / "libbar")
-    building.edit(fake / "libbar" / "_native_libs.py", "libfoo", "libbar")
+    building.edit(fake / "libbar" / "_native_libs.py", '"libfoo"', '"libbar"')
     (fake / "libbar-1.0.0.dist-info").mkdir()
     (fake / "libbar-1.0.0.dist-info" / "METADATA").write_text(
         "Metadata-Version: 2.1\nName: libbar\nVersion: 1.0.0\n", encoding="utf-8"
@@ -291,19 +292,76 @@ def test_metadata_that_differs_is_refused(
     assert not [*tmp_path.glob("*.whl")]
 
 
-def test_build_folder_is_used_by_builds_with_providers_elsewhere(
-    builder: Builder, pair: building.Pair, tmp_path: Path
+@pytest.mark.parametrize("kind", ["Meson", "scikit-build-core"])
+def test_kept_build_folder_finds_a_provider_that_is_elsewhere(
+    builder: Builder, pair: building.Pair, kind: str, tmp_path: Path
 ) -> None:
-    """Every build in isolation has its provider in another folder; CMake remembers the first one."""
-    project = write_project(tmp_path / "src", "scikit-build-core")
-    with (project / "pyproject.toml").open("a", encoding="utf-8") as file:
-        file.write('\n[tool.scikit-build]\nbuild-dir = "build"\n')
+    """Every build in isolation has its provider in another folder; build folders remember the first."""
+    project = write_project(tmp_path / "src", kind)
     for name in ("first", "second"):
-        site = tmp_path / name
+        site, out = tmp_path / name, tmp_path / f"{name}-out"
+        out.mkdir()
         with zipfile.ZipFile(pair.provider) as archive:
             archive.extractall(site)
-        wheel = builder.wheel(project, tmp_path / f"{name}-out", PYTHONPATH=str(site))
+        settings = '{"build-dir": "build"}'
+        builder.hook(project, "build_wheel", out, settings, PYTHONPATH=str(site))
+        (wheel,) = out.glob("*.whl")
         assert "libfoo__foo.so.1" in elf.dynamic_in_wheel(wheel)["NEEDED"]
+        ninja = (project / "build" / "build.ninja").read_text("utf-8")
+        if kind == "Meson":
+            assert str(builder.cache / "prefix") in ninja
+            assert str(site) not in ninja
         shutil.rmtree(site)
-    cache = (project / "build" / "CMakeCache.txt").read_text("utf-8")
-    assert re.search(rf"^foo_DIR:PATH={re.escape(str(builder.cache))}/prefix/", cache, re.MULTILINE)
+        (project / "squares" / "_ext.c").touch()
+
+
+# Editable installs --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["setuptools", "Meson", "hatchling", "scikit-build-core"])
+def test_editable_install(
+    builder: Builder, pair: building.Pair, kind: str, tmp_path: Path
+) -> None:
+    project = write_project(tmp_path / "src", kind)
+    sources = {
+        file: file.read_bytes()
+        for file in project.rglob("*")
+        if file.is_file() and ".git" not in file.parts
+    }
+    env = builder.env if kind == "Meson" else building.new_environment(tmp_path / "env", pair.provider)
+    command = ["pip", "--python", env.python, "install", "--no-build-isolation", "--no-deps", "-e"]
+    if kind != "Meson":
+        command.remove("--no-build-isolation")
+    told = {**builder.isolated(), "PATH": f"{builder.env.python.parent}:/usr/bin:/bin"}
+    # Twice is once.
+    for _ in range(2):
+        building.run(builder.env.python, "-m", *command, project, env=told)
+    try:
+        assert serves(env, PATH=told["PATH"])
+        assert {file: file.read_bytes() for file in sources} == sources
+        said = env.run(f"import squares; print(squares.__file__)", env={"PATH": told["PATH"]})
+        assert said.strip() == str(project / "squares" / "__init__.py")
+        assert "native" not in (project / "squares" / "__init__.py").read_text("utf-8")
+        (info,) = env.site_packages.glob("squares-1.0.dist-info")
+        assert required((info / "METADATA").read_text("utf-8")) == [BOUND]
+        # Nothing is loaded for others' extension modules, nor when Python starts.
+        others = "import sys, _ctypes, json"
+        assert building.mapped(env, others, "libfoo", PATH=told["PATH"]) == []
+        (env.site_packages / "libfoo").rename(tmp_path / "gone")
+        failed = env.run(USE, env={"PATH": told["PATH"]}, fails=True)
+        assert "LibraryNotFoundError: squares needs the native library foo of the distribution" in failed
+    finally:
+        if (tmp_path / "gone").exists():
+            (tmp_path / "gone").rename(env.site_packages / "libfoo")
+        env.uninstall("squares")
+
+
+def test_editable_install_of_meson_in_isolation_is_refused(
+    builder: Builder, tmp_path: Path
+) -> None:
+    project = write_project(tmp_path / "src", "Meson")
+    env = building.new_environment(tmp_path / "env")
+    command = ("pip", "--python", env.python, "install", "-e", project)
+    said = building.run(builder.env.python, "-m", *command, env=builder.isolated(), fails=True)
+    assert "native_lib.build: an editable install with meson-python builds again at import" in said
+    assert "--no-build-isolation" in said

@@ -214,11 +214,15 @@ def _package_files(
     if path in there and read_literals(path, read(path), FORMAT)["REQUIRES"] == tuple(entries):
         del files[path]
     # The two belong together: a loader that is there stays, whatever its version.
-    loader = {f"{package}/{name}": source for name, source in _LOADER.items()}
-    if not there.issuperset([*loader][:2]):
-        folder = Path(support.__file__ or "").parent
-        files.update({name: (folder / source).read_bytes() for name, source in loader.items()})
+    if not there.issuperset(f"{package}/{name}" for name in [*_LOADER][:2]):
+        files.update({f"{package}/{name}": text for name, text in loader_files().items()})
     return files
+
+
+def loader_files() -> dict[str, bytes]:
+    """Return the consumer's loader: contents by file name."""
+    folder = Path(support.__file__ or "").parent
+    return {name: (folder / source).read_bytes() for name, source in _LOADER.items()}
 
 
 def missing_bounds(

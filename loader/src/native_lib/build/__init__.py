@@ -50,7 +50,7 @@ def build_wheel(
     wheel_directory: str, config_settings: Settings = None, metadata_directory: str | None = None
 ) -> str:
     """Hook: build a wheel, and bind it to the providers."""
-    from native_lib.build.result import bound, refuse_difference
+    from native_lib.build.result import bound
 
     config = _config()
     with _told(), tempfile.TemporaryDirectory() as folder:
@@ -58,11 +58,7 @@ def build_wheel(
             # scikit-build-core would compare its own METADATA with ours.
             name = back_end.build_wheel(folder, config_settings, None)
         made = bound(Path(folder, name), Path(folder, "bound"), config)
-        if metadata_directory:
-            metadata = Path(metadata_directory, "METADATA")
-            refuse_difference(metadata, _metadata_in(made), name)
-        shutil.copyfile(made, Path(wheel_directory, name))
-    return str(name)
+        return _finish(made, wheel_directory, metadata_directory)
 
 
 def build_sdist(sdist_directory: str, config_settings: Settings = None) -> str:
@@ -84,8 +80,45 @@ def _prepare_metadata_for_build_wheel(
     return _prepare("prepare_metadata_for_build_wheel", metadata_directory, config_settings)
 
 
+def _get_requires_for_build_editable(config_settings: Settings = None) -> list[str]:
+    """Hook: as for a wheel."""
+    return _requires("get_requires_for_build_editable", config_settings)
+
+
+def _prepare_metadata_for_build_editable(
+    metadata_directory: str, config_settings: Settings = None
+) -> str:
+    """Hook: the METADATA that the editable wheel will have."""
+    return _prepare("prepare_metadata_for_build_editable", metadata_directory, config_settings)
+
+
+def _build_editable(
+    wheel_directory: str, config_settings: Settings = None, metadata_directory: str | None = None
+) -> str:
+    """Hook: build an editable wheel, and add what loads the libraries."""
+    from native_lib.build.editable import refuse_gone, with_finder
+
+    config = _config()
+    with _told(), tempfile.TemporaryDirectory() as folder:
+        with inside(config) as back_end:
+            refuse_gone(back_end)
+            name = back_end.build_editable(folder, config_settings, None)
+        made = with_finder(Path(folder, name), Path(folder, "bound"), config)
+        return _finish(made, wheel_directory, metadata_directory)
+
+
+# "get_requires_for_build_editable" is no hook of a back end that has no "build_editable".
 _OPTIONAL = {
-    "prepare_metadata_for_build_wheel": _prepare_metadata_for_build_wheel,
+    "prepare_metadata_for_build_wheel": (
+        "prepare_metadata_for_build_wheel",
+        _prepare_metadata_for_build_wheel,
+    ),
+    "get_requires_for_build_editable": ("build_editable", _get_requires_for_build_editable),
+    "prepare_metadata_for_build_editable": (
+        "prepare_metadata_for_build_editable",
+        _prepare_metadata_for_build_editable,
+    ),
+    "build_editable": ("build_editable", _build_editable),
 }
 
 
@@ -94,8 +127,9 @@ def __getattr__(name: str) -> Any:
     if name in _OPTIONAL:
         config = _config()
         with _told(), inside(config, has_providers=False) as back_end:
-            if hasattr(back_end, name):
-                return _OPTIONAL[name]
+            theirs, ours = _OPTIONAL[name]
+            if hasattr(back_end, theirs):
+                return ours
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
@@ -123,6 +157,15 @@ def _prepare(hook: str, metadata_directory: str, config_settings: Settings) -> s
         metadata = Path(metadata_directory, name, "METADATA")
         metadata.write_bytes(with_bounds(metadata.read_bytes(), config))
     return str(name)
+
+
+def _finish(made: Path, wheel_directory: str, metadata_directory: str | None) -> str:
+    from native_lib.build.result import refuse_difference
+
+    if metadata_directory:
+        refuse_difference(Path(metadata_directory, "METADATA"), _metadata_in(made), made.name)
+    shutil.copyfile(made, Path(wheel_directory, made.name))
+    return made.name
 
 
 def _metadata_in(wheel: Path) -> bytes:
