@@ -168,9 +168,7 @@ def test_no_provider_is_required_if_the_systems_copy_is_asked_for(
     assert not any("libfoo" in each for each in build.get_requires_for_build_wheel())
 
 
-def test_an_error_is_one_line(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_error_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(project(tmp_path, "[tool.native-lib]", "[tool.other]"))
     with pytest.raises(SystemExit, match=r"\Anative_lib\.build: [^\n]*\Z"):
         build.get_requires_for_build_wheel()
@@ -206,7 +204,11 @@ def test_sdist_keeps_all_else(tmp_path: Path) -> None:
         gzip.GzipFile("", "wb", fileobj=raw, mtime=7) as packed,
         tarfile.open(fileobj=packed, mode="w") as archive,
     ):
-        for name, text in ((long, b"1"), ("a-1/PKG-INFO", b"Metadata-Version: 2.1\n"), ("a-1/b", b"")):
+        for name, text in (
+            (long, b"1"),
+            ("a-1/PKG-INFO", b"Metadata-Version: 2.1\n"),
+            ("a-1/b", b""),
+        ):
             member = tarfile.TarInfo(name)
             member.size, member.mode, member.mtime = len(text), 0o755, 5
             archive.addfile(member, io.BytesIO(text))

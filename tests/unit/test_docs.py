@@ -534,6 +534,12 @@ def test_refusals_of_commands_are_explained() -> None:
         assert unexplained(messages_of_python(text(file)), page("native-lib")) == []
 
 
+def test_refusals_of_the_back_end_are_explained() -> None:
+    folder = building.ROOT / "loader" / "src" / "native_lib" / "build"
+    for file in sorted(folder.glob("*.py")):
+        assert unexplained(messages_of_python(text(file)), page("build-back-end")) == []
+
+
 def test_unexplained_messages_are_found() -> None:
     cmake = 'message(\n    FATAL_ERROR\n    "one ${two} is a longer "\n    "part"\n)\n'
     assert unexplained(messages_of_cmake(cmake), "") == ["is a longer part"]

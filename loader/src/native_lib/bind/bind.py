@@ -142,7 +142,8 @@ def _plan(wheel: Wheel, archive: zipfile.ZipFile, named: Sequence[Provider]) -> 
         requirements.update({entry["distribution"]: entry for entry in entries})
         files.update(_package_files(wheel, package, entries, archive.read))
     files[metadata] = with_requirements(
-        archive.read(metadata), missing_bounds(wheel.requirements, wheel.tags, requirements.values())
+        archive.read(metadata),
+        missing_bounds(wheel.requirements, wheel.tags, requirements.values()),
     )
     versions = [(entry["distribution"], entry["version"]) for entry in requirements.values()]
     for file in wheel.files:
