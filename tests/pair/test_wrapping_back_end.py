@@ -360,12 +360,10 @@ def test_editable_install(builder: Builder, pair: building.Pair, kind: str, tmp_
         # Nothing is loaded for others' extension modules, nor when Python starts.
         others = "import sys, _ctypes, json"
         assert building.mapped(env, others, "libfoo", PATH=told["PATH"]) == []
-        (env.site_packages / "libfoo").rename(tmp_path / "gone")
-        failed = env.run(USE, env={"PATH": told["PATH"]}, fails=True)
-        assert NO_PROVIDER in failed
+        if kind != "Meson":  # whose environment is used by other tests
+            env.uninstall("libfoo")
+            assert NO_PROVIDER in env.run(USE, env={"PATH": told["PATH"]}, fails=True)
     finally:
-        if (tmp_path / "gone").exists():
-            (tmp_path / "gone").rename(env.site_packages / "libfoo")
         env.uninstall("squares")
 
 

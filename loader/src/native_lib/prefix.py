@@ -73,7 +73,7 @@ def cached_prefix(providers: Sequence[InstalledProvider]) -> Path:
     return out
 
 
-def project_prefix(providers: Sequence[InstalledProvider], project: Path) -> Path:
+def project_prefix(providers: Sequence[InstalledProvider], project: str) -> Path:
     """Return the prefix of a project's builds in the cache, brought up to date.
 
     Its path depends on the project and the Python only. What a build folder remembers of an earlier
@@ -81,14 +81,14 @@ def project_prefix(providers: Sequence[InstalledProvider], project: Path) -> Pat
 
     Args:
         providers: what `installed_providers` returns.
-        project: its folder.
+        project: what tells it from others.
 
     Raises:
         PrefixError: as `make_prefix`.
     """
     with _os_errors():
         plan = _plan(providers)
-        out = _in_cache(repr((str(project.resolve()), sys.version, sysconfig.get_platform())))
+        out = _in_cache(repr((project, sys.version, sysconfig.get_platform())))
         _write(out, plan)
     return out
 

@@ -100,7 +100,7 @@ def _build_editable(
 
     config = _config()
     with _told(), tempfile.TemporaryDirectory() as folder:
-        with inside(config) as back_end:
+        with inside(config, is_editable=True) as back_end:
             refuse_gone(back_end)
             name = back_end.build_editable(folder, config_settings, None)
         made = with_finder(Path(folder, name), Path(folder, "bound"), config)
@@ -130,7 +130,7 @@ def __getattr__(name: str) -> Any:
             theirs, ours = _OPTIONAL[name]
             if hasattr(back_end, theirs):
                 return ours
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    raise AttributeError(name)
 
 
 def _config() -> Any:
@@ -141,7 +141,7 @@ def _config() -> Any:
 def _requires(hook: str, config_settings: Settings) -> list[str]:
     config = _config()
     with _told(), inside(config, has_providers=False) as back_end:
-        theirs = getattr(back_end, hook, lambda _: [])(config_settings)
+        theirs: list[str] = getattr(back_end, hook, lambda _: [])(config_settings)
     has_pkg_config = shutil.which(os.environ.get("PKG_CONFIG") or "pkg-config")
     pkg_config = () if has_pkg_config else ("pkgconf>=2.3",)
     return [*dict.fromkeys((*theirs, *_TOOLS, *pkg_config, *config.providers))]
@@ -152,7 +152,7 @@ def _prepare(hook: str, metadata_directory: str, config_settings: Settings) -> s
 
     config = _config()
     with _told():
-        with inside(config) as back_end:
+        with inside(config, is_editable=hook.endswith("editable")) as back_end:
             name = getattr(back_end, hook)(metadata_directory, config_settings)
         metadata = Path(metadata_directory, name, "METADATA")
         metadata.write_bytes(with_bounds(metadata.read_bytes(), config))

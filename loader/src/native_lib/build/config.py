@@ -6,15 +6,15 @@ import importlib
 import re
 import sys
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from native_lib.support.native_library_metadata import is_from_system
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
-toml = importlib.import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
+toml: Any = importlib.import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
 
 _KEYS = {"backend", "backend-path", "libraries"}
 _ITSELF = "native_lib.build"

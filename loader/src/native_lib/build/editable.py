@@ -77,5 +77,5 @@ def _package(distribution: str, config: Config) -> dict[str, bytes]:
     # scikit-build-core put themselves first.
     return {
         **{f"{package}/{name}": content for name, content in files.items()},
-        f"zz{package}.pth": f"import {package}\n".encode(),
+        f"zz{package}.pth": f"import {package}; {package}.install()\n".encode(),
     }

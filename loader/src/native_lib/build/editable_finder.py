@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from importlib.machinery import ModuleSpec
     from types import ModuleType
 
-from ._project import ROOT  # type: ignore[import-not-found]
+from ._project import ROOT
 
 _is_ours: dict[str, bool] = {}
 _searching: set[str] = set()
@@ -49,7 +49,7 @@ def _is_of_project(package: ModuleType) -> bool:
     places = [getattr(package, "__file__", None), *getattr(package, "__path__", ())]
     place = os.path.realpath(next(filter(None, places), "/"))
     below = place[len(ROOT) :] if place.startswith(ROOT + os.sep) else ""
-    return bool(below) and not {"site-packages", "dist-packages"} & {*below.split(os.sep)}
+    return bool(below) and not {"site-packages", "dist-packages"} & {*below.split(os.sep)}  # noqa: PTH206
 
 
 def _by_others(
@@ -67,12 +67,16 @@ def _load(package: str) -> None:
     # Not when Python starts: in most processes nothing is to be loaded.
     from types import SimpleNamespace
 
-    from . import _native_requires as told  # type: ignore[attr-defined]
-    from ._shared_lib_consumer import load_requirements  # type: ignore[import-not-found]
+    from . import _native_requires as told
+    from ._shared_lib_consumer import load_requirements
 
     # Messages name the consumer.
     facts = {**vars(told), "__name__": f"{package}.{told.__name__}"}
     load_requirements(SimpleNamespace(**facts))
 
 
-sys.meta_path.insert(0, Finder)  # type: ignore[arg-type]
+def install() -> None:
+    """Put the finder first, once. Python may run `.pth` files twice, and others put themselves first again."""
+    if Finder in sys.meta_path:
+        sys.meta_path.remove(Finder)
+    sys.meta_path.insert(0, Finder)

@@ -21,12 +21,15 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def inside(config: Config, *, has_providers: bool = True) -> Iterator[Any]:
+def inside(
+    config: Config, *, has_providers: bool = True, is_editable: bool = False
+) -> Iterator[Any]:
     """Give the back end, which is to be called within; then the process is as it was.
 
     Args:
         config: the project's.
         has_providers: whether the providers are installed already.
+        is_editable: whether what is built stays in use. Then other builds leave its prefix alone.
 
     Raises:
         BuildError: there is no such back end, or a provider is not what pyproject.toml asks for.
@@ -35,7 +38,7 @@ def inside(config: Config, *, has_providers: bool = True) -> Iterator[Any]:
     sys.path[:0] = config.backend_path
     try:
         if has_providers and config.providers:
-            os.environ.update(_variables(config))
+            os.environ.update(_variables(config, is_editable=is_editable))
         with showing(config.document, config.static):
             yield _back_end(config.backend)
     finally:
@@ -60,7 +63,7 @@ def _back_end(name: str) -> Any:
     return found
 
 
-def _variables(config: Config) -> dict[str, str]:
+def _variables(config: Config, *, is_editable: bool) -> dict[str, str]:
     # Here, for it is a build requirement of this back end's.
     from packaging.requirements import InvalidRequirement, Requirement
 
@@ -85,5 +88,6 @@ def _variables(config: Config) -> dict[str, str]:
             )
     providers = installed_providers([distribution_of(told) for told in config.providers])
     # Its path stays, though that of an isolated build changes: build folders that are kept know it.
-    prefix = project_prefix(providers, config.root)
+    key = f"{config.root.resolve()}{' editable' if is_editable else ''}"
+    prefix = project_prefix(providers, key)
     return build_variables(providers, os.environ, prefix)

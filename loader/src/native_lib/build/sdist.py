@@ -36,7 +36,7 @@ def with_dynamic(sdist: Path, output: Path) -> None:
             if content and re.fullmatch(r"[^/]+/PKG-INFO", member.name):
                 text = dynamic(content.read())
                 member.size = len(text)
-                content = io.BytesIO(text)  # type: ignore[assignment]
+                content = io.BytesIO(text)
             out.addfile(member, content)
 
 
