@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from importlib.machinery import ModuleSpec
     from types import ModuleType
 
-from ._project import ROOT
+from ._project import ROOT  # type: ignore[import-not-found]
 
 _is_ours: dict[str, bool] = {}
 _searching: set[str] = set()
@@ -71,7 +71,7 @@ def _load(package: str) -> None:
     from ._shared_lib_consumer import load_requirements
 
     # Messages name the consumer.
-    facts = {**vars(told), "__name__": f"{package}.{told.__name__}"}
+    facts = {**vars(told), "__name__": f"{package}._native_requires"}
     load_requirements(SimpleNamespace(**facts))
 
 
