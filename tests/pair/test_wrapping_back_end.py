@@ -7,13 +7,18 @@ import shutil
 import sys
 import tarfile
 import zipfile
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Callable, NamedTuple
+from typing import TYPE_CHECKING, Callable
 
 import building
 import docs_pages
 import elf
 import pytest
+from native_lib.cli import main
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc and ELF files")
 
@@ -23,6 +28,12 @@ USE = "import squares; assert squares.square(3) == 9.0"
 BOUND = "libfoo>=1.0.0,<2"
 NO_PROVIDER = (
     "LibraryNotFoundError: squares needs the native library 'foo' of the distribution libfoo"
+)
+# What pyo3 and pkg-config require, and what that requires.
+CRATES = (
+    "autocfg cfg-if indoc libc lock-api memoffset once-cell parking-lot parking-lot-core pkg-config "
+    "proc-macro2 pyo3 pyo3-build-config pyo3-ffi pyo3-macros pyo3-macros-backend quote scopeguard "
+    "smallvec syn target-lexicon unicode-ident unindent"
 )
 HOOK = """
 import json, sys
@@ -44,7 +55,8 @@ def write_project(folder: Path, kind: str) -> Path:
     return folder
 
 
-class Builder(NamedTuple):
+@dataclass(frozen=True)
+class Builder:
     """An environment with everything that builds need, as it is in a build in isolation."""
 
     env: building.Environment
@@ -52,7 +64,12 @@ class Builder(NamedTuple):
     cache: Path
 
     def hook(
-        self, project: Path, name: str, *arguments: object, fails: bool = False, **env: str
+        self,
+        project: Path,
+        name: str,
+        *arguments: object,
+        fails: bool = False,
+        env: Mapping[str, str] | None = None,
     ) -> str:
         """Call a hook in a process of its own, as front ends do, and return what it printed."""
         scripts = self.env.python.parent
@@ -60,16 +77,16 @@ class Builder(NamedTuple):
             "NATIVE_LIB_CACHE": str(self.cache),
             "PATH": f"{scripts}:/usr/bin:/bin",
             "LDSHARED": "cc -shared",  # pyenv's Pythons hand a RUNPATH of their own on
-            **env,
+            **(env or {}),
         }
         given = [str(each or "") for each in arguments]
         python = self.env.python
         return building.run(python, "-c", HOOK, name, *given, cwd=project, env=told, fails=fails)
 
-    def wheel(self, project: Path, out: Path, **env: str) -> Path:
+    def wheel(self, project: Path, out: Path, env: Mapping[str, str] | None = None) -> Path:
         """Build a wheel, and return it."""
         out.mkdir(parents=True)
-        self.hook(project, "build_wheel", out, **env)
+        self.hook(project, "build_wheel", out, env=env)
         (wheel,) = out.glob("*.whl")
         return wheel
 
@@ -101,7 +118,7 @@ def builder(
         (index / "constraints.txt").write_text("".join(lines), encoding="utf-8")
         env = building.new_environment(folder / "env", *wheels)
         (env.site_packages / "pip.py").unlink()
-        named = "pip build packaging setuptools cffi meson-python hatchling scikit-build-core ninja cmake"
+        named = "pip build packaging setuptools cffi meson-python hatchling scikit-build-core ninja cmake maturin"
         building.uv("pip", "install", "--quiet", "--python", env.python, *named.split())
         return Builder(env, index, folder / "cache")
 
@@ -114,6 +131,33 @@ def setuptools_wheel(builder: Builder, once: Callable[[str, Callable[[Path], Pat
         return builder.wheel(write_project(folder / "src", "setuptools"), folder / "out")
 
     return once("wrapped_setuptools", make)
+
+
+@pytest.fixture(scope="module")
+def cargo() -> str:
+    program = shutil.which("cargo")
+    if not program or sys.version_info >= (3, 12):
+        pytest.skip("not available: cargo, with a CPython up to 3.11")
+    return str(Path(program).parent)
+
+
+@pytest.fixture(scope="module")
+def crates(once: Callable[[str, Callable[[Path], Path]], Path]) -> Path:
+    """A folder of Debian's crates, unpacked and not installed."""
+    if not shutil.which("apt-get") or not shutil.which("dpkg-deb"):
+        pytest.skip("not available: the crates are Debian's packages")
+
+    def make(folder: Path) -> Path:
+        named = [f"librust-{crate}-dev" for crate in CRATES.split()]
+        building.run("apt-get", "download", *named, cwd=folder)
+        for package in folder.glob("*.deb"):
+            building.run("dpkg-deb", "-x", package, folder / "root")
+        return folder / "root" / "usr" / "share" / "cargo" / "registry"
+
+    try:
+        return once("wrapping_crates", make)
+    except building.CommandError as error:
+        pytest.skip(f"not available: Debian's crates: {str(error)[-300:]}")
 
 
 def metadata_of(wheel: Path) -> str:
@@ -139,16 +183,43 @@ def serves(env: building.Environment, **variables: str) -> bool:
 def test_project_of_the_page(
     builder: Builder, pair: building.Pair, kind: str, tmp_path: Path
 ) -> None:
+    build_and_use(builder, pair, kind, tmp_path)
+
+
+def test_maturin(
+    builder: Builder, pair: building.Pair, crates: Path, tmp_path: Path, cargo: str
+) -> None:
+    """PyO3 and the crate pkg-config of Debian, whose pyo3 is for CPython 3.11 at most."""
+    (tmp_path / "config.toml").write_text(
+        '[source.crates-io]\nreplace-with = "debian"\n'
+        f'[source.debian]\ndirectory = "{crates}"\n[net]\noffline = true\n',
+        encoding="utf-8",
+    )
+    path = f"{builder.env.python.parent}:{cargo}:/usr/bin:/bin"
+    told = {"CARGO_HOME": str(tmp_path), "CARGO_TARGET_DIR": str(tmp_path / "target")}
+    build_and_use(builder, pair, "maturin", tmp_path, {"PATH": path, **told})
+
+
+def build_and_use(
+    builder: Builder,
+    pair: building.Pair,
+    kind: str,
+    tmp_path: Path,
+    env: Mapping[str, str] | None = None,
+) -> None:
+    """Build a project of the page by the hooks, and use the wheel."""
     project = write_project(tmp_path / "src", kind)
-    assert '"libfoo"' in builder.hook(project, "get_requires_for_build_wheel")
+    requires = builder.hook(project, "get_requires_for_build_wheel", env=env)
+    assert '"libfoo"' in requires
     prepared = ""
     if kind != "Meson":  # mesonpy has no such hook
         (tmp_path / "metadata").mkdir()
-        builder.hook(project, "prepare_metadata_for_build_wheel", tmp_path / "metadata")
+        hook = "prepare_metadata_for_build_wheel"
+        builder.hook(project, hook, tmp_path / "metadata", env=env)
         prepared = str(tmp_path / "metadata" / "squares-1.0.dist-info")
     out = tmp_path / "out"
     out.mkdir()
-    builder.hook(project, "build_wheel", out, "", prepared)
+    builder.hook(project, "build_wheel", out, "", prepared, env=env)
     (wheel,) = out.glob("*.whl")
     told = metadata_of(wheel)
     assert required(told) == (["cffi>=1.17"] if kind == "cffi" else []) + [BOUND]
@@ -160,14 +231,14 @@ def test_project_of_the_page(
     building.check_wheels(wheel, pair.provider)
     # What is bound is not bound again, by cibuildwheel's repair for example.
     command = ["bind", str(wheel), "-w", str(tmp_path / "again"), "--provider", str(pair.provider)]
-    assert building.native_lib(command) == 0
+    assert main(command) == 0
     assert (tmp_path / "again" / wheel.name).read_bytes() == wheel.read_bytes()
-    env = building.new_environment(tmp_path / "env", pair.provider, wheel)
+    used = building.new_environment(tmp_path / "env", pair.provider, wheel)
     if kind == "cffi":
-        building.uv("pip", "install", "--quiet", "--python", env.python, "cffi")
-    assert serves(env)
-    env.uninstall("libfoo")
-    assert NO_PROVIDER in env.run(USE, fails=True)
+        building.uv("pip", "install", "--quiet", "--python", used.python, "cffi")
+    assert serves(used)
+    used.uninstall("libfoo")
+    assert NO_PROVIDER in used.run(USE, fails=True)
 
 
 @pytest.mark.parametrize("kind", ["setuptools", "Meson", "hatchling", "scikit-build-core"])
@@ -192,11 +263,12 @@ def test_front_end_installs_the_provider(builder: Builder, front_end: str, tmp_p
     project = write_project(tmp_path / "src", "setuptools")
     env = building.new_environment(tmp_path / "env")
     if front_end == "build":
-        command = ("build", "--outdir", tmp_path / "out", project)  # an sdist, and a wheel from it
+        # An sdist, and a wheel from it.
+        command: list[str | Path] = ["build", "--outdir", tmp_path / "out", project]
         building.run(builder.env.python, "-m", *command, env=builder.isolated())
         (project,) = (tmp_path / "out").glob("*.whl")
     if front_end == "pip":
-        command = ("pip", "--quiet", "--python", env.python, "install", project)
+        command = ["pip", "--quiet", "--python", env.python, "install", project]
         building.run(builder.env.python, "-m", *command, env=builder.isolated())
     else:
         building.uv("pip", "install", "--python", env.python, project, env=builder.isolated())
@@ -216,7 +288,7 @@ def test_system_library_on_request(builder: Builder, tmp_path: Path) -> None:
     headers = builder.env.site_packages / "libfoo" / "include"
     told = {"CFLAGS": f"-I{headers}", "LDFLAGS": f"-L{system}"}
     project = write_project(tmp_path / "src", "setuptools")
-    wheel = builder.wheel(project, tmp_path / "out", NATIVE_LIB_SYSTEM="foo", **told)
+    wheel = builder.wheel(project, tmp_path / "out", {"NATIVE_LIB_SYSTEM": "foo", **told})
     assert required(metadata_of(wheel)) == []
     with zipfile.ZipFile(wheel) as archive:
         assert not [name for name in archive.namelist() if "native" in name or "shared_lib" in name]
@@ -227,7 +299,7 @@ def test_system_library_on_request(builder: Builder, tmp_path: Path) -> None:
     shutil.rmtree(project / "build")
     told["LD_LIBRARY_PATH"] = str(system)
     (tmp_path / "none").mkdir()
-    said = builder.hook(project, "build_wheel", tmp_path / "none", fails=True, **told)
+    said = builder.hook(project, "build_wheel", tmp_path / "none", fails=True, env=told)
     assert (
         "none of its binaries needs libfoo__foo.so.1 of libfoo; it linked libfoo.so.7 of "
         f"{system}: " in said
@@ -239,7 +311,9 @@ def test_system_library_on_request(builder: Builder, tmp_path: Path) -> None:
 def test_what_an_earlier_build_left_is_no_systems_library(builder: Builder, tmp_path: Path) -> None:
     project = write_project(tmp_path / "src", "setuptools")
     builder.wheel(project, tmp_path / "out")
-    said = builder.hook(project, "build_wheel", tmp_path, fails=True, NATIVE_LIB_SYSTEM="all")
+    said = builder.hook(
+        project, "build_wheel", tmp_path, fails=True, env={"NATIVE_LIB_SYSTEM": "all"}
+    )
     assert re.search(
         r"squares/_ext\S* needs libfoo__foo\.so\.1 of libfoo, and NATIVE_LIB_SYSTEM", said
     )
@@ -259,7 +333,7 @@ def test_provider_that_is_not_named_is_refused(
     (fake / "libbar-1.0.0.dist-info" / "METADATA").write_text(
         "Metadata-Version: 2.1\nName: libbar\nVersion: 1.0.0\n", encoding="utf-8"
     )
-    said = builder.hook(project, "build_wheel", tmp_path, fails=True, PYTHONPATH=str(fake))
+    said = builder.hook(project, "build_wheel", tmp_path, fails=True, env={"PYTHONPATH": str(fake)})
     assert "needs libfoo__foo.so.1 of libfoo, which [tool.native-lib] does not name" in said
 
 
@@ -313,7 +387,7 @@ def test_kept_build_folder_finds_a_provider_that_is_elsewhere(
         with zipfile.ZipFile(pair.provider) as archive:
             archive.extractall(site)
         settings = '{"build-dir": "build"}'
-        builder.hook(project, "build_wheel", out, settings, PYTHONPATH=str(site))
+        builder.hook(project, "build_wheel", out, settings, env={"PYTHONPATH": str(site)})
         (wheel,) = out.glob("*.whl")
         assert "libfoo__foo.so.1" in elf.dynamic_in_wheel(wheel)["NEEDED"]
         ninja = (project / "build" / "build.ninja").read_text("utf-8")
@@ -340,7 +414,8 @@ def test_editable_install(builder: Builder, pair: building.Pair, kind: str, tmp_
         if kind == "Meson"
         else building.new_environment(tmp_path / "env", pair.provider)
     )
-    command = ["pip", "--python", env.python, "install", "--no-build-isolation", "--no-deps", "-e"]
+    command: list[str | Path] = ["pip", "--python", env.python]
+    command += ["install", "--no-build-isolation", "--no-deps", "-e"]
     told = {**builder.isolated(), "PATH": f"{builder.env.python.parent}:/usr/bin:/bin"}
     if kind == "Meson":
         del told["PIP_BUILD_CONSTRAINT"]

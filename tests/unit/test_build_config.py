@@ -10,9 +10,9 @@ import tarfile
 from typing import TYPE_CHECKING
 
 import pytest
-import tomllib
 from native_lib import build
 from native_lib.build.config import BuildError, read_config
+from native_lib.build.config import toml as tomllib
 from native_lib.build.inside import inside
 from native_lib.build.sdist import dynamic, with_dynamic
 from native_lib.build.static_toml import showing
