@@ -135,13 +135,14 @@ def test_provider_that_is_not_installed_is_named(tmp_path: Path) -> None:
     [
         ("", []),
         ("def prepare_metadata_for_build_wheel(*_): ...", ["prepare_metadata_for_build_wheel"]),
+        ("def build_editable(*_): ...", ["get_requires_for_build_editable", "build_editable"]),
     ],
 )
 def test_exactly_the_inner_optional_hooks_are_offered(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, inner: str, expected: list[str]
 ) -> None:
     monkeypatch.chdir(project(tmp_path, inner=inner))
-    optional = ["prepare_metadata_for_build_wheel", "build_editable", "no_such_hook"]
+    optional = [*build._OPTIONAL, "no_such_hook"]
     assert [name for name in optional if hasattr(build, name)] == expected
     requires = build.get_requires_for_build_wheel()
     assert {"libfoo>=1", "packaging>=24.2"} <= {*requires}

@@ -107,19 +107,14 @@ def _build_editable(
         return _finish(made, wheel_directory, metadata_directory)
 
 
-# "get_requires_for_build_editable" is no hook of a back end that has no "build_editable".
 _OPTIONAL = {
-    "prepare_metadata_for_build_wheel": (
-        "prepare_metadata_for_build_wheel",
-        _prepare_metadata_for_build_wheel,
-    ),
-    "get_requires_for_build_editable": ("build_editable", _get_requires_for_build_editable),
-    "prepare_metadata_for_build_editable": (
-        "prepare_metadata_for_build_editable",
-        _prepare_metadata_for_build_editable,
-    ),
-    "build_editable": ("build_editable", _build_editable),
+    "prepare_metadata_for_build_wheel": _prepare_metadata_for_build_wheel,
+    "get_requires_for_build_editable": _get_requires_for_build_editable,
+    "prepare_metadata_for_build_editable": _prepare_metadata_for_build_editable,
+    "build_editable": _build_editable,
 }
+# A back end that can build an editable wheel need not have requirements for that.
+_GIVEN_BY = {"get_requires_for_build_editable": "build_editable"}
 
 
 def __getattr__(name: str) -> Any:
@@ -127,9 +122,8 @@ def __getattr__(name: str) -> Any:
     if name in _OPTIONAL:
         config = _config()
         with _told(), inside(config, has_providers=False) as back_end:
-            theirs, ours = _OPTIONAL[name]
-            if hasattr(back_end, theirs):
-                return ours
+            if hasattr(back_end, _GIVEN_BY.get(name, name)):
+                return _OPTIONAL[name]
     raise AttributeError(name)
 
 
