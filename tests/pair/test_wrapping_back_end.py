@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Callable
 
 import building
+import cpythons
 import docs_pages
 import elf
 import pytest
@@ -274,6 +275,18 @@ def test_front_end_installs_the_provider(builder: Builder, front_end: str, tmp_p
         building.uv("pip", "install", "--python", env.python, project, env=builder.isolated())
     assert serves(env)
     assert not (env.site_packages / "native_lib").exists()
+
+
+def test_oldest_python(builder: Builder, pair: building.Pair, tmp_path: Path) -> None:
+    """Before Python 3.11, pyproject.toml is read with tomli."""
+    python = cpythons.need("3.9")
+    env = building.new_environment(tmp_path / "env", pair.provider, python=python)
+    named = (building.loader_wheel(), "hatchling", "setuptools", "packaging")
+    building.uv("pip", "install", "--quiet", "--python", env.python, *named)
+    oldest = Builder(env, builder.index, builder.cache)
+    wheel = oldest.wheel(write_project(tmp_path / "src", "hatchling"), tmp_path / "out")
+    assert required(metadata_of(wheel)) == [BOUND]
+    assert serves(building.new_environment(tmp_path / "used", pair.provider, wheel, python=python))
 
 
 # The rules ----------------------------------------------------------------------------------------
