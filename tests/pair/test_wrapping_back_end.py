@@ -198,7 +198,12 @@ def test_maturin(
     )
     path = f"{builder.env.python.parent}:{cargo}:/usr/bin:/bin"
     told = {"CARGO_HOME": str(tmp_path), "CARGO_TARGET_DIR": str(tmp_path / "target")}
-    build_and_use(builder, pair, "maturin", tmp_path, {"PATH": path, **told})
+    told["PATH"] = path
+    build_and_use(builder, pair, "maturin", tmp_path, told)
+    (tmp_path / "editable").mkdir()
+    builder.hook(tmp_path / "src", "build_editable", tmp_path / "editable", env=told)
+    wheels = (tmp_path / "editable").glob("*.whl")
+    assert serves(building.new_environment(tmp_path / "editor", pair.provider, *wheels))
 
 
 def build_and_use(
