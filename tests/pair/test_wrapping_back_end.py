@@ -266,7 +266,7 @@ def test_sdist_says_that_requirements_are_dynamic(
 
 @pytest.mark.parametrize("front_end", ["pip", "build", "uv"])
 def test_front_end_installs_the_provider(builder: Builder, front_end: str, tmp_path: Path) -> None:
-    project = write_project(tmp_path / "src", "setuptools")
+    project = write_project(tmp_path / "src", "cffi")  # static dependencies and dynamic ones
     env = building.new_environment(tmp_path / "env")
     if front_end == "build":
         # An sdist, and a wheel from it.
