@@ -416,6 +416,20 @@ def test_kept_build_folder_finds_a_provider_that_is_elsewhere(
         (project / "squares" / "_ext.c").touch()
 
 
+def test_repair_changes_nothing_that_is_bound(
+    pair: building.Pair, setuptools_wheel: Path, tmp_path: Path
+) -> None:
+    """cibuildwheel repairs what the back end bound; the provider's library still stays out."""
+    command = ["repair", str(setuptools_wheel), "-w", str(tmp_path)]
+    assert main([*command, "--provider", str(pair.provider)]) == 0
+    (repaired,) = tmp_path.glob("*manylinux*.whl")
+    with zipfile.ZipFile(setuptools_wheel) as old, zipfile.ZipFile(repaired) as new:
+        assert not [name for name in new.namelist() if ".libs/" in name]
+        sources = [name for name in old.namelist() if name.endswith((".py", "METADATA"))]
+        assert [new.read(name) for name in sources] == [old.read(name) for name in sources]
+    assert required(metadata_of(repaired)) == [BOUND]
+
+
 # Editable installs --------------------------------------------------------------------------------
 
 
