@@ -39,7 +39,7 @@ def tools(
         building.uv("pip", "install", "--quiet", "--python", env.python, *packages)
         return env
 
-    return once("tools", make)
+    return once("bundlers", make)
 
 
 @pytest.mark.parametrize("mode", ["clone", "copy", "hardlink", "symlink"])
