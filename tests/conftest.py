@@ -75,6 +75,15 @@ def once(
 
 
 @pytest.fixture(scope="session")
+def upstream_pair(
+    once: Callable[[str, Callable[[Path], building.Pair]], building.Pair],
+) -> building.Pair:
+    """A pair with library_source=upstream and a CMake package of another name, built."""
+    answers = {"library_source": "upstream", "cmake_package": "FOO"}
+    return once("upstream_pair", lambda folder: building.build_pair(folder, **answers))
+
+
+@pytest.fixture(scope="session")
 def pair(once: Callable[[str, Callable[[Path], building.Pair]], building.Pair]) -> building.Pair:
     """The default pair, built."""
     return once("pair", building.build_pair)

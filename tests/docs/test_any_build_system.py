@@ -8,7 +8,7 @@ import shutil
 import sys
 import tarfile
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Callable
+from typing import TYPE_CHECKING
 
 import building
 import docs_pages
@@ -132,15 +132,6 @@ def archive(folder: Path, recipe: Recipe) -> Path:
             member.size, member.mode = len(content), 0o755
             tar.addfile(member, io.BytesIO(content))
     return packed
-
-
-@pytest.fixture(scope="session")
-def upstream_pair(
-    once: Callable[[str, Callable[[Path], building.Pair]], building.Pair],
-) -> building.Pair:
-    """The pair whose provider CMake builds; see tests/pair/test_upstream.py."""
-    answers = {"library_source": "upstream", "cmake_package": "FOO"}
-    return once("upstream_pair", lambda folder: building.build_pair(folder, **answers))
 
 
 @pytest.mark.parametrize("recipe", RECIPES, ids=[recipe.heading for recipe in RECIPES])

@@ -6,7 +6,7 @@ import shutil
 import sys
 import tarfile
 import zipfile
-from typing import TYPE_CHECKING, Callable
+from typing import TYPE_CHECKING
 
 import building
 import elf
@@ -16,15 +16,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-
-
-@pytest.fixture(scope="session")
-def upstream_pair(
-    once: Callable[[str, Callable[[Path], building.Pair]], building.Pair],
-) -> building.Pair:
-    """A pair with library_source=upstream and a CMake package of another name, built."""
-    answers = {"library_source": "upstream", "cmake_package": "FOO"}
-    return once("upstream_pair", lambda folder: building.build_pair(folder, **answers))
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -34,3 +35,11 @@ def test_processes_collect_the_same_tests() -> None:
     first, second = collected("0"), collected("1")
     assert first == second
     assert f"tests/unit/test_suite.py::{test_processes_collect_the_same_tests.__name__}" in first
+
+
+def test_what_is_made_once_has_a_name_of_its_own() -> None:
+    """Two fixtures with one name get what the first of them made."""
+    texts = [file.read_text("utf-8") for file in (ROOT / "tests").rglob("*.py")]
+    names = re.findall(r'\bonce\("([^"]+)"', "\n".join(texts))
+    assert len(names) > 20
+    assert sorted(names) == sorted(set(names))
