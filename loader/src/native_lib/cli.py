@@ -211,9 +211,7 @@ def _parser() -> argparse.ArgumentParser:
         description="Print, on one line and quoted for a shell, the arguments that keep the "
         "libraries of installed providers out of a consumer's wheel.",
     )
-    command.add_argument(
-        "providers", nargs="+", metavar="PROVIDER", help="a distribution that is installed here"
-    )
+    _add_providers(command)
     command.add_argument("--tool", choices=TOOLS, required=True, help="what repairs the wheel")
     command.set_defaults(run=_excludes)
 
@@ -226,9 +224,7 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument(
         "out", type=Path, metavar="OUT", help="an empty folder, an earlier prefix, or a new folder"
     )
-    command.add_argument(
-        "providers", nargs="+", metavar="PROVIDER", help="a distribution that is installed here"
-    )
+    _add_providers(command)
     command.set_defaults(run=_prefix)
 
     command = commands.add_parser(
@@ -237,9 +233,7 @@ def _parser() -> argparse.ArgumentParser:
         description="Make a prefix of installed providers, and of those that they require, in a "
         "cache, and print the variables that show it to a build.",
     )
-    command.add_argument(
-        "providers", nargs="+", metavar="PROVIDER", help="a distribution that is installed here"
-    )
+    _add_providers(command)
     command.add_argument(
         "--format",
         choices=FORMATS,
@@ -255,9 +249,7 @@ def _parser() -> argparse.ArgumentParser:
         description="Write files into the environment of this Python that open the libraries of "
         "providers when it starts, before any program brings another copy.",
     )
-    command.add_argument(
-        "providers", nargs="+", metavar="PROVIDER", help="a distribution that is installed here"
-    )
+    _add_providers(command)
     command.add_argument("--remove", action="store_true", help="remove these files")
     command.set_defaults(run=_preload)
     return parser
@@ -321,6 +313,12 @@ def _vendor_command(options: argparse.Namespace) -> str:
 def _quoted(command: list[str]) -> str:
     """Return a command line for this system's shell; cmd does not know single quotes."""
     return subprocess.list2cmdline(command) if sys.platform == "win32" else shlex.join(command)
+
+
+def _add_providers(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "providers", nargs="+", metavar="PROVIDER", help="a distribution that is installed here"
+    )
 
 
 def _check(options: argparse.Namespace) -> int:
