@@ -365,13 +365,8 @@ def record_as_it_is(site_packages: Path, file: Path) -> None:
     raise AssertionError(f"no RECORD lists {name}")
 
 
-def build_chain(folder: Path) -> list[Path]:
-    """Build three wheels: top-ext requires libtop, and libtop's library requires libfoo's."""
-    base = generate(folder / "base")
-    above = generate(
-        folder / "above", library_name="top", provider_name="libtop", extension_name="top-ext"
-    )
-    top = above / "libtop"
+def require_libfoo(top: Path) -> None:
+    """Make the provider libtop a consumer, too: its library calls libfoo's."""
     # What a consumer has, put into a provider: this is what the documentation says to do.
     assert native_lib(["vendor", str(top), "--consumer"]) == 0
     edit(top / "pyproject.toml", "requires-python", 'dynamic = ["dependencies"]\nrequires-python')
@@ -393,6 +388,16 @@ def build_chain(folder: Path) -> list[Path]:
     source = top / "src" / "top.c"
     edit(source, "#include <top/top.h>", "#include <foo/foo.h>\n#include <top/top.h>")
     edit(source, "return value * value", "return foo_square(value) + 1")
+
+
+def build_chain(folder: Path) -> list[Path]:
+    """Build three wheels: top-ext requires libtop, and libtop's library requires libfoo's."""
+    base = generate(folder / "base")
+    above = generate(
+        folder / "above", library_name="top", provider_name="libtop", extension_name="top-ext"
+    )
+    top = above / "libtop"
+    require_libfoo(top)
     wheels = folder / "dist"
     return [build(project, wheels) for project in (base / "libfoo", top, above / "top-ext")]
 

@@ -112,3 +112,20 @@ def _words(version: str, gil: bool, libc: str) -> str:
     return (
         version + ("" if gil else " without the GIL") + ("" if libc == "glibc" else f" on {libc}")
     )
+
+
+def user_site(base: Path) -> tuple[Path, Path]:
+    """Return a Python that has a user site below this folder, and that site's path.
+
+    Not this virtual environment's own: such have none. Skips where a system's Python has none.
+    """
+    python = installed()[OWN]
+    ask = "import site; print(site.ENABLE_USER_SITE, site.getusersitepackages(), sep='\\n')"
+    there = {**os.environ, "PYTHONUSERBASE": str(base)}
+    said = subprocess.run(
+        [python, "-c", ask], env=there, check=True, capture_output=True, text=True
+    )
+    enabled, folder = said.stdout.splitlines()
+    if enabled != "True":
+        pytest.skip(f"{python} has no user site")
+    return python, Path(folder)

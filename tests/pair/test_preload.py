@@ -161,18 +161,13 @@ def test_site_packages_that_may_not_be_written(installed: building.Environment) 
 
 def test_where_the_provider_is_the_users(pair: building.Pair, tmp_path: Path) -> None:
     """Not into site-packages, which all users share."""
-    # Not this virtual environment's interpreter: those have no user site.
-    python = cpythons.installed()[cpythons.OWN]
     there = {"PYTHONUSERBASE": str(tmp_path / "user base")}
-    ask = "import site; print(site.ENABLE_USER_SITE, site.getusersitepackages(), sep='\\n')"
-    enabled, folder = building.run(python, "-c", ask, env=there).splitlines()
-    if enabled != "True":
-        pytest.skip(f"{python} has no user site")
+    python, folder = cpythons.user_site(tmp_path / "user base")
     target = ("--target", folder)
     building.uv("pip", "install", "-q", "--no-deps", "--python", python, *target, pair.provider)
     said = native_lib(python, "preload", "libfoo", env=there)
-    assert said.splitlines()[0] == f"wrote: {Path(folder, MODULE)}"
-    assert building.run(python, "-c", OPEN, env=there) == f"{Path(folder, LIBRARY)}\n"
+    assert said.splitlines()[0] == f"wrote: {folder / MODULE}"
+    assert building.run(python, "-c", OPEN, env=there) == f"{folder / LIBRARY}\n"
     assert building.run(python, "-s", "-c", OPEN, env=there) == "\n"
     native_lib(python, "preload", "--remove", "libfoo", env=there)
     assert building.run(python, "-c", OPEN, env=there) == "\n"

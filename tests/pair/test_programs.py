@@ -14,9 +14,8 @@ from typing import Callable
 
 import building
 import pytest
-from native_lib.cli import main
 from native_lib.support.shared_lib_wordings import HELP, MACHINE, RELOCATION
-from programs import add_program, edit, provider_with_program_and_data
+from programs import add_program, provider_with_program_and_data
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="runs ELF programs, reads /proc")
 
@@ -42,29 +41,8 @@ def tools(once: Callable[[str, Callable[[Path], Tools]], Tools]) -> Tools:
             file.write("add_custom_command(TARGET foo_tool POST_BUILD COMMAND foo_tool exit 0)\n")
         names = {"library_name": "top", "provider_name": "libtop", "extension_name": "top-ext"}
         top = building.generate(folder / "above", **names) / "libtop"
-        assert main(["vendor", str(top), "--consumer"]) == 0
-        edit(
-            top / "pyproject.toml", "requires-python", 'dynamic = ["dependencies"]\nrequires-python'
-        )
-        with (top / "pyproject.toml").open("a", encoding="utf-8") as file:
-            file.write(
-                '\n[[tool.dynamic-metadata]]\nlibraries = { foo = "libfoo" }\n'
-                'provider = { path = "native-lib", module = "native_library_metadata" }\n'
-            )
+        building.require_libfoo(top)
         add_program(top, "top")
-        with (top / "CMakeLists.txt").open("a", encoding="utf-8") as file:
-            file.write("native_library_consumer(top LIBRARIES foo::foo DESTINATION libtop)\n")
-        (top / "python" / "libtop" / "__init__.py").write_text(
-            "from . import _native_libs, _native_requires\n"
-            "from ._shared_lib_consumer import load_requirements\n"
-            "from ._shared_lib_manager import LibraryLoader\n\n"
-            "loader = LibraryLoader.from_manifest(\n"
-            "    _native_libs, requires=lambda: load_requirements(_native_requires)\n)\n",
-            encoding="utf-8",
-        )
-        source = top / "src" / "top.c"
-        edit(source, "#include <top/top.h>", "#include <foo/foo.h>\n#include <top/top.h>")
-        edit(source, "return value * value", "return foo_square(value) + 1")
         wheels = folder / "dist"
         return Tools(foo, top, building.build(foo, wheels), building.build(top, wheels))
 
