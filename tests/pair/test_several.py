@@ -21,32 +21,33 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc, ma
 
 
 @pytest.fixture(scope="session")
-def stranger(
+def newer(
     once: Callable[[str, Callable[[Path], building.Pair]], building.Pair],
 ) -> building.Pair:
-    """Another pair whose library exports the very function names of the default pair's."""
+    """A pair with the same function names in another provider, as for a new ABI under its own name."""
 
     def make(folder: Path) -> building.Pair:
-        answers = {"provider_name": "libother", "extension_name": "other-ext"}
-        generated = building.generate(folder, **answers)
-        edit(generated / "libother" / "src" / "foo.c", "return value * value", "return -value")
+        answers = {"provider_name": "libfoo2", "extension_name": "foo2-ext"}
+        generated = building.generate(folder, **answers, library_version="2.0.0")
+        edit(generated / "libfoo2" / "src" / "foo.c", "return value * value", "return -value")
         wheels = generated / "dist"
-        provider = building.build(generated / "libother", wheels)
-        return building.Pair(generated, provider, building.build(generated / "other-ext", wheels))
+        provider = building.build(generated / "libfoo2", wheels)
+        return building.Pair(generated, provider, building.build(generated / "foo2-ext", wheels))
 
-    return once("stranger", make)
+    return once("newer", make)
 
 
-@pytest.mark.parametrize("order", ["foo_ext, other_ext", "other_ext, foo_ext"])
+@pytest.mark.parametrize("order", ["foo_ext, foo2_ext", "foo2_ext, foo_ext"])
 def test_symbols_do_not_leak(
-    pair: building.Pair, stranger: building.Pair, tmp_path: Path, order: str
+    pair: building.Pair, newer: building.Pair, tmp_path: Path, order: str
 ) -> None:
-    wheels = (pair.provider, pair.consumer, stranger.provider, stranger.consumer)
+    wheels = (pair.provider, pair.consumer, newer.provider, newer.consumer)
     env = building.new_environment(tmp_path / "env", *wheels)
-    code = f"import {order}; assert (foo_ext.square(3), other_ext.square(3)) == (9, -3)"
+    building.check_wheels(*wheels)
+    code = f"import {order}; assert (foo_ext.square(3), foo2_ext.square(3)) == (9, -3)"
     assert building.mapped(env, code, "foo.so") == [
         f"{env.site_packages}/libfoo/lib/libfoo__foo.so.1",
-        f"{env.site_packages}/libother/lib/libother__foo.so.1",
+        f"{env.site_packages}/libfoo2/lib/libfoo2__foo.so.2",
     ]
 
 
