@@ -62,19 +62,26 @@ def build(
 
 
 def _only(wheels: list[Path], dist: Path) -> dict[str, str]:
-    """Return the environment in which builds and tests find these wheels, and no others of their name."""
+    """Return the environment in which builds and tests find these wheels, and no others of their name.
+
+    And repairs: `native-lib repair` is the loader's, and reads of the providers what to leave out.
+    """
     folder = IN_CONTAINER if sys.platform == "linux" else ""
     # URLs: pip would split a path with spaces in it.
     urls = {wheel: wheel.as_uri().replace("file://", f"file://{folder}", 1) for wheel in wheels}
-    lines = [f"{wheel.name.split('-')[0]} @ {url}\n" for wheel, url in urls.items()]
+    lines = [f"{wheel.name.split('-')[0]} @ {url}" for wheel, url in urls.items()]
     constraints = dist / "constraints.txt"
-    constraints.write_text("".join(lines), encoding="utf-8")
+    constraints.write_text("\n".join(lines), encoding="utf-8")
+    installed = [line.replace("native_lib_loader ", "native_lib_loader[tools] ") for line in lines]
     seen = constraints.as_uri().replace("file://", f"file://{folder}", 1)
     # `build`, cibuildwheel's front end, reads PIP_CONSTRAINT, and so does the pip that tests.
     # Added to what a package's pyproject.toml says.
     variables = {
         "CIBW_INHERIT": "environment: append",
         "CIBW_ENVIRONMENT": f"PIP_CONSTRAINT={seen}",
+        "CIBW_BEFORE_BUILD": " ".join(
+            ["python -m pip install", *(f'"{requirement}"' for requirement in installed)]
+        ),
     }
     return {**variables, "CIBW_BUILD_FRONTEND": "build"}
 

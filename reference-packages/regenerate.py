@@ -116,10 +116,6 @@ def missing(expected: Any, found: Any, path: tuple[str, ...] = ()) -> list[str]:
         return lines
     if isinstance(expected, list) and isinstance(found, list):
         is_there = all(any(not missing(a, b) for b in found) for a in expected)
-    elif path and path[-1].endswith("-command"):
-        # Another provider's library is one more word to a repair tool.
-        words = iter(str(found).split())
-        is_there = all(word in words for word in str(expected).split())
     else:
         is_there = expected == found
     return [] if is_there else [f"{'.'.join(path)} is {found!r}, the template sets {expected!r}"]

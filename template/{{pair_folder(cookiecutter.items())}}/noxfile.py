@@ -48,11 +48,10 @@ def only(session: nox.Session, distribution: str, pattern: str) -> Path:
 def write_constraints(*wheels: Path, root: str = "") -> str:
     """Write constraints that allow only these wheels; return their URL, as seen below a root."""
     # Else pip may take wheels of the same names from PyPI. URLs, because it splits paths at spaces.
-    urls = [wheel.as_uri().replace("//", f"//{root}", 1) for wheel in wheels]
-    lines = [f"{wheel.name.split('-')[0]} @ {url}\n" for wheel, url in zip(wheels, urls)]
+    lines = [f"{wheel.name.split('-')[0]} @ {wheel.as_uri()}\n" for wheel in wheels]
     file = DIST / "constraints.txt"
-    file.write_text("".join(lines), encoding="utf-8")
-    return file.as_uri().replace("//", f"//{root}", 1)
+    file.write_text("".join(lines).replace("file://", f"file://{root}"), encoding="utf-8")
+    return file.as_uri().replace("file://", f"file://{root}")
 {%- if required %}
 
 
@@ -172,35 +171,36 @@ def wheels(session: nox.Session) -> None:
     platform, *chosen = session.posargs or [""]
     if platform not in PLATFORMS:
         session.error(f"nox -s wheels -- {'|'.join(PLATFORMS)}")
-    session.install("cibuildwheel>=4.3,<5", NATIVE_LIB)
+    session.install("cibuildwheel>=4.3,<5")
     system = "linux" if "linux" in platform else platform.partition("-")[0]
     own = f"CIBW_ENVIRONMENT_{system.upper()}"
     # Build for glibc or for musl, not for both: each needs a provider of its own.
     other = "manylinux" if "musl" in platform else "musllinux"
     # Appended to what pyproject.toml and your own variables say.
-    rules = f"audit-command: append; environment-{system}: append; skip: append"
+    rules = f"before-build: append; environment-{system}: append; skip: append"
     env = {
-        "CIBW_AUDIT_COMMAND": "native-lib check {wheel}",
         "CIBW_BUILD_FRONTEND": "build",  # it reads PIP_CONSTRAINT
         "CIBW_INHERIT": f"{os.environ.get('CIBW_INHERIT', '')}; {rules}".lstrip("; "),
         "CIBW_SKIP": f"{os.environ.get('CIBW_SKIP', '')} *-{other}*",
     }
+    # cibuildwheel's container has this machine's files below /host.
+    root = "/host" if system == "linux" else ""
 {%- if required %}
     admitted = [build_support(session)]
+    native_lib = f"native-lib-loader[tools] @ {admitted[0].as_uri()}"
 {%- endif %}
     # The consumer's against the very wheel that the provider's gave.
     for distribution in chosen or (PROVIDER, CONSUMER):
         if distribution == CONSUMER:
             provider = only(session, PROVIDER, f"*{PLATFORMS[platform]['tag']}.whl")
-            env["CIBW_AUDIT_COMMAND"] += f' "{provider}"'
+            repair = {{ "native_lib" if required else "NATIVE_LIB" }}.replace("file://", f"file://{root}")
+            env["CIBW_BEFORE_BUILD"] = f'python -m pip install "{repair}" {PROVIDER}'
 {%- if required %}
             admitted.append(provider)
-        # cibuildwheel's container has this machine's files below /host.
-        url = write_constraints(*admitted, root="/host" if system == "linux" else "")
+        url = write_constraints(*admitted, root=root)
         env[own] = f'{os.environ.get(own, "")} PIP_CONSTRAINT="$PIP_CONSTRAINT {url}"'
 {%- else %}
-            # cibuildwheel's container has this machine's files below /host.
-            url = write_constraints(provider, root="/host" if system == "linux" else "")
+            url = write_constraints(provider, root=root)
             env[own] = f'{os.environ.get(own, "")} PIP_CONSTRAINT="$PIP_CONSTRAINT {url}"'
 {%- endif %}
         sdist = only(session, distribution, "*.tar.gz")

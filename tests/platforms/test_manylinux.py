@@ -50,10 +50,13 @@ def repaired(
             wheel = cross.pack(project, site, "linux_x86_64", folder / "dist")
             settings = nox.project.load_toml(project / "pyproject.toml")["tool"]["cibuildwheel"]
             default = "auditwheel repair -w {dest_dir} {wheel}"
-            command = settings.get("linux", {}).get("repair-wheel-command", default)
-            path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+            command = settings.get("repair-wheel-command", default)
+            env = {
+                "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+                "PYTHONPATH": f"{building.ROOT / 'loader' / 'src'}{os.pathsep}{site}",
+            }
             line = command.format(dest_dir=folder / "repaired", wheel=wheel)
-            building.run("sh", "-c", line, env={"PATH": path}, cwd=folder)
+            building.run("sh", "-c", line, env=env, cwd=folder)
         return {w.name.partition("-")[0]: w for w in (folder / "repaired").iterdir()}
 
     return once("manylinux", make)

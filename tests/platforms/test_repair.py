@@ -1,4 +1,4 @@
-"""The real repair tools over wheels for every platform, with the commands that the template holds."""
+"""The real repair tools over wheels for every platform, as the template's commands call them."""
 
 from __future__ import annotations
 
@@ -21,17 +21,11 @@ from native_lib.check.run import check
 from packaging.utils import parse_wheel_filename
 from platforms import binary, cross
 
-# cibuildwheel's own commands (since 4.0), where the template's provider keeps them.
+# cibuildwheel's own commands (since 4.0), which the template's provider keeps.
 DEFAULTS = {
     "Linux": "auditwheel repair -w {dest_dir} {wheel}",
     "Darwin": "delocate-wheel --require-archs {delocate_archs} -w {dest_dir} -v {wheel}",
     "Windows": "delvewheel repair -w {dest_dir} -v {wheel}",
-}
-SECTIONS = {"Linux": "linux", "Darwin": "macos", "Windows": "windows"}
-EXCLUSIONS = {
-    "Linux": "--exclude 'libfoo__*'",
-    "Darwin": "--exclude libfoo__",
-    "Windows": "--exclude libfoo__*.dll",
 }
 # What the tools say of a library that they do not find.
 SAID = {
@@ -77,13 +71,26 @@ class Repair:
             folder = self.site.parent / "foo-wheels" / project
             cross.pack(folder, self.site, platform, self.folder / "dist")
 
+    @property
+    def default(self) -> str:
+        """cibuildwheel's command for the platform."""
+        return DEFAULTS[self.target.system]
+
     def command(self, project: str) -> str:
+        """The command that the template holds, or else cibuildwheel's."""
         settings = nox.project.load_toml(
             self.site.parent / "foo-wheels" / project / "pyproject.toml"
         )
-        section = settings["tool"]["cibuildwheel"].get(SECTIONS[self.target.system], {})
-        command: str = section.get("repair-wheel-command") or DEFAULTS[self.target.system]
-        return command
+        command: str = settings["tool"]["cibuildwheel"].get("repair-wheel-command", self.default)
+        return re.sub("^native-lib ", f"'{sys.executable}' -m native_lib ", command)
+
+    def finding(self) -> str:
+        """A command like cibuildwheel's, of which the tool finds the provider's library."""
+        folder = self.site / "libfoo" / "lib"
+        if self.target.system == "Windows":
+            return self.default.replace("repair", f"repair --add-path {folder}")
+        variable = {"Linux": "LD_LIBRARY_PATH", "Darwin": "DYLD_LIBRARY_PATH"}
+        return f"{variable[self.target.system]}={folder} {self.default}"
 
     def run(self, command: str, project: str, out: Path, *, fails: bool = False) -> str:
         """Run a command over a wheel, as cibuildwheel does, and return what it printed."""
@@ -136,15 +143,17 @@ def repair(
         folders = [str(Path(sys.executable).parent)]
         if target.system == "Darwin":
             folders.insert(0, str(apples_tools(folder / "apple")))
-            # The command asks python where the provider is installed.
-            env = building.new_environment(folder / "env")
-            shutil.copytree(site / "libfoo", env.site_packages / "libfoo")
-            folders.insert(0, str(env.python.parent))
-        path = ":".join([*folders, os.environ["PATH"]])
-        made = Repair(target, folder, site, {"PATH": path})
+        # The provider is installed where the consumer's wheel is repaired.
+        paths = [str(building.ROOT / "loader" / "src"), str(folder / "installed")]
+        env = {
+            "PATH": ":".join([*folders, os.environ["PATH"]]),
+            "PYTHONPATH": ":".join(paths),
+        }
+        made = Repair(target, folder, site, env)
         made.pack()
         for project in PROJECTS:
             made.run(made.command(project), project, folder / "repaired")
+            unpacked(made.repaired("libfoo"), folder / "installed")
         return made
 
     return once(f"repair-{request.param}", make)
@@ -204,15 +213,7 @@ def test_repaired_pair_passes_the_check(repair: Repair) -> None:
 
 def test_without_the_exclusion_a_copy_goes_in(repair: Repair, tmp_path: Path) -> None:
     """So that the first test can fail: the tool finds the library and takes it."""
-    command = repair.command("foo-ext")
-    assert EXCLUSIONS[repair.target.system] in command
-    command = command.replace(EXCLUSIONS[repair.target.system], "")
-    folder = repair.site / "libfoo" / "lib"
-    if repair.target.system == "Linux":
-        command = f"LD_LIBRARY_PATH={folder} {command}"
-    elif repair.target.system == "Windows":
-        command = command.replace("repair", f"repair --add-path {folder}")
-    repair.run(command, "foo-ext", tmp_path)
+    repair.run(repair.finding(), "foo-ext", tmp_path)
     (wheel,) = tmp_path.glob("*.whl")
     assert len(libraries(wheel)) == 1
     # The checker sees it, too, under whatever name the tool gave the copy.
@@ -229,8 +230,7 @@ def test_arguments_of_native_lib_excludes_do_the_same(repair: Repair, tmp_path: 
         *("--tool", tool[repair.target.system]),
         env={"PYTHONPATH": f"{building.ROOT / 'loader' / 'src'}{os.pathsep}{installed}"},
     )
-    command = repair.command("foo-ext").replace(EXCLUSIONS[repair.target.system], said.strip())
-    repair.run(command, "foo-ext", tmp_path)
+    repair.run(repair.finding().replace(" -w ", f" {said.strip()} -w "), "foo-ext", tmp_path)
     (wheel,) = tmp_path.glob("*.whl")
     assert libraries(wheel) == []
 
@@ -273,10 +273,7 @@ def test_native_lib_repair_does_it_in_one_command(repair: Repair, tmp_path: Path
 
 
 def test_without_exclusion_and_library_the_tool_refuses(repair: Repair, tmp_path: Path) -> None:
-    command = repair.command("foo-ext").replace(EXCLUSIONS[repair.target.system], "")
-    if repair.target.system == "Darwin":
-        command = command[command.index("delocate-wheel") :]
-    said = repair.run(command, "foo-ext", tmp_path, fails=True)
+    said = repair.run(repair.default, "foo-ext", tmp_path, fails=True)
     assert re.search(SAID[repair.target.system].format(re.escape(repair.library)), said)
 
 
