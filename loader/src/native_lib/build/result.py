@@ -104,7 +104,11 @@ def _not_needed(wheel: Wheel, provider: Provider) -> str:
                 "PKG_CONFIG_PATH, CPATH and LIBRARY_PATH point"
             )
     if not wheel.binaries:
-        return f"{said}it has none"
+        return (
+            f"{said}it has none: a package that opens the library with ctypes or cffi's ABI mode needs no "
+            f'"native_lib.build"; build it with its back end alone, and write '
+            f"{provider.wheel.distribution} with a bound into its dependencies"
+        )
     return (
         f"{said}nor another library of that name: it is not used, or a copy is linked statically; if it is "
         "not used, do not name it in [tool.native-lib]"

@@ -5,9 +5,9 @@
 
 Neither the provider's side (``..._manager``) nor the consumer's (``..._consumer``) imports this
 file in a healthy load: it makes their errors, and holds what only errors, debug lines, other
-interpreters than CPython, and copies of a library from elsewhere need. Functions that are named
-after an error return it; the caller raises it. What helps is in ``..._fixes``, and what
-the operating systems' loaders say in ``..._wordings``.
+interpreters than CPython, copies of a library from elsewhere, and callers without a record need.
+Functions that are named after an error return it; the caller raises it. What helps is in
+``..._fixes``, and what the operating systems' loaders say in ``..._wordings``.
 """
 
 import os
@@ -72,6 +72,29 @@ def _beside(part: str) -> "Any":
 
 def _fixes() -> "Any":
     return _beside("fixes")
+
+
+def _wrong_version(
+    loader: "Any",
+    provider: str,
+    needs: str,
+    distribution: str,
+    requirement: str,
+    needed_by: str,
+    build_again: str = "",
+) -> LibraryVersionError:
+    version, fixes = loader.version or "a version that nobody wrote down", _fixes()
+    restart = fixes.restart(loader)
+    there = f"{version} is installed"
+    if restart or fixes.is_frozen():
+        there = f"this {'process' if restart else 'program'} has {version}"
+    message = _lines(
+        f"{needs} {requirement}, but {there}.",
+        provider=f"{provider} ({version})",
+        needed_by=needed_by,
+        fix=restart or build_again or fixes.install(distribution, requirement),
+    )
+    return LibraryVersionError(message, name=loader.provider, path=provider)
 
 
 def _lines(headline: str, **facts: str) -> str:
@@ -221,6 +244,78 @@ def open_systems(
     if path is None:  # macOS: the system's copy has another install name, and satisfies nobody
         loader._debug(f"the system's {leaf} does not answer to {library.runtime_name}")
     return path
+
+
+# The provider's side: a bound that a caller without a record states (ctypes, cffi). ---------------
+
+# A packaging revision (`.postN`) does not change the library.
+_VERSION = r"(\d+(?:\.\d+)*)(?:\.?(dev|a|b|rc)(\d+))?(?:\.post\d+)?"
+_RELEASED = (4, 0)
+
+
+def check_bound(loader: "Any", bound: str) -> None:
+    """Refuse a provider whose version is outside of a bound.
+
+    Args:
+        loader: the provider's.
+        bound: clauses as pip reads them, with commas: ``>=1.4.2,<2``.
+
+    Raises:
+        LibraryVersionError: it is.
+        ValueError: this is no bound.
+    """
+    import re
+
+    installed = re.match(_VERSION, loader.version)
+    clauses = [
+        re.fullmatch(rf"\s*(>=|<=|>|<|==|!=|~=)\s*{_VERSION}(\.\*)?\s*", clause)
+        for clause in bound.split(",")
+    ]
+    if None in clauses:
+        raise ValueError(f"{bound!r} is not a bound, such as '>=1.4,<2'")
+    if installed and all(
+        _is_within(_version_key(*installed.groups()), *clause.groups())
+        for clause in clauses
+        if clause
+    ):
+        return
+    caller = sys._getframe(2).f_globals
+    raise _wrong_version(
+        *(loader, _folder_of(sys.modules.get(loader.provider))),
+        f"{caller['__name__']} needs",
+        *(loader.distribution, loader.distribution + "".join(bound.split())),
+        str(caller.get("__file__", "no file")),
+    )
+
+
+def _is_within(
+    ours: "Any", operator: str, numbers: str, phase: "str | None", number: "str | None", star: str
+) -> bool:
+    theirs = _version_key(numbers, phase, number)
+    is_same = ours == theirs
+    if star or operator == "~=":
+        length = numbers.count(".") + (operator != "~=")
+        is_same = ours[0][:length] == theirs[0][:length]
+    fits: dict[str, bool] = {
+        ">=": ours >= theirs,
+        "<=": ours <= theirs,
+        ">": ours > theirs,
+        # A pre-release of 2 is not below 2.
+        "<": ours < theirs and (ours[0] != theirs[0] or theirs[1] != _RELEASED),
+        "==": is_same,
+        "!=": not is_same,
+        "~=": is_same and ours >= theirs,
+    }
+    return fits[operator]
+
+
+def _version_key(
+    numbers: str, phase: "str | None", number: "str | None"
+) -> "tuple[list[int], tuple[int, int]]":
+    """Order versions as the consumer's file does, which is not in a provider's wheel."""
+    release = [int(part) for part in numbers.split(".")] + [0] * 9
+    before = ("dev", "a", "b", "rc").index(phase) if phase else _RELEASED[0]
+    return release[:9], (before, int(number or 0))
 
 
 # The provider's side: what another file answers. -------------------------------------------------
@@ -479,21 +574,14 @@ def _no_provider(
 
 def wrong_version(provider: "Any", need: "Any", consumer: str, folder: str) -> LibraryVersionError:
     """Say which version of a provider is installed, and which one fits."""
-    version, built, fixes = provider.loader.version, need["version"], _fixes()
-    restart = fixes.restart(provider.loader)
-    there = f"{version} is installed"
-    if restart or fixes.is_frozen():
-        there = f"this {'process' if restart else 'program'} has {version}"
-    message = _lines(
-        f"{consumer} was built against {need['distribution']} {built} and needs "
-        f"{need['requirement']}, but {there}.",
-        provider=f"{_folder_of(provider)} ({version})",
-        needed_by=f"{folder} (built against {built})",
-        fix=restart
-        or fixes.build_again(consumer, built, need["distribution"], version)
-        or fixes.install(need["distribution"], need["requirement"]),
+    loader, built = provider.loader, need["version"]
+    return _wrong_version(
+        *(loader, _folder_of(provider)),
+        f"{consumer} was built against {need['distribution']} {built} and needs",
+        *(need["distribution"], need["requirement"]),
+        f"{folder} (built against {built})",
+        _fixes().build_again(consumer, built, need["distribution"], loader.version),
     )
-    return LibraryVersionError(message, name=need["provider"], path=_folder_of(provider))
 
 
 def _folder_of(module: "Any") -> str:

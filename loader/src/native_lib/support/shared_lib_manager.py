@@ -6,9 +6,8 @@
 Opened here by its absolute path, a library enters the operating system's list of loaded libraries,
 and the system finds it there for extension modules: no search path or global symbol is involved.
 
-`LibraryLoader._find` lists where a library may come from, `_open_checked` how it is opened. Another
-file, ``..._explain``, is imported for an error, or if another file than the wheel's has the name;
-freezers see that import below. Nothing else is imported that a bare interpreter lacks.
+`LibraryLoader._find` lists where a library may come from, `_open_checked` how it is opened. Nothing
+is imported that a bare interpreter lacks, and ``..._explain`` for what is rare (freezers: below).
 """
 
 import os
@@ -30,7 +29,6 @@ if TYPE_CHECKING:
 __all__ = ["LibraryConflictError", "LibraryNotFoundError", "NativeLibraryError"]
 __all__ += ["LibraryLoader", "LoadMode", "LoadedLibrary", "PlatformLibrary"]
 MANIFEST_FORMAT = 1
-OFF = ("", "0", "false", "no", "off")
 
 
 class LoadMode:
@@ -71,8 +69,7 @@ class LoadedLibrary:
     Attributes:
         name: the library's name in the manifest.
         path: the file that serves it, as far as the operating system tells.
-        origin: ``wheel``, ``override`` (NATIVE_LIB_<NAME>_PATH), ``system`` (found by its search,
-            as asked for), or ``already-loaded`` (by somebody else, under the same name).
+        origin: ``wheel``, ``override`` (NATIVE_LIB_<NAME>_PATH), ``system`` or ``already-loaded``.
     """
 
     def __init__(self, name: str, path: str, origin: str) -> None:
@@ -128,10 +125,8 @@ class LibraryLoader:
     ) -> None:
         caller = sys._getframe(1).f_globals
         self.provider = provider or caller.get("__name__", "")
-        self.version = version
+        self.version, self._mode, self._requires = version, mode, requires
         self.distribution = distribution or self.provider.replace("_", "-")
-        self._mode = mode
-        self._requires = requires
         self._requiring: set[tuple[int, int]] = set()
         self._loaded: dict[str, LoadedLibrary] = {}
         self._handles: dict[str, int] = {}
@@ -139,8 +134,7 @@ class LibraryLoader:
         folder = os.path.dirname(os.path.abspath(caller.get("__file__") or "module"))
         self._libraries: dict[str, _Library] = {}
         for name, files in libraries.items():
-            path = files.path()
-            if not path:
+            if not (path := files.path()):
                 raise _explain().no_file(self, name)
             # Nobody wrote down which name consumers record, so it is the convention's.
             prefix = "@rpath/" if sys.platform == "darwin" else ""
@@ -200,11 +194,22 @@ class LibraryLoader:
                 self._check_symbols(self._libraries[name], handle)
         return tuple(self._loaded[name] for name in wanted)
 
+    def path(self, name: str, bound: str) -> str:
+        """Load a library, and return its file: for `ctypes.CDLL` and cffi's `ffi.dlopen`.
+
+        Args:
+            name, bound: the library's; the provider's versions that fit, as in ``>=1.4,<2``.
+
+        Raises:
+            LibraryVersionError, ImportError: another version is installed; what `load` raises.
+        """
+        _explain().check_bound(self, bound)
+        return self.load(name)[0].path
+
     def _load_required_providers(self, requires: "Callable[[], object]") -> None:
         """Not under the lock: two threads that load two providers must not wait for each other."""
         # By process: a fork leaves other threads' entries behind, and reuses their numbers.
-        thread = (os.getpid(), get_ident())
-        if thread in self._requiring:
+        if (thread := (os.getpid(), get_ident())) in self._requiring:
             raise _explain().circle(self)
         self._requiring.add(thread)
         try:
@@ -215,34 +220,30 @@ class LibraryLoader:
     def _load(self, name: str, prefer_system: "bool | None") -> None:
         if name in self._loaded:
             return
-        library = self._libraries.get(name)
-        if library is None:
+        if (library := self._libraries.get(name)) is None:
             raise _explain().no_such_library(self, name)
         for needed in library.needs:
             self._load(needed, prefer_system)
         try:
-            loaded = self._find(library, prefer_system)
+            loaded = self._loaded[name] = self._find(library, prefer_system)
         except _explain().NativeLibraryError:
             raise
         except ImportError as error:
             raise _explain().no_ctypes(self, library, error) from error
         self._debug(f"{name} is {loaded.path} ({loaded.origin})")
-        self._loaded[name] = loaded
 
     def _find(self, library: _Library, prefer_system: "bool | None") -> LoadedLibrary:
         """Look where a library may come from; the first answer counts."""
-        override = os.environ.get(f"NATIVE_LIB_{library.tag}_PATH")
-        if override:
+        if override := os.environ.get(f"NATIVE_LIB_{library.tag}_PATH"):
             self._debug(f"NATIVE_LIB_{library.tag}_PATH names {override}")
             return self._open_checked(library, os.path.abspath(override), "override")
         # A plain name may be shared with the system, and whoever came first serves everybody.
         if not library.is_private and (another := _path_of_another(library)):
             return LoadedLibrary(library.name, another, "already-loaded")
         value = os.environ.get(f"PREFER_{library.tag}_SYSTEM_LIBRARY")
-        asked = prefer_system if value is None else value.strip().lower() not in OFF
+        asked = prefer_system if value is None else _explain().is_on(value)
         if asked and library.is_private:
-            leaf = os.path.basename(library.runtime_name)
-            self._debug(f"{leaf} is a private name, no system has it")
+            self._debug(f"{library.runtime_name} is a private name, no system has it")
         elif asked and (path := _explain().open_systems(self, library, _open, _path_of_another)):
             return LoadedLibrary(library.name, path, "system")
         return self._open_checked(library, library.path, "wheel")
@@ -266,9 +267,8 @@ class LibraryLoader:
                 raise OSError(f"{path}: for another machine")
             handle = _open(path, self._mode)
             if library.anchor and path == library.path:
-                # musl: a library that was opened by its path has no name that others could find.
-                # The anchor needs the library by name and finds it beside itself, which gives it
-                # one. Not first: a search passes over a file that it cannot use, without a word.
+                # musl: opened by its path, it has no name for others. The anchor needs it by name,
+                # which gives it one. Not first: a search passes over a bad file without a word.
                 _open(library.anchor, self._mode)
         except OSError as error:
             raise _explain().not_found(self, library, path, error, _is_foreign(path)) from None
