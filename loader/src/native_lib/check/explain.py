@@ -1,4 +1,4 @@
-"""What the docs say about a rule; `data/rules.md` is docs/reference/rules.md."""
+"""What the docs say about a rule; `rules.md` here is a copy of docs/reference/rules.md."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 from native_lib.check.choose import rule_named
 
-_PAGE = Path(__file__).with_name("data") / "rules.md"
+_PAGE = Path(__file__).with_name("rules.md")
 _URL = "https://github.com/org/native-lib-template/blob/main/docs/reference/rules.md"
 
 
@@ -45,7 +45,8 @@ def explanation(name: str) -> Explanation:
     page = _page()
     row = re.search(rf"^\| \[`{name}`\]\(#{name}\) \| \w+ \| (.+) \|$", page, re.MULTILINE)
     part = re.search(rf"^### {name}\n(.+?)(?=^#|\Z)", page, re.MULTILINE | re.DOTALL)
-    assert row and part, f"docs/reference/rules.md lacks {name}"
+    assert row, name
+    assert part, name
     return Explanation(rule.severity, _plain(row[1]), part[1].strip(), f"{_URL}#{name}")
 
 

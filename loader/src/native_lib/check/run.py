@@ -158,7 +158,8 @@ def tell(report: Report, format: str, config: Config, lacking: Sequence[str] = (
     for line in lacking:
         print(f"native-lib: {line}", file=sys.stderr)
     for choice in report.unused:
-        print(f"native-lib: nothing to ignore by {printable(str(choice))}", file=sys.stderr)
+        line = f"native-lib: to be ignored, but not found: {choice}"
+        print(printable(line), file=sys.stderr)
     if report.unusable:
         return 2
     fails = report.has_errors or (config.is_strict and report.has_warnings)
