@@ -112,9 +112,12 @@ def docs(session: nox.Session) -> None:
 
 @nox.session
 def regenerate(session: nox.Session) -> None:
-    """Rewrite what the template owns in the reference packages."""
+    """Rewrite what is generated: the template's part of the reference packages, and a copied page."""
     install(session, "cookiecutter>=2.7,<3", "nox")
     session.run("python", "reference-packages/regenerate.py", *session.posargs)
+    # What `native-lib check --explain` prints.
+    page = ROOT / "docs" / "reference" / "rules.md"
+    shutil.copyfile(page, ROOT / "loader" / "src" / "native_lib" / "check" / "rules.md")
 
 
 @nox.session

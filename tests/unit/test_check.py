@@ -282,9 +282,10 @@ def path_of_a_drive(folder: Path) -> str:
     return "path outside of the wheel"
 
 
-def corrupt_binary(folder: Path) -> str:
-    _archive(folder, {"lib.so": b"\x7fELF" + b"\xff" * 100})
-    return "corrupt binary lib.so"
+def many_corrupt_binaries(folder: Path) -> str:
+    """The limit is there because each takes time."""
+    _archive(folder, {f"lib{number}.so": b"\x7fELF" + b"\xff" * 100 for number in range(101)})
+    return "corrupt binary lib100.so"
 
 
 def manifest_with_code(folder: Path) -> str:
@@ -336,7 +337,7 @@ def manifest_of_a_newer_format(folder: Path) -> str:
 
 UNUSABLE: tuple[Callable[[Path], str], ...] = (
     *(no_wheels_name, absent, no_zip, cut_off_zip, damaged_zip, encrypted, no_metadata, bomb),
-    *(bomb_that_lies, path_above, path_absolute, path_of_a_drive, corrupt_binary),
+    *(bomb_that_lies, path_above, path_absolute, path_of_a_drive, many_corrupt_binaries),
     *(manifest_with_code, manifest_without_keys, requires_of_another_shape),
     *(manifest_that_fills_the_memory, metadata_that_fills_the_memory, requirement_without_end),
     *(number_without_end, bound_without_end),
@@ -363,6 +364,88 @@ def test_unusable_input_is_one_line_and_the_others_are_checked(
     assert reason in line
     assert "rpath-absolute" in told.out
     assert "1 file checked" in told.out
+
+
+# Files that are not understood --------------------------------------------------------------------
+
+# Each with what is told of it, and how severe that is.
+NOT_UNDERSTOOD: dict[str, tuple[bytes, str, str]] = {
+    "bad/cut_off.so": (b"\x7fELF" + b"\xff" * 100, "is corrupt: ", "error"),
+    "bad/fixture": (b"\x7fELF" + b"\xff" * 100, "is corrupt: ", "warning"),
+    "bad/broken.pyd": (b"MZ" + b"\xff" * 100, "is corrupt: not readable as PE", "error"),
+    "bad/broken.dylib": (b"\xcf\xfa\xed\xfe" + b"\xff" * 100, "is corrupt: ", "error"),
+    "bad/wasm.cpython-313-wasm32-emscripten.so": (
+        b"\0asm\1\0\0\0" + bytes(20),
+        "is WebAssembly, which native-lib does not read",
+        "note",
+    ),
+    "bad/fat64.dylib": (
+        b"\xca\xfe\xba\xbf\0\0\0\2" + bytes(20),
+        "is universal Mach-O with 64-bit offsets",
+        "note",
+    ),
+    "bad/powerpc.dylib": (b"\xfe\xed\xfa\xce" + bytes(20), "is big-endian Mach-O", "note"),
+}
+
+
+@pytest.mark.parametrize("file", NOT_UNDERSTOOD)
+def test_file_that_is_not_understood_is_one_finding(
+    file: str, elf: wheels.Elf, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Everything else of the wheel is looked at."""
+    content, told, severity = NOT_UNDERSTOOD[file]
+    library = elf.library("-Wl,-rpath,/build/lib")
+    wheel = wheels.make_wheel(tmp_path, "bad", {file: content, "bad/lib.so": library})
+    assert main(["check", "--format", "json", str(wheel)]) == 1
+    result = json.loads(capsys.readouterr().out)
+    assert result["unusable"] == []
+    findings = {each["file"]: each for each in result["findings"]}
+    assert findings["bad/lib.so"]["rule"] == "rpath-absolute"
+    about = findings.pop(file)
+    assert len(result["findings"]) == 2
+    assert about["rule"] == "unreadable"
+    assert about["severity"] == severity
+    assert told in about["message"]
+
+
+def test_binary_for_an_unknown_processor_is_one_finding(
+    elf: wheels.Elf, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Also without a library's name it is read; but programs of a graphics card are data."""
+    library = bytearray(elf.library())
+    library[18:20] = (224).to_bytes(2, "little")  # AMD's graphics cards
+    files: dict[str, bytes | str] = {"bad/one.so": bytes(library), "bad/one.hsaco": bytes(library)}
+    wheel = wheels.make_wheel(tmp_path, "bad", files)
+    main(["check", "--format", "json", "--select", "unreadable", str(wheel)])
+    (finding,) = json.loads(capsys.readouterr().out)["findings"]
+    assert finding["file"] == "bad/one.so"
+    assert finding["severity"] == "note"
+    assert "ELF for a processor that native-lib does not know" in finding["message"]
+
+
+def test_what_needs_a_corrupt_library_is_right(
+    elf: wheels.Elf, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The manifest that names it, and the file that needs it, say nothing wrong."""
+    library = elf.library()
+    elf.provider(tmp_path, library[:2000])
+    extension = elf.extension()
+    wheel = wheels.make_wheel(tmp_path, "bad", {wheels.NAME: library[:2000], "_x.so": extension})
+    assert main(["check", "--format", "json", str(tmp_path)]) == 1
+    findings = json.loads(capsys.readouterr().out)["findings"]
+    assert {each["rule"] for each in findings} == {"unreadable"}
+    assert len(findings) == 2
+    assert wheel.name in {each["wheel"] for each in findings}
+
+
+@pytest.mark.parametrize("command", ["abi", "bind"])
+def test_commands_that_must_know_all_refuse_a_corrupt_binary(
+    command: str, elf: wheels.Elf, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wheel = str(elf.provider(tmp_path, elf.library()[:2000]))
+    rest = {"abi": [wheel], "bind": ["-w", str(tmp_path / "out")]}[command]
+    assert main([command, wheel, *rest]) == 2
+    assert "corrupt binary libfoo/lib/" in capsys.readouterr().err
 
 
 def test_file_that_is_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -258,6 +258,12 @@ def _(elf: wheels.Elf, folder: Path, broken: bool) -> None:
             archive.addfile(tarfile.TarInfo(f"libfoo-1.0.0/{name}"), io.BytesIO())
 
 
+@case("unreadable")
+def _(elf: wheels.Elf, folder: Path, broken: bool) -> None:
+    content = b"\0asm\1\0\0\0" if broken else b"no library"
+    wheels.make_wheel(folder, "foo", {"foo/_foo.so": content})
+
+
 @pytest.mark.parametrize("rule", CASES)
 def test_rule(rule: str, elf: wheels.Elf, tmp_path: Path) -> None:
     for broken in (True, False):
@@ -470,9 +476,11 @@ def test_requirements_of_other_systems_do_not_count(elf: wheels.Elf, tmp_path: P
 
 
 def test_requirement_that_may_hold_counts(elf: wheels.Elf, tmp_path: Path) -> None:
-    """Of its Python a wheel's tags say too little."""
-    elf.consumer(tmp_path, bound="libfoo>=1.0.0,<2; python_version < '3'")
+    """Of its Python a wheel's tags say only the first version."""
+    elf.consumer(tmp_path, bound="libfoo>=1.0.0,<2; python_full_version > '3.11.4'")
     assert findings(check([tmp_path], read_wheel), "requirement-missing") == []
+    elf.consumer(tmp_path, bound="libfoo>=1.0.0,<2; python_version < '3.11'")
+    assert len(findings(check([tmp_path], read_wheel), "requirement-missing")) == 1
 
 
 def test_loader_that_differs_in_its_indentation(elf: wheels.Elf, tmp_path: Path) -> None:

@@ -106,13 +106,48 @@ def _parser() -> argparse.ArgumentParser:
         "with each, and between providers and consumers.",
     )
     command.add_argument(
-        "paths", type=Path, nargs="+", metavar="WHEEL-OR-FOLDER", help="checked together"
+        "paths", type=Path, nargs="*", metavar="WHEEL-OR-FOLDER", help="checked together"
+    )
+    command.add_argument(
+        "--installed",
+        action="store_true",
+        help="check what is installed in the environment of this Python, in place of wheels; names "
+        "of distributions in place of WHEEL-OR-FOLDER limit what is reported",
+    )
+    for name, what in (
+        ("select", "run this rule only"),
+        ("ignore", "findings of this rule do not count"),
+    ):
+        command.add_argument(
+            f"--{name}",
+            action="append",
+            default=[],
+            metavar="RULE[:PATTERN]",
+            help=f"{what}, where the wheel's file name, the file in it or the value matches PATTERN; "
+            "can be repeated",
+        )
+    command.add_argument("--strict", action="store_true", help="warnings fail as errors do")
+    command.add_argument(
+        "--complete",
+        action="store_true",
+        help="all that the wheels require is given: what nothing here answers is an error",
+    )
+    command.add_argument(
+        "--config",
+        type=Path,
+        metavar="FILE",
+        help="the pyproject.toml whose [tool.native-lib.check] holds (default: the first in this "
+        "folder or above it)",
     )
     command.add_argument(
         "--format",
-        choices=("table", "json", "github"),
+        choices=("table", "json", "github", "sarif"),
         default="table",
-        help="a table for people, JSON, or annotations for GitHub's workflows (default: table)",
+        help="a table for people, JSON, annotations for GitHub's workflows, or SARIF for code "
+        "scanning (default: table)",
+    )
+    command.add_argument(
+        "--explain", metavar="RULE", help="print why a rule is one, and how to fix what it finds"
     )
     command.add_argument(
         "--require",
@@ -122,7 +157,7 @@ def _parser() -> argparse.ArgumentParser:
         help="a platform, such as win_amd64 or manylinux*_x86_64, for which each distribution among "
         "the files must have a wheel; can be repeated",
     )
-    command.set_defaults(run=_check, requires_tools="check")
+    command.set_defaults(run=_check, requires_tools="check", fail=command.error)
 
     command = commands.add_parser(
         "doctor",
@@ -322,9 +357,30 @@ def _add_providers(command: argparse.ArgumentParser) -> None:
 
 
 def _check(options: argparse.Namespace) -> int:
-    from native_lib.check.run import run
+    from native_lib.check.choose import ChoiceError
+    from native_lib.check.config import read_config
+    from native_lib.check.explain import explain
+    from native_lib.check.run import run, tell
 
-    return run(options.paths, options.format, options.require)
+    if not (options.paths or options.installed or options.explain):
+        options.fail("name wheels or folders; or --installed, or --explain RULE")
+    if options.installed and options.require:
+        options.fail("--require is about wheels, and --installed checks none")
+    try:
+        if options.explain:
+            print(explain(options.explain))
+            return 0
+        config = read_config(options.config).amended(
+            options.select, options.ignore, strict=options.strict, complete=options.complete
+        )
+        if options.installed:
+            from native_lib.check.installed import check_installed
+
+            return tell(check_installed([*map(str, options.paths)], config), options.format, config)
+    except ChoiceError as error:
+        print(f"native-lib: {error}", file=sys.stderr)
+        return 2
+    return run(options.paths, options.format, options.require, config)
 
 
 def _doctor(options: argparse.Namespace) -> int:

@@ -16,6 +16,8 @@ from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 from native_lib import abi
 from native_lib.check import run as checker
 from native_lib.check.apart import Apart
+from native_lib.check.choose import ChoiceError
+from native_lib.check.config import read_config
 from native_lib.check.report import printable
 from native_lib.check.wheel import UnusableError
 
@@ -117,7 +119,11 @@ def _published(files: Sequence[Path], folder: Path) -> int:
             return 1
         print(f"the index has {provider.name}")
         providers.append(provider)
-    return checker.run([*providers, *consumers], "table")
+    try:
+        config = read_config()
+    except ChoiceError as error:
+        raise ReleasedError(str(error)) from None
+    return checker.run([*providers, *consumers], "table", config=config)
 
 
 def _wheels_here(files: Sequence[Path]) -> list[Path]:

@@ -20,11 +20,13 @@ from native_lib.bind import BindError
 from native_lib.bind.bind import bind, plan_of
 from native_lib.bind.providers import read_named
 from native_lib.bind.wheel_file import replacing
+from native_lib.check.choose import ChoiceError
+from native_lib.check.config import read_config
 from native_lib.check.links import leaf_of
 from native_lib.check.read_wheel import read_wheel
 from native_lib.check.report import printable
 from native_lib.check.rule import ERROR, WheelSet
-from native_lib.check.rules import RULES
+from native_lib.check.run import judge
 from native_lib.check.wheel import UnusableError
 from native_lib.support.shared_lib_fixes import pip
 
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from native_lib.bind.providers import Provider
+    from native_lib.check.config import Config
 
 
 @dataclass(frozen=True)
@@ -69,9 +72,13 @@ def repair(
         BindError: one cannot be repaired or bound.
     """
     providers = [*providers]
+    try:
+        config = read_config()
+    except ChoiceError as error:
+        raise BindError(str(error)) from None
     with tempfile.TemporaryDirectory() as temporary:
         ready = [
-            _repair(wheel, Path(temporary, str(number)), providers, options)
+            _repair(wheel, Path(temporary, str(number)), providers, options, config)
             for number, wheel in enumerate(wheels)
         ]
         if not all(ready):
@@ -85,7 +92,7 @@ def repair(
 
 
 def _repair(
-    wheel: Path, folder: Path, providers: Sequence[str], options: Sequence[str]
+    wheel: Path, folder: Path, providers: Sequence[str], options: Sequence[str], config: Config
 ) -> Path | None:
     """Return the repaired and bound wheel; None if the check found an error in it."""
     plan = plan_of(wheel, read_named(providers))
@@ -96,14 +103,12 @@ def _repair(
         beside = (read_wheel(bound), *(provider.wheel for provider in plan.providers))
     except UnusableError as error:
         raise BindError(" ".join(f"{bound.name}: {error}".split())) from None
-    is_right = True
-    for rule in RULES:
-        for found in rule.find(WheelSet(beside)):
-            if rule.severity == ERROR and found.wheel == bound.name:
-                where = f"{found.wheel}: {found.file}: " if found.file else f"{found.wheel}: "
-                print(printable(f"{rule.id}: {where}{found.message}"), file=sys.stderr)
-                is_right = False
-    return bound if is_right else None
+    report = judge(WheelSet(beside), config, (bound,))
+    for rule, found in report.findings:
+        if rule.severity_of(found) == ERROR:
+            where = f"{found.wheel}: {found.file}: " if found.file else f"{found.wheel}: "
+            print(printable(f"{rule.id}: {where}{found.message}"), file=sys.stderr)
+    return None if report.has_errors else bound
 
 
 def _run(wheel: Path, folder: Path, providers: Sequence[Provider], options: Sequence[str]) -> Path:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 toml: Any = importlib.import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
 
-_KEYS = {"backend", "backend-path", "libraries"}
+_KEYS = {"backend", "backend-path", "libraries", "check"}  # the last is `native-lib check`'s
 _ITSELF = "native_lib.build"
 # By which of these tables another back end computes dependencies itself.
 _COMPUTING = (

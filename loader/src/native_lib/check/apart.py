@@ -43,7 +43,7 @@ class Apart:
         """End the process; the next wheel would start another."""
         self._end()
 
-    def read(self, path: Path) -> Wheel:
+    def read(self, path: Path, *, keep_going: bool = False) -> Wheel:
         """Read a wheel; see `read_wheel`.
 
         Raises:
@@ -51,13 +51,13 @@ class Apart:
         """
         if _is_small(path):
             try:
-                return read_wheel(path, _read_elf)
+                return read_wheel(path, _read_elf, keep_going=keep_going)
             except _NotElfError:
                 pass
         if self._process is None:
             self._start()
         try:
-            self._pipe.send(path)
+            self._pipe.send((path, keep_going))
             if not self._pipe.poll(_SECONDS):
                 self._end()
                 raise UnusableError(f"cannot be read: not done after {_SECONDS} seconds")
@@ -112,12 +112,12 @@ def _serve(pipe: Connection) -> None:
     """Read wheels until the other side closes the pipe."""
     while True:
         try:
-            path = pipe.recv()
+            path, keep_going = pipe.recv()
         except EOFError:
             return
         try:
             _bound_memory(path)
-            pipe.send(read_wheel(path))
+            pipe.send(read_wheel(path, keep_going=keep_going))
         except UnusableError as error:
             pipe.send(error)
         except MemoryError:

@@ -118,6 +118,7 @@ class _Search:
         self._wheel, self._index = wheel, index
         self._names = {binary.runtime_name for binary in wheel.binaries} - {""}
         self._files = {binary.leaf for binary in wheel.binaries}
+        self._files |= {leaf_of(file) for file in wheel.unread_files}
         self._lower = {file.lower() for file in self._files}
         needed = {name for binary in wheel.binaries for name in binary.needed}
         private = {private_distribution(name) for name in needed}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from native_lib.check import elf
@@ -13,6 +14,29 @@ if TYPE_CHECKING:
 
 # Real binaries need fewer than two hundred libraries.
 _MAX_NAMES = 1000
+_LIBRARY = re.compile(r"\.(?:so|dylib|dll|pyd)(?:[.\d]*)?$", re.IGNORECASE)
+# What a library may be that nothing here reads, by its first bytes.
+_UNKNOWN = {
+    b"\0asm": "WebAssembly",
+    b"\xca\xfe\xba\xbf": "universal Mach-O with 64-bit offsets",
+    b"\xfe\xed\xfa\xce": "big-endian Mach-O",
+    b"\xfe\xed\xfa\xcf": "big-endian Mach-O",
+}
+
+
+def is_named_as_library(path: str) -> bool:
+    """Tell whether a file's name is a library's or an extension module's."""
+    return bool(_LIBRARY.search(path))
+
+
+def unknown_kind(path: str, head: bytes) -> str:
+    """Return what a library is that nothing here reads; empty if it is read, or is no library.
+
+    Args:
+        path: its path in the wheel.
+        head: its first eight bytes.
+    """
+    return _UNKNOWN.get(head[:4], "") if is_named_as_library(path) else ""
 
 
 def is_binary(head: bytes) -> bool:

@@ -16,7 +16,7 @@ from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 from native_lib.check.binary import Binary, CorruptBinaryError
 from native_lib.check.bombs import MAX_FILE, MAX_FILES, MAX_RATIO, MAX_TOTAL
 from native_lib.check.markers import may_hold
-from native_lib.check.read import is_binary, read_binary
+from native_lib.check.read import is_binary, read_binary, unknown_kind
 from native_lib.check.records import (
     MAX_PACKAGE,
     VENDORED,
@@ -25,7 +25,7 @@ from native_lib.check.records import (
     requirements_of,
     requires_of,
 )
-from native_lib.check.wheel import UnusableError, Wheel
+from native_lib.check.wheel import Unread, UnusableError, Wheel
 from native_lib.literals import MANIFEST, REQUIRES
 
 if TYPE_CHECKING:
@@ -40,16 +40,19 @@ if TYPE_CHECKING:
 
 SMALL = 32 << 20
 MAX_TEXT = 16 << 20
+# A build that goes wrong damages all its files, or a few; each takes time.
+_MAX_CORRUPT = 100
 
 _NO_BINARIES = (".py", ".pyi", ".h", ".hpp", ".txt", ".md", ".json", ".html", ".js", ".css", ".csv")
 
 
-def read_wheel(path: Path, read: Read = read_binary) -> Wheel:
+def read_wheel(path: Path, read: Read = read_binary, *, keep_going: bool = False) -> Wheel:
     """Read a wheel.
 
     Args:
         path: its file.
         read: reads a binary; what it raises passes through, except CorruptBinaryError.
+        keep_going: whether a corrupt binary is only recorded. By default the wheel is unusable.
 
     Returns:
         What the rules look at.
@@ -65,7 +68,7 @@ def read_wheel(path: Path, read: Read = read_binary) -> Wheel:
         raise UnusableError(f"not a wheel: {error}") from error
     try:
         with zipfile.ZipFile(path) as archive:
-            return _Contents(archive, read).wheel(path, distribution, version, tags)
+            return _Contents(archive, read, keep_going).wheel(path, distribution, version, tags)
     except (OSError, zipfile.BadZipFile, zlib.error, EOFError) as error:
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
         raise UnusableError(f"cannot be read: {reason}") from error
@@ -77,9 +80,10 @@ def read_wheel(path: Path, read: Read = read_binary) -> Wheel:
 class _Contents:
     """Return the files of an archive, if it is safe to read."""
 
-    def __init__(self, archive: zipfile.ZipFile, read: Read) -> None:
+    def __init__(self, archive: zipfile.ZipFile, read: Read, keep_going: bool) -> None:
         self.archive = archive
         self.read = read
+        self.most_corrupt = _MAX_CORRUPT if keep_going else 0
         # Folders and duplicate names too: an installer may unpack another duplicate than zipfile does.
         entries = archive.infolist()
         if len(entries) > MAX_FILES:
@@ -95,17 +99,25 @@ class _Contents:
     def wheel(self, path: Path, distribution: str, version: Version, tags: frozenset[Tag]) -> Wheel:
         digests: dict[str, str] = {}
         binaries: list[Binary] = []
+        unread: list[Unread] = []
         for name in self.members:
             if name.endswith(_NO_BINARIES):
                 continue
             with cast("zipfile.ZipExtFile", self.archive.open(name)) as file:
-                if not is_binary(file.peek(8)[:8]):
+                head = file.peek(8)[:8]
+                kind = unknown_kind(name, head)
+                if kind:
+                    unread.append(Unread(name, kind, is_corrupt=False))
+                if not is_binary(head):
                     continue
                 content = file.read()
             try:
                 found = self.read(name, content)
             except CorruptBinaryError as error:
-                raise UnusableError(f"corrupt binary {name}: {error}") from error
+                unread.append(Unread(name, str(error), is_corrupt=True))
+                if sum(each.is_corrupt for each in unread) > self.most_corrupt:
+                    raise UnusableError(f"corrupt binary {name}: {error}") from error
+                continue
             binaries += found
             if found:
                 digests[name] = hashlib.sha256(content).hexdigest()
@@ -136,6 +148,7 @@ class _Contents:
             vendored={name: self._text(name) for name in vendored},
             imports={n: imports_of(self._text(n)) for n in packages},
             link_files={name: self._text(name) for name in link_files if name in self.members},
+            unread=tuple(unread),
         )
 
     def _named(self, leaf: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""Print findings: as a table, as JSON, or as GitHub's annotations."""
+"""Print findings: as a table, as JSON, as GitHub's annotations, or as SARIF."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from native_lib.check.choose import Choice
     from native_lib.check.rule import Rule
 
 _COLOURS = {ERROR: "red", WARNING: "yellow", NOTE: "cyan"}
@@ -39,11 +40,21 @@ class Report:
     checked: tuple[Path, ...]
     findings: tuple[tuple[Rule, Finding], ...]
     unusable: tuple[tuple[Path, str], ...]
+    waived: tuple[tuple[Rule, Finding, Choice], ...] = ()  # what does not count, and why
+    unused: tuple[Choice, ...] = ()  # waivers of nothing
 
     @property
     def has_errors(self) -> bool:
         """Whether a finding is an error."""
-        return any(rule.severity == ERROR for rule, _ in self.findings)
+        return self._has(ERROR)
+
+    @property
+    def has_warnings(self) -> bool:
+        """Whether a finding is a warning."""
+        return self._has(WARNING)
+
+    def _has(self, severity: str) -> bool:
+        return any(rule.severity_of(finding) == severity for rule, finding in self.findings)
 
 
 def printable(text: str) -> str:
@@ -70,14 +81,17 @@ def print_table(report: Report) -> None:
             where, more = finding.wheel, rows[key] - _MAX_ROWS + 1
             message = f"and {more} more; --format json lists all"
         if told[key] <= _MAX_ROWS:
+            severity = rule.severity_of(finding)
             table.add_row(
-                Text(rule.severity, style=_COLOURS[rule.severity]),
+                Text(severity, style=_COLOURS[severity]),
                 *(Text(printable(text)) for text in (rule.id, where, message)),
             )
     if report.findings:
         console.print(table)
-    count = Counter(rule.severity for rule, _ in report.findings)
+    count = Counter(rule.severity_of(finding) for rule, finding in report.findings)
     summary = ", ".join(_plural(count[severity], severity) for severity in (ERROR, WARNING, NOTE))
+    if report.waived:
+        summary += f", {len(report.waived)} ignored"
     console.print(f"{_plural(len(report.checked), 'file')} checked: {summary}")
 
 
@@ -89,13 +103,19 @@ def print_json(report: Report) -> None:
     """Print one JSON object."""
     result = {
         "checked": [str(path) for path in report.checked],
-        "findings": [
-            {"rule": rule.id, "severity": rule.severity, **asdict(finding)}
-            for rule, finding in report.findings
+        "findings": [_as_object(rule, finding) for rule, finding in report.findings],
+        "ignored": [
+            {**_as_object(rule, finding), "reason": choice.reason}
+            for rule, finding, choice in report.waived
         ],
+        "unused": [asdict(choice) for choice in report.unused],
         "unusable": [{"file": str(path), "reason": reason} for path, reason in report.unusable],
     }
     print(json.dumps(result, indent=2))
+
+
+def _as_object(rule: Rule, finding: Finding) -> dict[str, str]:
+    return {"rule": rule.id, **asdict(finding), "severity": rule.severity_of(finding)}
 
 
 def print_github(report: Report) -> None:
@@ -103,9 +123,16 @@ def print_github(report: Report) -> None:
     for rule, finding in report.findings:
         where = ": ".join(part for part in (finding.wheel, finding.file, finding.message) if part)
         title = _escaped(rule.id, ":,")
-        print(f"::{_GITHUB[rule.severity]} title={title}::{_escaped(printable(where))}")
+        print(f"::{_GITHUB[rule.severity_of(finding)]} title={title}::{_escaped(printable(where))}")
     for path, reason in report.unusable:
         print(f"::error title=unusable::{_escaped(printable(f'{path}: {reason}'))}")
+
+
+def print_sarif(report: Report) -> None:
+    """Print a SARIF log."""
+    from native_lib.check.sarif import sarif  # most runs do not need what it reads
+
+    print(json.dumps(sarif(report), indent=2))
 
 
 def _escaped(text: str, more: str = "") -> str:
@@ -118,4 +145,5 @@ FORMATS: dict[str, Callable[[Report], None]] = {
     "table": print_table,
     "json": print_json,
     "github": print_github,
+    "sarif": print_sarif,
 }

@@ -72,6 +72,8 @@ def manifest_differs(wheels: WheelSet) -> Iterator[Finding]:
         for manifest in wheel.manifests:
             for library in manifest.libraries:
                 binary = binaries.get(library.file)
+                if library.file in wheel.unread_files:
+                    continue
                 if binary is None:
                     message = f"names {library.file}, which is not a library in the wheel"
                     yield Finding(wheel.path.name, manifest.path, library.file, message)

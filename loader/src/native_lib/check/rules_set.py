@@ -24,17 +24,19 @@ if TYPE_CHECKING:
 _COPY = 0.9
 
 
-def _at(link: Link, message: str) -> Finding:
-    return Finding(link.wheel.path.name, link.binary.path, link.needed, message)
+def _at(link: Link, message: str, severity: str = "") -> Finding:
+    return Finding(link.wheel.path.name, link.binary.path, link.needed, message, severity)
 
 
 def needed_unanswered(wheels: WheelSet) -> Iterator[Finding]:
     for link in wheels.links:
         if link.kind == links.UNANSWERED:
             why = "no wheel here, no file in this wheel and no system provides it"
+            # A private name says whose it is.
+            absent = "" if link.distribution else wheels.not_given(link.wheel, link.binary)
             if link.distribution:
                 why = f"{link.distribution} is here, but has no such library"
-            yield _at(link, f"needs {link.needed}: {why}")
+            yield _at(link, f"needs {link.needed}: {absent or why}", NOTE if absent else "")
 
 
 def library_copied(wheels: WheelSet) -> Iterator[Finding]:
@@ -146,10 +148,13 @@ def symbol_missing(wheels: WheelSet) -> Iterator[Finding]:
             for provider, library in link.answers:
                 for symbol in _attributed(link, providing, found):
                     if not library.has(symbol) and not _elsewhere(symbol, link, providing):
+                        # Another library, loaded before, may have a symbol whose library is not told.
+                        absent = "" if symbol.library else wheels.not_given(link.wheel, link.binary)
                         yield Finding(
                             *(link.wheel.path.name, link.binary.path, str(symbol)),
                             f"needs {symbol}, which {link.needed} of {provider.distribution} "
-                            f"{provider.version} does not export",
+                            f"{provider.version} does not export" + (absent and f": {absent}"),
+                            NOTE if absent else "",
                         )
 
 
@@ -211,6 +216,7 @@ def provider_absent(wheels: WheelSet) -> Iterator[Finding]:
                 link,
                 f"needs {link.needed} of {link.distribution}, which is not here: its names and "
                 "symbols were not verified",
+                ERROR if wheels.is_complete else "",
             )
 
 

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 from packaging.utils import InvalidSdistFilename, parse_sdist_filename, parse_wheel_filename
 
 from native_lib.check.apart import Apart
+from native_lib.check.choose import is_selected, selected, unused, waiver_of
+from native_lib.check.config import Config
 from native_lib.check.report import FORMATS, Report, printable
 from native_lib.check.rule import WheelSet
 from native_lib.check.rules import RULES
@@ -22,14 +24,20 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _SDIST = ".tar.gz"
+ALL_RULES = Config()
 
 
-def check(paths: Sequence[Path], read: Callable[[Path], Wheel] | None = None) -> Report:
+def check(
+    paths: Sequence[Path],
+    read: Callable[[Path], Wheel] | None = None,
+    config: Config = ALL_RULES,
+) -> Report:
     """Check files together.
 
     Args:
         paths: wheels, sdists, and folders of them.
         read: reads a wheel, or raises UnusableError; by default in a separate process.
+        config: which rules run, and what does not count.
 
     Returns:
         What was found, and what could not be used.
@@ -44,14 +52,45 @@ def check(paths: Sequence[Path], read: Callable[[Path], Wheel] | None = None) ->
                 if path.name.endswith(_SDIST):
                     sdists.append(read_sdist(path))
                 else:
-                    wheels.append((read or apart.read)(path))
+                    wheels.append(read(path) if read else apart.read(path, keep_going=True))
             except UnusableError as error:
                 unusable.append((path, printable(str(error))))
-    together = WheelSet(tuple(wheels), tuple(sdists))
-    # Slices of a universal binary, or versions of a provider, may have the same findings.
-    findings = dict.fromkeys((rule, found) for rule in RULES for found in rule.find(together))
+    together = WheelSet(tuple(wheels), tuple(sdists), config.is_complete)
     checked = (*(wheel.path for wheel in wheels), *(sdist.path for sdist in sdists))
-    return Report(checked, tuple(findings), tuple(unusable))
+    return judge(together, config, checked, tuple(unusable))
+
+
+def judge(
+    wheels: WheelSet,
+    config: Config,
+    checked: tuple[Path, ...],
+    unusable: tuple[tuple[Path, str], ...] = (),
+) -> Report:
+    """Run the rules, and tell apart what counts.
+
+    Args:
+        wheels: what the rules look at.
+        config: which of them run, and which findings do not count.
+        checked: whose findings are reported.
+        unusable: what could not be used, and why.
+    """
+    rules = selected(RULES, config.select)
+    # Slices of a universal binary, or versions of a provider, may have the same findings.
+    all_found = dict.fromkeys((rule, found) for rule in rules for found in rule.find(wheels))
+    names = {path.name for path in checked}
+    found = [
+        (rule, finding)
+        for rule, finding in all_found
+        if finding.wheel in names and is_selected(rule, finding, config.select)
+    ]
+    waived = {each: waiver_of(*each, config.ignore) for each in found}
+    return Report(
+        checked=checked,
+        findings=tuple(each for each, waiver in waived.items() if waiver is None),
+        unusable=unusable,
+        waived=tuple((*each, waiver) for each, waiver in waived.items() if waiver),
+        unused=tuple(unused(config.ignore, rules, found)),
+    )
 
 
 def _files(given: Path) -> Iterator[Path]:
@@ -100,15 +139,28 @@ def missing(files: Sequence[Path], required: Sequence[str]) -> list[str]:
     ]
 
 
-def run(paths: Sequence[Path], format: str, required: Sequence[str] = ()) -> int:
-    """Check, report, and return the exit status."""
-    report = check(paths)
-    lacking = missing(report.checked, required)
+def run(
+    paths: Sequence[Path],
+    format: str,
+    required: Sequence[str] = (),
+    config: Config = ALL_RULES,
+) -> int:
+    """Check files, report, and return the exit status."""
+    report = check(paths, config=config)
+    return tell(report, format, config, missing(report.checked, required))
+
+
+def tell(report: Report, format: str, config: Config, lacking: Sequence[str] = ()) -> int:
+    """Print a report, and return the exit status."""
     for path, reason in report.unusable:
         print(f"native-lib: {printable(str(path))}: {reason}", file=sys.stderr)
     FORMATS[format](report)
     for line in lacking:
         print(f"native-lib: {line}", file=sys.stderr)
+    for choice in report.unused:
+        line = f"native-lib: to be ignored, but not found: {choice}"
+        print(printable(line), file=sys.stderr)
     if report.unusable:
         return 2
-    return 1 if report.has_errors or lacking else 0
+    fails = report.has_errors or (config.is_strict and report.has_warnings)
+    return 1 if fails or lacking else 0

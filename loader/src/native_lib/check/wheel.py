@@ -70,6 +70,15 @@ class Required:
 
 
 @dataclass(frozen=True)
+class Unread:
+    """A binary that was not read, and why."""
+
+    file: str  # in the wheel
+    reason: str
+    is_corrupt: bool  # or of a kind that is not known here
+
+
+@dataclass(frozen=True)
 class Wheel:
     """What is in a wheel."""
 
@@ -88,6 +97,12 @@ class Wheel:
     vendored: Mapping[str, bytes]  # the loader's files
     imports: Mapping[str, tuple[str, ...]]  # modules of the build's, by the __init__.py that does
     link_files: Mapping[str, bytes] = field(default_factory=dict)
+    unread: tuple[Unread, ...] = ()
+
+    @cached_property
+    def unread_files(self) -> frozenset[str]:
+        """The binaries of which nothing is known but that they are there."""
+        return frozenset(each.file for each in self.unread)
 
     @cached_property
     def libraries(self) -> tuple[tuple[Library, Binary], ...]:

@@ -212,7 +212,7 @@ def _checked(environment: Environment, lost: set[str]) -> Iterator[Problem]:
         (rule, finding, by_info[finding.wheel])
         for rule in RULES
         if rule.id in _DAMAGED | _MADE_SO
-        for finding in rule.find(WheelSet(environment.wheels))
+        for finding in rule.find(WheelSet(environment.wheels, is_complete=True))
     ]
     differing = {name for rule, _, name in found if rule.id == "manifest-differs"}
     for rule, finding, name in found:
@@ -229,7 +229,8 @@ def _checked(environment: Environment, lost: set[str]) -> Iterator[Problem]:
             fix = f'native-lib vendor "{installed.source}"'
         elif rule.id == "symbol-missing":
             fix = as_built(environment, name) or fix
-        yield Problem(rule.severity, rule.id, name, f"{where}{finding.message}", fix)
+        severity = rule.severity_of(finding)
+        yield Problem(severity, rule.id, name, f"{where}{finding.message}", fix)
 
 
 def _version_of(each: Installed) -> Version | None:

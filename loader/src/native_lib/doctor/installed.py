@@ -21,7 +21,7 @@ from packaging.version import Version
 
 from native_lib.check.binary import Binary, CorruptBinaryError
 from native_lib.check.elf import needed_of, soname_of
-from native_lib.check.read import is_binary, read_binary
+from native_lib.check.read import is_binary, is_named_as_library, read_binary
 from native_lib.check.records import (
     VENDORED,
     imports_of,
@@ -41,8 +41,6 @@ if TYPE_CHECKING:
 
     from packaging.markers import Marker
     from packaging.requirements import Requirement
-
-_BINARY = re.compile(r"\.(?:so|dylib|dll|pyd)(?:[.\d]*)?$", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -70,7 +68,7 @@ class Installed:
     @property
     def binaries(self) -> tuple[str, ...]:
         """Paths of files that look like a library or an extension module."""
-        return tuple(file for file in self.files if _BINARY.search(file))
+        return tuple(file for file in self.files if is_named_as_library(file))
 
     @property
     def source(self) -> Path | None:
@@ -195,21 +193,10 @@ def read_environment(paths: Sequence[str] | None = None) -> Environment:
     Args:
         paths: folders, in the order of sys.path; by default sys.path itself.
     """
-    first: dict[str, Installed] = {}
-    shadowed: list[Installed] = []
-    folders = list(sys.path if paths is None else paths)
-    for distribution in importlib.metadata.distributions(path=folders):
-        found = _installed(distribution)
-        if found is None:
-            continue
-        if found.name not in first:
-            first[found.name] = found
-        # Fedora's virtual environments have lib and lib64 on the path, which are the same folder.
-        elif first[found.name].info.resolve() != found.info.resolve():
-            shadowed.append(found)
+    first, shadowed = all_installed(paths)
     unreadable: list[Unreadable] = []
     providers = {name: each for name, each in first.items() if each.named(MANIFEST)}
-    wheels = list(_wheels(providers.values(), unreadable))
+    wheels = list(wheels_of(providers.values(), unreadable))
     names = {library.runtime_name for w in wheels for m in w.manifests for library in m.libraries}
     consumers: list[Installed] = []
     strangers: list[Stranger] = []
@@ -223,8 +210,31 @@ def read_environment(paths: Sequence[str] | None = None) -> Environment:
                 consumers.append(each)
             else:
                 strangers += (Stranger(each.name, own) for own, _ in found_in if own in names)
-    wheels += _wheels(consumers, unreadable)
+    wheels += wheels_of(consumers, unreadable)
     return Environment(first, tuple(shadowed), tuple(wheels), tuple(unreadable), tuple(strangers))
+
+
+def all_installed(
+    paths: Sequence[str] | None = None,
+) -> tuple[dict[str, Installed], list[Installed]]:
+    """Return the distributions by name, and the others of the same names, which Python never imports.
+
+    Args:
+        paths: folders, in the order of sys.path; by default sys.path itself.
+    """
+    first: dict[str, Installed] = {}
+    shadowed: list[Installed] = []
+    folders = list(sys.path if paths is None else paths)
+    for distribution in importlib.metadata.distributions(path=folders):
+        found = _installed(distribution)
+        if found is None:
+            continue
+        if found.name not in first:
+            first[found.name] = found
+        # Fedora's virtual environments have lib and lib64 on the path, which are the same folder.
+        elif first[found.name].info.resolve() != found.info.resolve():
+            shadowed.append(found)
+    return first, shadowed
 
 
 def find_installed(name: str) -> Installed | None:
@@ -248,7 +258,7 @@ def read_installed(each: Installed) -> Wheel:
         UnusableError: one of its files cannot be read.
     """
     unreadable: list[Unreadable] = []
-    wheel = next(_wheels([each], unreadable), None)
+    wheel = next(wheels_of([each], unreadable), None)
     for file in unreadable:
         raise UnusableError(f"{file.file}: {file.reason}")
     assert wheel is not None
@@ -361,7 +371,8 @@ def _dynamic_names(file: Path) -> tuple[str, tuple[str, ...]]:
         return "", ()
 
 
-def _wheels(found: Iterable[Installed], unreadable: list[Unreadable]) -> Iterator[Wheel]:
+def wheels_of(found: Iterable[Installed], unreadable: list[Unreadable]) -> Iterator[Wheel]:
+    """Read what distributions have; what cannot be read is added to the list."""
     for each in found:
         try:
             yield _wheel(each, unreadable)
