@@ -8,7 +8,7 @@ from contextlib import closing, suppress
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
-from packaging.utils import InvalidSdistFilename, parse_sdist_filename, parse_wheel_filename
+from packaging.utils import InvalidSdistFilename, parse_sdist_filename
 
 from native_lib.check.apart import Apart
 from native_lib.check.report import FORMATS, Report, printable
@@ -16,6 +16,7 @@ from native_lib.check.rule import WheelSet
 from native_lib.check.rules import RULES
 from native_lib.check.sdist import Sdist, read_sdist
 from native_lib.check.wheel import UnusableError, Wheel
+from native_lib.file_names import parse_wheel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -90,7 +91,7 @@ def missing(files: Sequence[Path], required: Sequence[str]) -> list[str]:
             with suppress(InvalidSdistFilename):
                 platforms.setdefault(parse_sdist_filename(file.name)[0], set())
         else:
-            name, _, _, tags = parse_wheel_filename(file.name)
+            name, _, tags = parse_wheel(file.name)
             platforms.setdefault(name, set()).update(tag.platform for tag in tags)
     return [
         f"no wheel of {name} for {pattern}"
