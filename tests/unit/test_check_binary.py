@@ -15,7 +15,7 @@ import macho_and_pe
 import pytest
 import readelf
 import wheels
-from native_lib.check.binary import Binary, CorruptBinaryError
+from native_lib.check.binary import Binary, CorruptBinaryError, Export
 from native_lib.check.read import is_binary, read_binary
 from native_lib.check.system import is_system_library
 
@@ -291,10 +291,56 @@ def test_who_fits_whom() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["KERNEL32.dll", "webservices.dll", "api-ms-win-crt-math-l1-1-0.dll"]
+    "name",
+    [
+        *("KERNEL32.dll", "webservices.dll", "api-ms-win-crt-math-l1-1-0.dll"),
+        # Which pywin32 312 and cmake 4.4.5 need.
+        *("ACLUI.dll", "LZ32.dll", "loadperf.dll", "query.dll", "icuuc.dll"),
+    ],
 )
 def test_what_every_windows_has(name: str) -> None:
     binary = Binary("a", "PE", "x86_64", "")
     assert is_system_library(name, binary)
     # The C++ run-time is Visual Studio's, and CPython brings that of C only.
     assert not is_system_library("MSVCP140.dll", binary)
+
+
+# What the linkers of Android's NDK write into every file.
+ANDROIDS_NOTE = """
+struct { int name_size, size, type; char name[8]; int api_level; } const android
+__attribute__((used, aligned(4), section(".note.android.ident"))) = {8, 4, 1, "Android", 24};
+int foo_one(void) { return 1; }
+"""
+
+
+def test_android(elf: wheels.Elf) -> None:
+    """Its libc has the name of musl's; its list of libraries is its own."""
+    (binary,) = read_binary("lib", elf.library(source=ANDROIDS_NOTE))
+    assert binary.libc == "bionic"
+    for name in ("libc.so", "libdl.so", "libm.so", "libpython3.14.so"):
+        assert is_system_library(name, binary)
+    for name in ("libc.so.6", "libm.so.6", "libc++_shared.so", "libstdc++.so.6"):
+        assert not is_system_library(name, binary)
+    assert not is_system_library("libdl.so", dataclasses.replace(binary, libc="musl"))
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("@rpath/Python.framework/Python", True),  # iOS
+        ("/Library/Frameworks/Python.framework/Versions/3.13/Python", True),
+        ("@rpath/Other.framework/Other", False),
+        ("@rpath/Python.framework/Other", False),
+    ],
+)
+def test_apples_python(name: str, expected: bool) -> None:
+    assert is_system_library(name, Binary("a", "Mach-O", "aarch64", "")) is expected
+
+
+@pytest.mark.parametrize("function", ["PyInit_", "PyInitU_", "PyModExport_", "PyModExportU_"])
+def test_extension_modules_are_known_by_what_python_calls(function: str) -> None:
+    def of(name: str) -> Binary:
+        return Binary("a", "ELF", "x86_64", "", exports=frozenset({Export(name)}))
+
+    assert of(f"{function}foo").is_extension_module
+    assert not of(f"a{function}foo").is_extension_module

@@ -23,6 +23,7 @@ FORMS = {
     "windows": r"[a-z0-9_]+\.(dll|drv|cpl)",
     "zlib-symbols": SYMBOL,
     "libm-symbols": SYMBOL,
+    "android": r"lib\w+\.so",
     "expat-symbols": rf"XML_{SYMBOL}",
 }
 

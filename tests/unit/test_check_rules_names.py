@@ -283,6 +283,10 @@ def test_taken_name(format: str, leaf: str, name: str, found: str) -> None:
         ("ELF", [("a.so", "x", "1"), ("b.so", "y", "1")], []),
         ("ELF", [("a", "x", "1"), ("b", "x", "2"), ("c", "x", "3")], ["a", "b", "c"]),
         ("ELF", [("c", "x", "1"), ("a", "x", "2")], ["c", "a"]),
+        # Each in a folder of its own, and different: the cupti's of triton 3.9.0.
+        ("ELF", [("a/x.so", "x", "1"), ("b/x.so", "x", "2")], []),
+        ("ELF", [("a/x.so", "x", "1"), ("b/x.so", "x", "1")], ["a/x.so", "b/x.so"]),
+        ("ELF", [("a/x", "x", "1"), ("a/y", "x", "2"), ("b/x", "x", "3")], ["a/x", "a/y"]),
         # By the content, of what has no name and is a library by its file's.
         ("ELF", [("a.so.1", "", "1"), ("b.so", "", "1")], ["a.so.1", "b.so"]),
         ("Mach-O", [("a.dylib", "", "1"), ("b.dylib", "", "1")], ["a.dylib", "b.dylib"]),

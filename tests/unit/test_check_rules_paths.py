@@ -156,9 +156,21 @@ def test_paths_that_lead_out(file: str, path: str, found: int, format: str, orig
     message = f"RPATH {origin}{path} leads out of the folder that the wheel is installed in"
     expected = [Finding(PROVIDERS_WHEEL, file, origin + path, message)] * found
     for where in ("rpath", "runpath"):
-        ours = wheel("libfoo", binary(file, format=format, **{where: (origin, origin + path)}))
+        of = {"format": format, "needed": ("@rpath/x",), where: (origin, origin + path)}
+        ours = wheel("libfoo", binary(file, **of))
         assert find("rpath-escapes", ours) == expected
         assert find("rpath-absolute", ours) == []
+
+
+def test_paths_that_lead_out_and_that_dyld_does_not_look_in() -> None:
+    """As in pygame-ce 2.5.8."""
+    path = "@loader_path/../../../lib"
+    of = binary(rpath=("@loader_path/..", path), format="Mach-O", needed=("@loader_path/x",))
+    message = f"LC_RPATH {path} is outside of site-packages; nothing is searched for there"
+    assert find("rpath-escapes", wheel("libfoo", of)) == []
+    assert find("rpath-idle", wheel("libfoo", of)) == [
+        Finding(PROVIDERS_WHEEL, FILE, path, message)
+    ]
 
 
 def test_files_of_another_scheme_hide_no_others() -> None:
@@ -264,7 +276,49 @@ def test_folders_of_the_machine_that_built_it(line: str, found: str) -> None:
 )
 def test_prefixes_of_one_folder(line: str, found: str) -> None:
     """Only pkg-config's files have variables that are folders, and nothing else."""
-    ours = wheel("libfoo", texts={"foo.pc": f"Name: foo\n{line}\n", "foo.cmake": line})
+    texts = {"foo.pc": f"Name: foo\n{line}\n", "cmake/foo-config.cmake": line}
+    ours = wheel("libfoo", texts=texts)
     assert [(f.file, f.value) for f in find("build-folder", ours)] == [("foo.pc", found)] * bool(
         found
     )
+
+
+@pytest.mark.parametrize(
+    ("name", "is_of_a_package"),
+    [
+        ("lib/cmake/foo/fooConfig.cmake", True),
+        ("lib/cmake/Foo-1.2/foo-config.cmake", True),
+        ("lib/foo/cmake/FooConfig.cmake", True),
+        ("lib/cmake/foo/fooTargets-release.cmake", True),
+        ("lib/cmake/foo/public/cuda.cmake", True),
+        ("lib/cmake/foo/FindCUDNN.cmake", False),  # mlx-metal 0.32.4
+        ("lib/cmake/foo/modules/FindBar.cmake", False),
+        ("lib/cmake/other/barTargets.cmake", False),
+        # cmake 4.4.5
+        ("cmake/data/Modules/CMakeDetermineSystem.cmake", False),
+        ("cmake/data/Modules/UsePkgConfig.cmake", False),
+        ("foo.pc", True),
+    ],
+)
+def test_files_that_builds_against_the_wheel_read(name: str, is_of_a_package: bool) -> None:
+    """Modules are written by people: their folders are where something may be."""
+    configs = ("lib/cmake/foo/fooConfig.cmake", "lib/cmake/Foo-1.2/foo-config.cmake")
+    modules = ("lib/foo/cmake/FooConfig.cmake", "cmake/data/Modules/UsePkgConfig.cmake")
+    texts = dict.fromkeys((*configs, *modules), "") | {name: "set(X /opt/homebrew/lib)\n"}
+    found = find("build-folder", wheel("libfoo", texts=texts))
+    assert [finding.file for finding in found] == [name] * is_of_a_package
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("#[[ /tmp/build/x ]]", ""),
+        ("#[[\n/tmp/build/x\n]] set(X y)", ""),
+        ("#[==[\n]]\n/tmp/build/x\n]==]", ""),
+        ("#[[ x ]] set(X /tmp/build/x) #[[ y ]]", "/tmp/build/x"),
+        ("#[=[ ]=]\nset(X [[/tmp/build/x]])", "/tmp/build/x"),
+    ],
+)
+def test_bracket_comments(text: str, found: str) -> None:
+    ours = wheel("libfoo", texts={"cmake/foo-config.cmake": text})
+    assert [f.value.rstrip("]") for f in find("build-folder", ours)] == [found] * bool(found)

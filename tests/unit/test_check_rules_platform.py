@@ -124,6 +124,8 @@ def test_unsigned(format: str, architecture: str, is_signed: bool, found: int) -
     message = "arm64 without a signature, not even an ad hoc one: macOS refuses to load it"
     expected = [Finding(PROVIDERS_WHEEL, FILE, "arm64", message)] * found
     assert find("unsigned", wheel("libfoo", of)) == expected
+    # What an app is made of is signed when the app is built.
+    assert find("unsigned", wheel("libfoo", of, tag="cp313-cp313-ios_13_0_arm64_iphoneos")) == []
 
 
 SOME = [
@@ -167,7 +169,13 @@ def test_all_symbols_that_debians_interpreter_brings() -> None:
     [
         ("", ""),
         ("PyInit__other _ZTI3foo _ZTS3foo _init _fini", ""),
+        ("PyModExport__ext PyInitU_eckzaa PyModExportU_eckzaa", ""),
         ("_ZTV3foo", "_ZTV3foo"),
+        # Cython's, as in h5py 3.16.0, and libstdc++'s, as in triton 3.9.0.
+        ("__pyx_module_is_main_h5py__h5f __pyx_wrapperbase_4h5py_3h5f_6FileID_36__iter__", ""),
+        ("_ZN11__gnu_debug19_Safe_sequence_base12_M_get_mutexEv _ZNSt6localeC1Ev", ""),
+        ("_ZNKSs4sizeEv _ZGVNSt7collateIcE2idE _ZTVSt9exception _ZSt4cout", ""),
+        ("_ZN3foo5StartENSt6stringE _ZN4Salt3addEv", "_ZN3foo5StartENSt6stringE, _ZN4Salt3addEv"),
         *SOME,
     ],
 )

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from packaging.tags import platform_tags
-from packaging.utils import InvalidWheelFilename, parse_wheel_filename
+from packaging.utils import InvalidWheelFilename
 
 from native_lib import abi
 from native_lib.check import run as checker
@@ -20,6 +20,7 @@ from native_lib.check.choose import ChoiceError
 from native_lib.check.config import read_config
 from native_lib.check.report import printable
 from native_lib.check.wheel import UnusableError
+from native_lib.file_names import parse_wheel
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -134,7 +135,7 @@ def _wheels_here(files: Sequence[Path]) -> list[Path]:
         if not file.is_file():
             raise ReleasedError(f"{file} is no file")
         try:
-            platforms = {tag.platform for tag in parse_wheel_filename(file.name)[3]}
+            platforms = {tag.platform for tag in parse_wheel(file.name)[2]}
         except InvalidWheelFilename:
             continue
         if platforms & order.keys():
@@ -146,7 +147,7 @@ def _wheels_here(files: Sequence[Path]) -> list[Path]:
 
 
 def _name_and_version(wheel: Path) -> tuple[str, Version]:
-    name, version, _, _ = parse_wheel_filename(wheel.name)
+    name, version, _ = parse_wheel(wheel.name)
     return name, version
 
 

@@ -14,8 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from packaging.utils import parse_wheel_filename
-
 from native_lib.bind import BindError
 from native_lib.bind.bind import bind, plan_of
 from native_lib.bind.providers import read_named
@@ -28,6 +26,7 @@ from native_lib.check.report import printable
 from native_lib.check.rule import ERROR, WheelSet
 from native_lib.check.run import judge
 from native_lib.check.wheel import UnusableError
+from native_lib.file_names import parse_wheel
 from native_lib.support.shared_lib_fixes import pip
 
 if TYPE_CHECKING:
@@ -146,7 +145,7 @@ def _run(wheel: Path, folder: Path, providers: Sequence[Provider], options: Sequ
 
 
 def _platform(wheel: Path) -> str:
-    _, _, _, tags = parse_wheel_filename(wheel.name)
+    _, _, tags = parse_wheel(wheel.name)
     return min(tag.platform for tag in tags)
 
 

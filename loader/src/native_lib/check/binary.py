@@ -13,7 +13,8 @@ _LINKERS_OWN = {
     *("_init", "_fini", "_edata", "_end", "__bss_start", "__end__", "_bss_end__", "__bss_end__"),
     *("_mh_dylib_header", "_mh_bundle_header", "__dso_handle", "DllMain", "DllMainCRTStartup"),
 }
-
+# What Python calls when it imports an extension module (PEP 489, PEP 793); U: not ASCII.
+INIT_FUNCTIONS = ("PyInit_", "PyInitU_", "PyModExport_", "PyModExportU_")
 
 _ORIGIN = re.compile(r"\$(?:ORIGIN|\{ORIGIN\})(?:/+(.*))?")
 
@@ -61,7 +62,7 @@ class Binary:
     runpath: tuple[str, ...] = ()
     exports: frozenset[Export] = frozenset()
     imports: frozenset[Import] = frozenset()
-    libc: str = ""  # glibc, musl, or empty if the file does not tell
+    libc: str = ""  # glibc, musl, bionic (Android), or empty if the file does not tell
     minimum_os: tuple[int, ...] = ()
     is_signed: bool = False
     has_executable_stack: bool = False
@@ -144,7 +145,7 @@ class Binary:
     @property
     def is_extension_module(self) -> bool:
         """Whether Python can import it."""
-        return any(export.name.startswith("PyInit_") for export in self.exports)
+        return any(export.name.startswith(INIT_FUNCTIONS) for export in self.exports)
 
     @property
     def is_library(self) -> bool:

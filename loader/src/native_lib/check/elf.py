@@ -30,7 +30,7 @@ _ARCHITECTURES = {
 }
 _EXECUTABLE_BY_DEFAULT = (62, 3, 40, 22)  # x86_64, i686, armv7l, s390x
 _EXECUTABLE, _SHARED = 2, 3
-_LOAD, _DYNAMIC, _GNU_STACK, _X = 1, 2, 0x6474E551, 1
+_LOAD, _DYNAMIC, _NOTE, _GNU_STACK, _X = 1, 2, 4, 0x6474E551, 1
 _NEEDED, _HASH, _STRTAB, _SYMTAB, _SONAME, RPATH, _TEXTREL = 1, 4, 5, 6, 14, 15, 22
 RUNPATH, _FLAGS, _DF_TEXTREL = 29, 30, 4
 _GNU_HASH, _VERSYM, _VERDEF, _VERNEED = 0x6FFFFEF5, 0x6FFFFFF0, 0x6FFFFFFC, 0x6FFFFFFE
@@ -96,7 +96,7 @@ def _read(path: str, file: File, symbols: bool) -> tuple[Binary, ...]:
             runpath=tuple(part for paths in file.texts(RUNPATH) for part in paths.split(":")),
             exports=exports,
             imports=imports,
-            libc=_libc(needed),
+            libc="bionic" if _is_for_android(file) else _libc(needed),
             has_executable_stack=_has_executable_stack(file),
             has_text_relocations=_TEXTREL in file.dynamic
             or any(flags & _DF_TEXTREL for flags in file.dynamic.get(_FLAGS, ())),
@@ -124,6 +124,12 @@ def _symbols(file: File) -> tuple[frozenset[Export], frozenset[Import]]:
         elif not (section == _SHN_ABS and name == version):
             exports.add(Export(name, version, weak, binding == _STB_GNU_UNIQUE))
     return frozenset(exports), frozenset(imports)
+
+
+def _is_for_android(file: File) -> bool:
+    # Android's libc has the name of musl's, libc.so; its linkers write a note into every file.
+    notes = (s for s in file.segments if s.type == _NOTE)
+    return any(b"Android\0" in file.content[s.offset : s.offset + s.size] for s in notes)
 
 
 def _libc(needed: tuple[str, ...]) -> str:

@@ -11,7 +11,7 @@ import zlib
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, cast
 
-from packaging.utils import InvalidWheelFilename, parse_wheel_filename
+from packaging.utils import InvalidWheelFilename
 
 from native_lib.check.binary import Binary, CorruptBinaryError
 from native_lib.check.bombs import MAX_FILE, MAX_FILES, MAX_RATIO, MAX_TOTAL
@@ -26,6 +26,7 @@ from native_lib.check.records import (
     requires_of,
 )
 from native_lib.check.wheel import Unread, UnusableError, Wheel
+from native_lib.file_names import parse_wheel
 from native_lib.literals import MANIFEST, REQUIRES
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ def read_wheel(path: Path, read: Read = read_binary, *, keep_going: bool = False
     if not path.exists():
         raise UnusableError("cannot be read: No such file or directory")
     try:
-        distribution, version, _, tags = parse_wheel_filename(path.name)
+        distribution, version, tags = parse_wheel(path.name)
     except InvalidWheelFilename as error:
         raise UnusableError(f"not a wheel: {error}") from error
     try:

@@ -156,14 +156,21 @@ def library_twice(wheels: WheelSet) -> Iterator[Finding]:
             same[binary.platform, name or wheel.digests.get(binary.path, binary.path)].append(
                 binary
             )
-        for binaries in same.values():
-            if len(binaries) > 1:
+        for found in same.values():
+            # In a folder of its own, another file of that name is another library: for another machine.
+            binaries = [b for b in found if any(_is_copy(wheel, b, o) for o in found if o is not b)]
+            if binaries:
                 others = ", ".join(binary.path for binary in binaries[1:])
                 name = binaries[0].runtime_name or binaries[0].leaf
                 yield Finding(
                     *(wheel.path.name, binaries[0].path, name),
                     f"is in the wheel again as {others}: {len(binaries)} copies of {name}",
                 )
+
+
+def _is_copy(wheel: Wheel, binary: Binary, other: Binary) -> bool:
+    content = wheel.digests.get(binary.path, binary.path)
+    return binary.folder == other.folder or content == wheel.digests.get(other.path, other.path)
 
 
 RULES = (

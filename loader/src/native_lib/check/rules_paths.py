@@ -29,6 +29,9 @@ _ABSOLUTE = re.compile(
 # A single folder, in pkg-config's files only: elsewhere, /x may be a regular expression or anything.
 # The system's own folders are no build folders: sysconfdir=/etc.
 _PREFIX = re.compile(r"\s*\w+\s*=\s*(/(?!(?:usr|etc|var|run|tmp)/?\s*$)[\w.+@~-]+)/?\s*$")
+# CMake finds a package by this file, in a folder that has the package's name or is named cmake.
+_PACKAGE = re.compile(r"(?:.*/)?([^/]+)/([^/]+?)(?:Config|-config)\.cmake")
+_BRACKET_COMMENT = re.compile(r"#\[(=*)\[.*?\]\1\]", re.DOTALL)
 _SYSTEMS = (
     *("/usr/include", "/usr/lib", "/System/", "/lib/", "/lib64/"),
     # Vendors' installers put libraries here that others look for.
@@ -37,8 +40,8 @@ _SYSTEMS = (
 
 
 def rpath_absolute(wheels: WheelSet) -> Iterator[Finding]:
-    for wheel, binary, path, is_searched in _absolute(wheels):
-        if is_searched:
+    for wheel, binary, path, is_searched in _search_paths(wheels):
+        if is_searched and _is_absolute(binary, path):
             kind = "LC_RPATH" if binary.format == "Mach-O" else "RPATH or RUNPATH"
             yield Finding(
                 *(wheel.path.name, binary.path, path),
@@ -48,23 +51,28 @@ def rpath_absolute(wheels: WheelSet) -> Iterator[Finding]:
 
 
 def rpath_idle(wheels: WheelSet) -> Iterator[Finding]:
-    for wheel, binary, path, is_searched in _absolute(wheels):
-        if not is_searched:
+    for wheel, binary, path, is_searched in _search_paths(wheels):
+        if not is_searched and (_is_absolute(binary, path) or _leads_out(binary, path)):
+            is_out = _leads_out(binary, path)
+            where = "is outside of site-packages" if is_out else "is a folder of the machine"
             yield Finding(
                 *(wheel.path.name, binary.path, path),
-                f"LC_RPATH {path} is a folder of the machine; nothing is searched for there",
+                f"LC_RPATH {path} {where}; nothing is searched for there",
             )
 
 
-def _absolute(wheels: WheelSet) -> Iterator[tuple[Wheel, Binary, str, bool]]:
-    """Yield absolute search paths, and whether the loader ever searches them."""
+def _search_paths(wheels: WheelSet) -> Iterator[tuple[Wheel, Binary, str, bool]]:
+    """Yield all search paths, and whether the loader ever searches them."""
     for wheel in wheels.wheels:
         needed = (name for binary in wheel.binaries for name in binary.needed)
         is_needed = any(name.startswith("@rpath/") for name in needed)
         for binary in wheel.binaries:
             for path in binary.search_paths:
-                if _below_origin(binary, path) is None:
-                    yield wheel, binary, path, is_needed or binary.format != "Mach-O"
+                yield wheel, binary, path, is_needed or binary.format != "Mach-O"
+
+
+def _is_absolute(binary: Binary, path: str) -> bool:
+    return _below_origin(binary, path) is None
 
 
 def _below_origin(binary: Binary, path: str) -> str | None:
@@ -91,24 +99,23 @@ def duplicate_rpath(wheels: WheelSet) -> Iterator[Finding]:
 
 
 def rpath_escapes(wheels: WheelSet) -> Iterator[Finding]:
-    for wheel in wheels.wheels:
-        for binary in wheel.binaries:
-            # Where a wheel's other .data folders end up, only the installer knows.
-            installed = root_of(binary.path)
-            if re.match(r"[^/]+\.data/", installed):
-                continue
-            for path in binary.search_paths:
-                below = _below_origin(binary, path)
-                if below is not None and _climbs_out(installed, below):
-                    yield Finding(
-                        *(wheel.path.name, binary.path, path),
-                        f"RPATH {path} leads out of the folder that the wheel is installed in",
-                    )
+    for wheel, binary, path, is_searched in _search_paths(wheels):
+        if is_searched and _leads_out(binary, path):
+            yield Finding(
+                *(wheel.path.name, binary.path, path),
+                f"RPATH {path} leads out of the folder that the wheel is installed in",
+            )
 
 
-def _climbs_out(installed: str, path: str) -> bool:
+def _leads_out(binary: Binary, path: str) -> bool:
+    """Tell whether a search path begins in the file's folder and leads out of site-packages."""
+    installed = root_of(binary.path)
+    below = _below_origin(binary, path)
+    # Where a wheel's other .data folders end up, only the installer knows.
+    if below is None or re.match(r"[^/]+\.data/", installed):
+        return False
     depth = len(PurePosixPath(installed).parts) - 1
-    for part in PurePosixPath(path.lstrip("/")).parts:
+    for part in PurePosixPath(below.lstrip("/")).parts:
         depth += -1 if part == ".." else 1
         if depth < 0:
             return True
@@ -117,8 +124,8 @@ def _climbs_out(installed: str, path: str) -> bool:
 
 def build_folder(wheels: WheelSet) -> Iterator[Finding]:
     for wheel in wheels.wheels:
-        for name, text in wheel.texts.items():
-            for line in text.splitlines():
+        for name, text in _of_packages(wheel):
+            for line in _BRACKET_COMMENT.sub("", text).splitlines():
                 code = line.partition("#")[0]
                 paths = [found[1] for found in _ABSOLUTE.finditer(code)]
                 if name.endswith(".pc") and (prefix := _PREFIX.match(code)):
@@ -130,6 +137,24 @@ def build_folder(wheels: WheelSet) -> Iterator[Finding]:
                         f"has {path}, a folder of the machine that built it",
                     )
                     break
+
+
+def _of_packages(wheel: Wheel) -> Iterator[tuple[str, str]]:
+    """Yield the pkg-config files, and the CMake files that belong to a package.
+
+    Other CMake files are modules. People write those, and Find modules too, with the folders in which
+    some machines have what is looked for.
+    """
+    configs = (_PACKAGE.fullmatch(name) for name in wheel.texts)
+    folders = tuple(
+        f"{PurePosixPath(config[0]).parent}/"
+        for config in configs
+        if config and config[1].lower().startswith(("cmake", config[2].lower()))
+    )
+    for name, text in wheel.texts.items():
+        is_find_module = PurePosixPath(name).name.startswith("Find")
+        if name.endswith(".pc") or (name.startswith(folders) and not is_find_module):
+            yield name, text
 
 
 RULES = (

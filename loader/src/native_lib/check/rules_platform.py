@@ -6,6 +6,7 @@ import re
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
+from native_lib.check.binary import INIT_FUNCTIONS
 from native_lib.check.rule import ERROR, WARNING, Finding, Rule, WheelSet, some_of
 from native_lib.check.system import interpreters_symbols
 
@@ -22,6 +23,10 @@ _SOURCES = Path(__file__).parents[1] / "support"
 _MACOS_TAG = re.compile(r"macosx_(\d+)_(\d+)_(\w+)")
 _MACOS_ARCHITECTURES = {"arm64": {"aarch64"}, "x86_64": {"x86_64"}, "i386": {"i686"}}
 _MACOS_UNIVERSAL = {"universal2": {"aarch64", "x86_64"}, "intel": {"x86_64", "i686"}}
+# Names that compilers export by themselves: of types, which C++ compares by address; Cython's own, which
+# have the module's name in them; and libstdc++'s, of which manylinux' GCC links a part statically.
+_STD = r"(?:GV|TV|TT)?N?K?(?:S[tabsiod]|9__gnu_cxx|11__gnu_debug|10__cxxabiv1)"
+_COMPILERS_OWN = re.compile(rf"_ZT[IS]|__pyx_|_Z{_STD}")
 _WINDOWS_TAGS = {"win_amd64": "x86_64", "win_arm64": "aarch64", "win32": "i686"}
 
 
@@ -51,6 +56,9 @@ def _is_for_musl(wheel: Wheel, binary: Binary) -> bool:
 
 def unsigned(wheels: WheelSet) -> Iterator[Finding]:
     for wheel in wheels.wheels:
+        # An app for iOS is signed as a whole, when it is built.
+        if all(tag.platform.startswith("ios_") for tag in wheel.tags):
+            continue
         for binary in wheel.binaries:
             is_arm64 = (binary.format, binary.architecture) == ("Mach-O", "aarch64")
             if is_arm64 and not binary.is_signed:
@@ -81,8 +89,11 @@ def extension_exports(wheels: WheelSet) -> Iterator[Finding]:
             more = sorted(
                 export.name
                 for export in binary.own_exports
-                # C++ compares type names by address, so compilers export them.
-                if not (export.is_weak or export.name.startswith(("PyInit", "_ZTI", "_ZTS")))
+                if not (
+                    export.is_weak
+                    or export.name.startswith(INIT_FUNCTIONS)
+                    or _COMPILERS_OWN.match(export.name)
+                )
             )
             if more:
                 message = f"exports more than its init function: {some_of(more)}"

@@ -8,7 +8,7 @@ from contextlib import closing, suppress
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
-from packaging.utils import InvalidSdistFilename, parse_sdist_filename, parse_wheel_filename
+from packaging.utils import InvalidSdistFilename, parse_sdist_filename
 
 from native_lib.check.apart import Apart
 from native_lib.check.choose import is_selected, selected, unused, waiver_of
@@ -18,6 +18,7 @@ from native_lib.check.rule import WheelSet
 from native_lib.check.rules import RULES
 from native_lib.check.sdist import Sdist, read_sdist
 from native_lib.check.wheel import UnusableError, Wheel
+from native_lib.file_names import parse_wheel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -129,7 +130,7 @@ def missing(files: Sequence[Path], required: Sequence[str]) -> list[str]:
             with suppress(InvalidSdistFilename):
                 platforms.setdefault(parse_sdist_filename(file.name)[0], set())
         else:
-            name, _, _, tags = parse_wheel_filename(file.name)
+            name, _, tags = parse_wheel(file.name)
             platforms.setdefault(name, set()).update(tag.platform for tag in tags)
     return [
         f"no wheel of {name} for {pattern}"

@@ -22,7 +22,8 @@ _DATA = Path(__file__).with_name("data")
 _LINUX_LOADER = re.compile(r"ld-linux[-\w]*\.so\.\d+|ld64\.so\.\d+|ld-musl-\w+\.so\.1")
 _LIBPYTHON = re.compile(r"libpython3[\w.]*\.(?:so|dylib)[\d.]*")
 _APPLE = ("/usr/lib/", "/System/")
-_APPLE_PYTHON = re.compile(r"(?:^|/)Python\.framework/Versions/[^/]+/Python$")
+# On iOS, frameworks have no versions.
+_APPLE_PYTHON = re.compile(r"(?:^|/)Python\.framework/(?:Versions/[^/]+/)?Python$")
 _WINDOWS_FAMILIES = re.compile(
     r"(?:api|ext)-ms-.*\.dll|python3\w*\.dll|libpypy3[\w.-]*\.dll", re.IGNORECASE
 )
@@ -57,6 +58,8 @@ def is_system_library(needed: str, binary: Binary, tags: Iterable[Tag] = ()) -> 
         )
     if _LINUX_LOADER.fullmatch(needed) or _LIBPYTHON.fullmatch(needed):
         return True
+    if binary.libc == "bionic":
+        return needed in _names("android")
     if binary.libc != "musl":
         return needed in _names("glibc")
     published = any(tag.platform.startswith("musllinux") for tag in tags)
