@@ -56,6 +56,24 @@ def test_readelf_says_the_same_of_what_we_compile(elf: wheels.Elf, tmp_path: Pat
     }
 
 
+def test_versions_that_must_be_there(elf: wheels.Elf) -> None:
+    elf.folder.mkdir()
+    script = elf.folder / "v.map"
+    script.write_text("FOO_1 { global: foo_one; }; GLIBC_2.9 { global: foo_two; };\n", "utf-8")
+    elf.library(f"-Wl,--version-script={script}", soname="libm.so.6", file="libm.so.6")
+    against = str(elf.folder / "libm.so.6")
+    weak = "__attribute__((weak)) int foo_two(void);"
+    source = f"int foo_one(void); {weak} int use(void) {{ return foo_one() + foo_two(); }}"
+    for text, versions in (
+        (source.replace(weak, "int foo_two(void);"), {"FOO_1", "GLIBC_2.9"}),
+        (source, {"FOO_1"}),  # a library without the other can be loaded
+    ):
+        (binary,) = read_binary("lib", elf.library(against, source=text))
+        assert binary.needed_versions == {("libm.so.6", version) for version in versions}
+        # The version tells: any file may have the name.
+        assert binary.libc == ("glibc" if "GLIBC_2.9" in versions else "")
+
+
 def test_libraries_may_have_versions_of_one_name(elf: wheels.Elf) -> None:
     """As glibc's do: which library a symbol is of is not told by its version's name."""
     elf.folder.mkdir()
