@@ -13,6 +13,7 @@ import building
 from native_lib.check.read import read_binary
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from native_lib.check.binary import Binary
@@ -22,12 +23,14 @@ if TYPE_CHECKING:
 class View:
     """Names and versions; of symbols, those that others can see or must bring.
 
-    An import has the library too that a version is needed of.
+    An import has the library too that a version is needed of. Of the versions, those that must be
+    there.
     """
 
     needed: tuple[str, ...]
     soname: str
     paths: tuple[str, ...]
+    versions: frozenset[tuple[str, str]]
     imports: frozenset[tuple[str, str, str]]
     exports: frozenset[tuple[str, str]]
 
@@ -65,7 +68,20 @@ def by_readelf(file: Path) -> View:
     exports -= {(name, version) for name in defined for version in ("", name)}
     paths = tuple(part for text in values("RPATH") + values("RUNPATH") for part in text.split(":"))
     soname = next(iter(values("SONAME")), "")
-    return View(tuple(values("NEEDED")), soname, paths, frozenset(imports), frozenset(exports))
+    needs = frozenset(_version_needs(versions))
+    return View(
+        tuple(values("NEEDED")), soname, paths, needs, frozenset(imports), frozenset(exports)
+    )
+
+
+def _version_needs(versions: str) -> Iterator[tuple[str, str]]:
+    library = ""
+    for file, version, flags in re.findall(
+        r"  File: (\S+)  Cnt|Name: (\S+)  Flags: (.+?)  Version: \d+$", versions, re.MULTILINE
+    ):
+        library = file or library
+        if version and "WEAK" not in flags:
+            yield library, version
 
 
 def _libraries(versions: str) -> dict[str, str]:
@@ -87,6 +103,7 @@ def by_us(binary: Binary) -> View:
         binary.needed,
         binary.runtime_name,
         binary.search_paths,
+        binary.needed_versions,
         frozenset((symbol.name, symbol.version, symbol.library) for symbol in binary.imports),
         frozenset((symbol.name, symbol.version) for symbol in binary.exports),
     )

@@ -56,6 +56,36 @@ def test_readelf_says_the_same_of_what_we_compile(elf: wheels.Elf, tmp_path: Pat
     }
 
 
+def test_versions_that_must_be_there(elf: wheels.Elf) -> None:
+    elf.folder.mkdir()
+    script = elf.folder / "v.map"
+    script.write_text("FOO_1 { global: foo_one; }; GLIBC_2.9 { global: foo_two; };\n", "utf-8")
+    elf.library(f"-Wl,--version-script={script}", soname="libm.so.6", file="libm.so.6")
+    source = "int foo_one(void), foo_two(void); int use(void) { return foo_one() + foo_two(); }"
+    content = elf.library(str(elf.folder / "libm.so.6"), source=source)
+    # As some linkers do for a version that only weak symbols need. The hash of the name comes first.
+    needed, weak = (struct.pack("=IH", _hash("GLIBC_2.9"), flags) for flags in (0, 2))
+    assert content.count(needed) == 1
+    for changed, versions in (
+        (content, {"FOO_1", "GLIBC_2.9"}),
+        (content.replace(needed, weak), {"FOO_1"}),
+    ):
+        (binary,) = read_binary("lib", changed)
+        assert binary.needed_versions == {("libm.so.6", version) for version in versions}
+        # The version tells: any file may have the name.
+        assert binary.libc == ("glibc" if "GLIBC_2.9" in versions else "")
+
+
+def _hash(name: str) -> int:
+    """Return System V's hash of a symbol's name."""
+    value = 0
+    for character in name.encode():
+        value = (value << 4) + character
+        high = value & 0xF0000000
+        value = (value ^ high >> 24) & ~high
+    return value
+
+
 def test_libraries_may_have_versions_of_one_name(elf: wheels.Elf) -> None:
     """As glibc's do: which library a symbol is of is not told by its version's name."""
     elf.folder.mkdir()

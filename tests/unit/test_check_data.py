@@ -24,6 +24,7 @@ FORMS = {
     "zlib-symbols": SYMBOL,
     "libm-symbols": SYMBOL,
     "android": r"lib\w+\.so",
+    "manylinux": r"(GLIBC|GLIBCXX|CXXABI|GCC|LIBATOMIC|ZLIB)_[\w.]+(@\w+)?",
     "expat-symbols": rf"XML_{SYMBOL}",
 }
 
@@ -42,14 +43,15 @@ def test_list_is_sorted_and_says_its_source(table: str) -> None:
     assert list(content) == ["source", "names"]
     assert len(content["source"].split()) > 3
     assert content["names"]
-    assert content["names"] == sorted(set(content["names"]))
+    assert list(content["names"]) == sorted(set(content["names"]))
     assert [name for name in content["names"] if not re.fullmatch(FORMS[table], name)] == []
     assert (DATA / f"{table}.json").read_text("utf-8") == json.dumps(content, indent=2) + "\n"
 
 
 @pytest.mark.parametrize("table", TABLES)
 def test_list_is_read(table: str) -> None:
-    assert f'"{table}"' in Path(system.__file__).read_text("utf-8")
+    source = Path(system.__file__).read_text("utf-8")
+    assert f'"{table}"' in source or f'"{table}.json"' in source
 
 
 def test_no_name_is_listed_twice_for_one_purpose() -> None:

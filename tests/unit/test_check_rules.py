@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import platform
 import tarfile
 import zipfile
 from dataclasses import replace
@@ -235,6 +236,40 @@ def _(elf: wheels.Elf, folder: Path, broken: bool) -> None:
     elf.provider(folder, tag="py3-none-win_amd64" if broken else wheels.LINUX)
 
 
+def needing(elf: wheels.Elf, *versions: str, library: str = "libc.so.6") -> bytes:
+    """Return a provider's library that needs versions of a system's library."""
+    elf.folder.mkdir(parents=True, exist_ok=True)
+    script, source, uses = "", "", ""
+    for number, version in enumerate(versions):
+        script += f"{version} {{ global: used_{number}; }};\n"
+        source += f"int used_{number}(void) {{ return 0; }}\n"
+        uses += f"int used_{number}(void);\nint use_{number}(void) {{ return used_{number}(); }}\n"
+    (elf.folder / "versions").write_text(script, encoding="utf-8")
+    versioned = f"-Wl,--version-script={elf.folder / 'versions'}"
+    elf.library(versioned, source=source, soname=library, file=library)
+    return elf.library(str(elf.folder / library), source=f"{wheels.LIBRARY}{uses}")
+
+
+@case("tag-versions")
+def _(elf: wheels.Elf, folder: Path, broken: bool) -> None:
+    minor = 33 if broken else 34
+    tag = f"py3-none-manylinux_2_{minor}_{platform.machine()}"
+    elf.provider(folder, needing(elf, "GLIBC_2.17", "GLIBC_2.34"), tag=tag)
+
+
+@case("tag-libc")
+def _(elf: wheels.Elf, folder: Path, broken: bool) -> None:
+    more = f".musllinux_1_2_{platform.machine()}" if broken else ""
+    tag = f"py3-none-manylinux_2_17_{platform.machine()}{more}"
+    elf.provider(folder, needing(elf, "GLIBC_2.17"), tag=tag)
+
+
+@case("tag-architecture")
+def _(elf: wheels.Elf, folder: Path, broken: bool) -> None:
+    other = "linux_x86_64" if platform.machine() == "aarch64" else "linux_aarch64"
+    elf.provider(folder, tag=f"{wheels.LINUX}.{other}" if broken else wheels.LINUX)
+
+
 @case("tag-python")
 def _(elf: wheels.Elf, folder: Path, broken: bool) -> None:
     tag = wheels.LINUX.replace("py3-none", "cp311-cp311") if broken else wheels.LINUX
@@ -346,7 +381,16 @@ def _duplicate_rpath(binaries: macho_and_pe.Foreign, folder: Path, broken: bool)
     macos_provider(folder, with_rpath(library, again, folder / "changed"))
 
 
+def _tag_architecture(binaries: macho_and_pe.Foreign, folder: Path, broken: bool) -> None:
+    thin, both = (
+        binaries.macos_x86_64,
+        wheels.universal(binaries.macos_x86_64, binaries.macos_arm64),
+    )
+    macos_provider(folder, thin if broken else both, tag="macosx_11_0_universal2")
+
+
 FOREIGN_CASES |= {
+    "tag-architecture": _tag_architecture,
     "rpath-idle": _rpath_idle,
     "duplicate-rpath": _duplicate_rpath,
     "install-name": _install_name,

@@ -62,6 +62,7 @@ class Binary:
     runpath: tuple[str, ...] = ()
     exports: frozenset[Export] = frozenset()
     imports: frozenset[Import] = frozenset()
+    needed_versions: frozenset[tuple[str, str]] = frozenset()  # ELF: library, and its version
     libc: str = ""  # glibc, musl, bionic (Android), or empty if the file does not tell
     minimum_os: tuple[int, ...] = ()
     is_signed: bool = False

@@ -40,6 +40,7 @@ _SHT_DYNSYM, _SHN_ABS = 11, 0xFFF1
 _STB_LOCAL, _STB_GLOBAL, _STB_GNU_UNIQUE = 0, 1, 10
 _MAX_DYNAMIC = 1 << 12  # libraries have some dozens of entries
 _MAX_VERSIONS = 0x8000  # a symbol has 15 bits for its version
+_VER_FLG_WEAK = 2
 # Names may overlap in the string table, but more text than the file is large is an attack.
 _MAX_NAMES = 2
 
@@ -84,6 +85,8 @@ def _read(path: str, file: File, symbols: bool) -> tuple[Binary, ...]:
             end, there = segment.offset + segment.size, len(file.content)
             require(end <= there, f"cut off: {there} bytes of at least {end}")
     needed = file.texts(_NEEDED)
+    # Without a weak version, glibc only complains.
+    versions = {(need.library, need.version) for need in file.version_needs if not need.is_weak}
     exports, imports = _symbols(file) if symbols else (frozenset(), frozenset())
     return (
         Binary(
@@ -96,7 +99,8 @@ def _read(path: str, file: File, symbols: bool) -> tuple[Binary, ...]:
             runpath=tuple(part for paths in file.texts(RUNPATH) for part in paths.split(":")),
             exports=exports,
             imports=imports,
-            libc="bionic" if _is_for_android(file) else _libc(needed),
+            needed_versions=frozenset(versions),
+            libc="bionic" if _is_for_android(file) else _libc(needed, {v for _, v in versions}),
             has_executable_stack=_has_executable_stack(file),
             has_text_relocations=_TEXTREL in file.dynamic
             or any(flags & _DF_TEXTREL for flags in file.dynamic.get(_FLAGS, ())),
@@ -132,11 +136,12 @@ def _is_for_android(file: File) -> bool:
     return any(b"Android\0" in file.content[s.offset : s.offset + s.size] for s in notes)
 
 
-def _libc(needed: tuple[str, ...]) -> str:
+def _libc(needed: tuple[str, ...], versions: set[str]) -> str:
     if any(name == "libc.so" or name.startswith("libc.musl-") for name in needed):
         return "musl"
-    # ld-linux-x86-64.so.2 and the like belong to glibc.
-    return "glibc" if any(n.startswith(("libc.so.", "ld-linux")) for n in needed) else ""
+    # ld-linux-x86-64.so.2 and the like belong to glibc. A file may need its libm alone.
+    is_glibc = any(name.startswith(("libc.so.", "ld-linux")) for name in needed)
+    return "glibc" if is_glibc or any(v.startswith("GLIBC_") for v in versions) else ""
 
 
 @dataclass(frozen=True)
@@ -146,6 +151,14 @@ class _Segment:
     offset: int
     address: int
     size: int
+
+
+@dataclass(frozen=True)
+class _VersionNeed:
+    number: int
+    version: str
+    library: str
+    is_weak: bool
 
 
 class File:
@@ -243,21 +256,28 @@ class File:
         self.versions()
         return frozenset(self._names)
 
-    def versions(self) -> dict[int, tuple[str, str]]:
-        """Return, by version number, the version's name and the library that it is needed from."""
-        found: dict[int, tuple[str, str]] = {}
-        steps = 0
+    @cached_property
+    def version_needs(self) -> list[_VersionNeed]:
+        """The versions that the file needs from libraries."""
+        found: list[_VersionNeed] = []
         needed = self._table(_VERNEED)
         while needed is not None:
             _, count, library, first, following = self._unpack("HHIII", needed)
             entry = needed + first
             for _ in range(count):
-                _, _, number, name, step = self._unpack("IHHII", entry)
-                found[number & 0x7FFF] = (self._name(name), self._name(library))
+                _, flags, number, name, step = self._unpack("IHHII", entry)
+                is_weak = bool(flags & _VER_FLG_WEAK)
+                names = self._name(name), self._name(library)
+                found.append(_VersionNeed(number & 0x7FFF, *names, is_weak))
                 entry += step
-                steps += 1
-                require(steps < _MAX_VERSIONS, "versions without end")
+                require(len(found) < _MAX_VERSIONS, "versions without end")
             needed = needed + following if following else None
+        return found
+
+    def versions(self) -> dict[int, tuple[str, str]]:
+        """Return, by version number, the version's name and the library that it is needed from."""
+        found = {need.number: (need.version, need.library) for need in self.version_needs}
+        steps = 0
         defined = self._table(_VERDEF)
         while defined is not None:
             _, _, number, _, _, first, following = self._unpack("HHHHIII", defined)

@@ -1,11 +1,19 @@
 """The table of rules, the most important first."""
 
-from native_lib.check import rules_files, rules_names, rules_paths, rules_platform, rules_set
+from native_lib.check import (
+    rules_files,
+    rules_names,
+    rules_paths,
+    rules_platform,
+    rules_set,
+    rules_tags,
+)
 
 RULES = (
     *rules_set.RULES,
     *rules_names.RULES,
     *rules_paths.RULES,
+    *rules_tags.RULES,
     *rules_platform.RULES,
     *rules_files.RULES,
 )

@@ -123,21 +123,21 @@ def text_relocations(wheels: WheelSet) -> Iterator[Finding]:
 def tag_platform(wheels: WheelSet) -> Iterator[Finding]:
     for wheel in wheels.wheels:
         platforms = sorted({tag.platform for tag in wheel.tags})
-        admitted = [_admitted_by(platform) for platform in platforms]
+        admitted = [admitted_by(platform) for platform in platforms]
         if not platforms or None in admitted:
             continue
         for binary in wheel.binaries:
             # Installers contain launchers for every Windows architecture.
             if binary.leaf.endswith(".exe"):
                 continue
-            if not any(_fits(binary, tag) for tag in admitted if tag is not None):
+            if not any(fits(binary, tag) for tag in admitted if tag is not None):
                 yield Finding(
                     *(wheel.path.name, binary.path, binary.platform),
                     f"is for {binary.platform}, the wheel's tag for {', '.join(platforms)}",
                 )
 
 
-def _admitted_by(platform: str) -> tuple[str, set[str], str] | None:
+def admitted_by(platform: str) -> tuple[str, set[str], str] | None:
     """Return format, architectures and C library of a platform tag; None if it is unknown."""
     macos = _MACOS_TAG.fullmatch(platform)
     if macos:
@@ -151,7 +151,7 @@ def _admitted_by(platform: str) -> tuple[str, set[str], str] | None:
     return ("", set(), "") if platform == "any" else None
 
 
-def _fits(binary: Binary, admitted: tuple[str, set[str], str]) -> bool:
+def fits(binary: Binary, admitted: tuple[str, set[str], str]) -> bool:
     format, architectures, libc = admitted
     if binary.architecture == "unknown":
         return binary.format == format

@@ -27,6 +27,10 @@ _APPLE_PYTHON = re.compile(r"(?:^|/)Python\.framework/(?:Versions/[^/]+/)?Python
 _WINDOWS_FAMILIES = re.compile(
     r"(?:api|ext)-ms-.*\.dll|python3\w*\.dll|libpypy3[\w.-]*\.dll", re.IGNORECASE
 )
+# Versions of the libraries that manylinux promises.
+_MANYLINUX_VERSION = re.compile(r"(?:GLIBC|GLIBCXX|CXXABI|GCC|LIBATOMIC|ZLIB)_\w[\w.]*")
+_GLIBC_VERSION = re.compile(r"GLIBC_2\.(\d+)[.\d]*")
+NEVER = 1 << 16
 # Lists of the names that a system or an interpreter may already use.
 _TAKEN = {
     "ELF": ("glibc", "musl", "often-elf"),
@@ -68,6 +72,39 @@ def is_system_library(needed: str, binary: Binary, tags: Iterable[Tag] = ()) -> 
         or needed.startswith("libc.musl-")
         or (not published and needed in _names("musl-compiler"))
     )
+
+
+def manylinux_with(version: str, architecture: str, minor: int) -> int:
+    """Return N of the first manylinux_2_N that has a version, if manylinux_2_<minor> lacks it.
+
+    Args:
+        version: of a symbol, as GLIBC_2.34.
+        architecture: as in wheel tags.
+        minor: what a wheel's tag says.
+
+    Returns:
+        0 if it is not lacking, `NEVER` if other files must not use the version.
+    """
+    if version == "GLIBC_PRIVATE":
+        return NEVER
+    known = _manylinux()
+    first = known.get(f"{version}@{architecture}")
+    if first is None and (glibc := _GLIBC_VERSION.fullmatch(version)):
+        first, has = int(glibc[1]), minor
+    elif not _MANYLINUX_VERSION.fullmatch(version):
+        return 0
+    else:
+        # What is not listed is newer than the list.
+        first = first or known.get(version, max(known.values()) + 1)
+        # What systems between two versions have is not listed: as much as the later.
+        has = min((n for n in known.values() if n >= minor), default=first)
+    return first if first > has else 0
+
+
+@cache
+def _manylinux() -> dict[str, int]:
+    content: dict[str, dict[str, int]] = json.loads((_DATA / "manylinux.json").read_bytes())
+    return content["names"]
 
 
 def interpreters_symbols() -> frozenset[str]:
