@@ -24,6 +24,7 @@ FORMS = {
     "zlib-symbols": SYMBOL,
     "libm-symbols": SYMBOL,
     "android": r"lib\w+\.so",
+    "musl-symbols": SYMBOL,
     "expat-symbols": rf"XML_{SYMBOL}",
 }
 

@@ -95,6 +95,17 @@ def _(elf: wheels.Elf, folder: Path, broken: bool) -> None:
     elf.consumer(folder)
 
 
+@case("symbol-unlinked")
+def _(elf: wheels.Elf, folder: Path, broken: bool) -> None:
+    elf.provider(folder)
+    source = f"int foreign(void) {{ return 1; }}\n{wheels.LIBRARY}"
+    bundled = elf.library(soname="libbar-0a1b2c3d.so.1", source="int bar(void) { return 1; }\n")
+    extension = elf.extension(
+        library=source, soname="libbar-0a1b2c3d.so.1" if broken else wheels.NAME
+    )
+    elf.consumer(folder, extension, more={"foo_ext.libs/libbar-0a1b2c3d.so.1": bundled})
+
+
 @case("provider-platform")
 def _(elf: wheels.Elf, folder: Path, broken: bool) -> None:
     library = elf.library()

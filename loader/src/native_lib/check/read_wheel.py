@@ -22,6 +22,7 @@ from native_lib.check.records import (
     VENDORED,
     imports_of,
     manifest_of,
+    opens_for_all,
     requirements_of,
     requires_of,
 )
@@ -129,6 +130,7 @@ class _Contents:
         packages = [
             n for n in self._named("__init__.py") if self.members[n].file_size <= MAX_PACKAGE
         ]
+        sources = {n: self._text(n) for n in packages}
         return Wheel(
             path=path,
             distribution=distribution,
@@ -147,9 +149,10 @@ class _Contents:
             ),
             texts={name: self._text(name).decode("utf-8", "replace") for name in texts},
             vendored={name: self._text(name) for name in vendored},
-            imports={n: imports_of(self._text(n)) for n in packages},
+            imports={n: imports_of(source) for n, source in sources.items()},
             link_files={name: self._text(name) for name in link_files if name in self.members},
             unread=tuple(unread),
+            opens_for_all=any(map(opens_for_all, sources.values())),
         )
 
     def _named(self, leaf: str) -> list[str]:

@@ -30,6 +30,7 @@ VENDORED = (
 _INSTALLED = ("_native_libs", "_native_requires", "_shared_lib_manager", "_shared_lib_consumer")
 MAX_PACKAGE = 1 << 18
 _MAX_METADATA, _MAX_LINES = 1 << 20, 100
+_FOR_ALL = re.compile(rb"RTLD_GLOBAL|LoadMode\.GLOBAL|setdlopenflags")
 _ENDLESS = re.compile(r"\d{1000}")  # Python refuses to print much longer numbers
 
 
@@ -114,6 +115,11 @@ def imports_of(source: bytes) -> tuple[str, ...]:
     froms = [node for node in body if isinstance(node, ast.ImportFrom) and node.level == 1]
     names = (node.module or alias.name for node in froms for alias in node.names)
     return tuple(dict.fromkeys(name for name in names if name in _INSTALLED))
+
+
+def opens_for_all(source: bytes) -> bool:
+    """Tell whether a package's `__init__.py` may open libraries whose symbols everybody then has."""
+    return _FOR_ALL.search(source) is not None
 
 
 def requirements_of(metadata: bytes, holds: Callable[[Marker], bool]) -> tuple[Requirement, ...]:

@@ -1,9 +1,17 @@
 """The table of rules, the most important first."""
 
-from native_lib.check import rules_files, rules_names, rules_paths, rules_platform, rules_set
+from native_lib.check import (
+    rules_files,
+    rules_names,
+    rules_paths,
+    rules_platform,
+    rules_set,
+    rules_symbols,
+)
 
 RULES = (
     *rules_set.RULES,
+    *rules_symbols.RULES,
     *rules_names.RULES,
     *rules_paths.RULES,
     *rules_platform.RULES,
