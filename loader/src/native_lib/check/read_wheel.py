@@ -20,6 +20,8 @@ from native_lib.check.read import is_binary, read_binary, unknown_kind
 from native_lib.check.records import (
     MAX_PACKAGE,
     VENDORED,
+    code_with_loader,
+    imported_by,
     imports_of,
     manifest_of,
     opens_for_all,
@@ -152,6 +154,12 @@ class _Contents:
             imports={n: imports_of(source) for n, source in sources.items()},
             link_files={name: self._text(name) for name in link_files if name in self.members},
             unread=tuple(unread),
+            imported=frozenset(
+                name
+                for n in code_with_loader(self.members)
+                if self.members[n].file_size <= MAX_PACKAGE
+                for name in imported_by(self._text(n))
+            ),
             opens_for_all=any(map(opens_for_all, sources.values())),
         )
 

@@ -5,6 +5,7 @@ from native_lib.check import (
     rules_names,
     rules_paths,
     rules_platform,
+    rules_record,
     rules_set,
     rules_symbols,
 )
@@ -12,6 +13,7 @@ from native_lib.check import (
 RULES = (
     *rules_set.RULES,
     *rules_symbols.RULES,
+    *rules_record.RULES,
     *rules_names.RULES,
     *rules_paths.RULES,
     *rules_platform.RULES,

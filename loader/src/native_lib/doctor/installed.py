@@ -24,6 +24,8 @@ from native_lib.check.elf import needed_of, soname_of
 from native_lib.check.read import is_binary, is_named_as_library, read_binary
 from native_lib.check.records import (
     VENDORED,
+    code_with_loader,
+    imported_by,
     imports_of,
     manifest_of,
     opens_for_all,
@@ -424,6 +426,11 @@ def _wheel(each: Installed, unreadable: list[Unreadable]) -> Wheel:
         },
         imports={f: imports_of(source) for f, source in packages.items()},
         link_files={file: _bytes(each.root / file) for file in link_files},
+        imported=frozenset(
+            name
+            for file in code_with_loader(each.files)
+            for name in imported_by(_bytes(each.root / file))
+        ),
         opens_for_all=any(map(opens_for_all, packages.values())),
     )
 
