@@ -180,11 +180,12 @@ def test_entries_that_nothing_needs() -> None:
     assert differing(loading("libc.so.6", requires=())) == [names("Requires-Dist", "libfoo")]
     # It has code of its own for the library, or nothing but code, or another way to load.
     own: Binary = binary(EXTENSION, needed=("libc.so.6",))
-    for changes in (
+    cases: list[dict[str, Any]] = [
         {"imported": frozenset({"libfoo"})},
         {"binaries": ()},
         {"requires": (), "vendored": {}},
-    ):
+    ]
+    for changes in cases:
         assert differing(loading(**({"binaries": (own,)} | changes))) == []
 
 

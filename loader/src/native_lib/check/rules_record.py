@@ -64,7 +64,9 @@ def _unloaded(wheels: WheelSet) -> Iterator[tuple[Wheel, Link, str]]:
                 first.setdefault(link.needed, link)
         why_not = _why_not(wheel) if first else ""
         loaded = set() if why_not else _loaded_by_record(wheel, wheels)
-        for link in first.values() if loaded is not None else ():
+        if loaded is None:
+            continue
+        for link in first.values():
             names = {(link.distribution, binary.known_as) for _, binary in link.answers}
             is_found = any(_reaches(own, b) for own in wheel.binaries for _, b in link.answers)
             if not (is_found or names & loaded or import_name(link.distribution) in wheel.imported):
