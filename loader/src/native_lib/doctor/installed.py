@@ -426,13 +426,16 @@ def _wheel(each: Installed, unreadable: list[Unreadable]) -> Wheel:
         },
         imports={f: imports_of(source) for f, source in packages.items()},
         link_files={file: _bytes(each.root / file) for file in link_files},
-        imported=frozenset(
-            name
-            for file in code_with_loader(each.files)
-            for name in imported_by(_bytes(each.root / file))
-        ),
+        imported=_imported(each),
         opens_for_all=any(map(opens_for_all, packages.values())),
     )
+
+
+def _imported(each: Installed) -> frozenset[str]:
+    """Return what its code imports, as far as rules ask; RECORD does not list an editable install's."""
+    sources = (_bytes(each.root / file) for file in code_with_loader(each.files))
+    names = frozenset(name for source in sources for name in imported_by(source))
+    return names | {"load_requirements"} if each.is_editable else names
 
 
 def _vendored_sources(each: Installed) -> Iterator[str]:
