@@ -19,8 +19,18 @@ if TYPE_CHECKING:
 LINUX = f"py3-none-linux_{platform.machine()}"
 LIBRARY = "int foo_one(void) { return 1; }\nint foo_two(void) { return 2; }\n"
 EXTENSION = "int foo_one(void);\nint PyInit__ext(void) { return foo_one(); }\n"
+CALL = """from . import _native_requires
+from ._shared_lib_consumer import load_requirements
+
+load_requirements(_native_requires)
+"""
+CALL_BY_NAME = """from ._shared_lib_consumer import load_library_module
+
+load_library_module("libfoo")
+"""
 NAME = "libfoo__foo.so.1"
 LOADER = building.ROOT / "loader" / "src" / "native_lib" / "support" / "shared_lib_manager.py"
+CONSUMER = LOADER.with_name("shared_lib_consumer.py")
 EXPLAIN = LOADER.with_name("shared_lib_explain.py")
 FIXES = LOADER.with_name("shared_lib_fixes.py")
 WORDINGS = LOADER.with_name("shared_lib_wordings.py")
@@ -186,7 +196,8 @@ class Elf:
     ) -> Path:
         """Return a consumer's wheel; it is right unless an argument makes it wrong."""
         files: dict[str, bytes | str] = {
-            "foo_ext/__init__.py": "",
+            "foo_ext/__init__.py": CALL if record else CALL_BY_NAME,
+            "foo_ext/_shared_lib_consumer.py": CONSUMER.read_bytes(),
             "foo_ext/_ext.abi3.so": self.extension() if extension is None else extension,
             **(more or {}),
         }

@@ -25,6 +25,7 @@ FORMS = {
     "libm-symbols": SYMBOL,
     "android": r"lib\w+\.so",
     "manylinux": r"(GLIBC|GLIBCXX|CXXABI|GCC|LIBATOMIC|ZLIB)_[\w.]+(@\w+)?",
+    "musl-symbols": SYMBOL,
     "expat-symbols": rf"XML_{SYMBOL}",
 }
 

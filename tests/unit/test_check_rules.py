@@ -96,6 +96,33 @@ def _(elf: wheels.Elf, folder: Path, broken: bool) -> None:
     elf.consumer(folder)
 
 
+@case("symbol-unlinked")
+def _(elf: wheels.Elf, folder: Path, broken: bool) -> None:
+    elf.provider(folder)
+    source = f"int foreign(void) {{ return 1; }}\n{wheels.LIBRARY}"
+    bundled = elf.library(soname="libbar-0a1b2c3d.so.1", source="int bar(void) { return 1; }\n")
+    extension = elf.extension(
+        library=source, soname="libbar-0a1b2c3d.so.1" if broken else wheels.NAME
+    )
+    elf.consumer(folder, extension, more={"foo_ext.libs/libbar-0a1b2c3d.so.1": bundled})
+
+
+@case("not-loaded")
+def _(elf: wheels.Elf, folder: Path, broken: bool) -> None:
+    elf.provider(folder)
+    if broken:
+        elf.consumer(folder, record=False, more={"foo_ext/__init__.py": ""})
+    else:
+        elf.consumer(folder)
+
+
+@case("record-differs")
+def _(elf: wheels.Elf, folder: Path, broken: bool) -> None:
+    elf.provider(folder)
+    by_itself = elf.extension(source="int PyInit__ext(void) { return 1; }\n", soname="libc.so.6")
+    elf.consumer(folder, by_itself if broken else None)
+
+
 @case("provider-platform")
 def _(elf: wheels.Elf, folder: Path, broken: bool) -> None:
     library = elf.library()
@@ -130,9 +157,8 @@ def _(elf: wheels.Elf, folder: Path, broken: bool) -> None:
 
 @case("record-missing")
 def _(elf: wheels.Elf, folder: Path, broken: bool) -> None:
-    package = {"foo_ext/__init__.py": "from . import _native_requires\n"}
     elf.provider(folder)
-    elf.consumer(folder, more=package, record=not broken)
+    elf.consumer(folder, more={"foo_ext/__init__.py": wheels.CALL}, record=not broken)
 
 
 @case("link-file")

@@ -432,7 +432,7 @@ def test_versions_that_several_lines_admit(lines: list[str], found: int) -> None
 
 # symbol-missing -----------------------------------------------------------------------------------
 
-# A library of the consumer's own, which may have any symbol.
+# A library of the consumer's own, which exports nothing.
 OWN = "libown.so"
 # Without it a library has no table of versions, and nobody can ask it for one.
 FROM_GLIBC = frozenset({Import("malloc", "GLIBC_2.2.5", "libc.so.6")})
@@ -453,8 +453,9 @@ def told(symbol: str) -> str:
 
 
 def test_modules_work_without_being_linked_to_libm() -> None:
-    """As indexed_gzip's is: every CPython on Linux has loaded it."""
-    assert missing([Import("log10"), Import("lgamma_r")], NAME, "libc.so.6") == []
+    """As indexed_gzip's, cffi's and pyzmq's: every CPython on Linux has loaded it, and the others."""
+    names = ("log10", "lgamma_r", "dlopen", "pthread_mutexattr_init")
+    assert missing([Import(name) for name in names], NAME, "libc.so.6") == []
     assert missing([Import("log11")], NAME, "libc.so.6") == [told("log11")]
 
 
@@ -500,7 +501,7 @@ def test_symbols_that_must_be_the_providers(symbol: Import, is_told: bool) -> No
         ([NAME, "libc.so.6", "ld-linux-x86-64.so.2"], "glibc", True),
         ([NAME, "libz.so.1"], "glibc", True),  # has no such symbol
         ([NAME, "libX11.so.6"], "glibc", False),  # has no versions
-        ([NAME, OWN], "glibc", False),
+        ([NAME, OWN], "glibc", True),  # its exports are read
         ([NAME, "libunknown.so.1"], "glibc", False),
         # musl's libraries have no versions, and its loader is its libc.
         ([NAME], "musl", False),
@@ -580,12 +581,25 @@ def test_files_that_need_other_things() -> None:
 
 
 def test_a_systems_library_that_the_wheel_brings_along() -> None:
-    """Its symbols may be without versions, whatever the system's have."""
+    """Its symbols may be without versions, whatever the system's have; they are read."""
     user = consumer(NAME, "libgcc_s.so.1", imports=frozenset({Import("foreign")}))
     assert len(find("symbol-missing", provider(), user)) == 1
-    own = binary("foo_ext.libs/libgcc_s.so.1", "libgcc_s.so.1")
+    for exports, found in (("foreign", 0), ("other", 1)):
+        own = binary("foo_ext.libs/libgcc_s.so.1", "libgcc_s.so.1", exports=exports)
+        brings = replace(user, binaries=(*user.binaries, own))
+        assert len(find("symbol-missing", provider(), brings)) == found
+
+
+@pytest.mark.parametrize(
+    ("needed", "found"),
+    [((), 1), (("libc.so.6",), 1), (("libX11.so.6",), 0), (("libunknown.so",), 0)],
+)
+def test_what_a_bundled_library_needs(needed: tuple[str, ...], found: int) -> None:
+    """Its libraries have symbols for the file, too."""
+    user = consumer(NAME, "libbar-0a1b2c3d.so", imports=frozenset({Import("foreign")}))
+    own = binary("foo_ext.libs/libbar-0a1b2c3d.so", "libbar-0a1b2c3d.so", needed=needed)
     brings = replace(user, binaries=(*user.binaries, own))
-    assert find("symbol-missing", provider(), brings) == []
+    assert len(find("symbol-missing", provider(), brings)) == found
 
 
 def test_every_version_that_is_here_must_have_the_symbols() -> None:

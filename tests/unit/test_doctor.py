@@ -1127,6 +1127,7 @@ def test_second_file_of_the_name_does_no_harm_if_ours_is_there(pair: Site, tmp_p
 def test_load_imports_what_has_the_manifest_and_the_record(pair: Site) -> None:
     """A second package of a provider has no loader; an editable install records no __init__.py."""
     (pair.folder / "libfoo" / "__init__.py").write_text(LOADER)
+    (pair.folder / "foo_ext" / "__init__.py").write_text("")
     record = next(pair.folder.glob("libfoo-*.dist-info")) / "RECORD"
     text = record.read_text("utf-8").replace(
         "libfoo/__init__.py,,\n", "libfoo_tools/__init__.py,,\n"

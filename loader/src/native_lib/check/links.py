@@ -180,6 +180,22 @@ class _Search:
         return distribution in self._index.platforms and distribution != self._wheel.distribution
 
 
+def own_answers(link: Link) -> tuple[tuple[Wheel, Binary], ...]:
+    """Return the files of a link's own wheel that have its name; none if it is of another kind."""
+    needed = link.needed.lower() if link.binary.format == "PE" else link.needed
+    return tuple(
+        (link.wheel, binary)
+        for binary in (link.wheel.binaries if link.kind == OWN else ())
+        if binary.fits(link.binary) and _answers(binary, needed)
+    )
+
+
+def _answers(binary: Binary, needed: str) -> bool:
+    if binary.format == "PE":
+        return binary.leaf.lower() == needed
+    return needed == binary.runtime_name or leaf_of(needed) == binary.leaf
+
+
 def private_distribution(needed: str) -> str:
     """Return the distribution in a private name, or an empty text for a plain name."""
     private = _PRIVATE.match(leaf_of(needed))

@@ -20,8 +20,11 @@ from native_lib.check.read import is_binary, read_binary, unknown_kind
 from native_lib.check.records import (
     MAX_PACKAGE,
     VENDORED,
+    code_with_loader,
+    imported_by,
     imports_of,
     manifest_of,
+    opens_for_all,
     requirements_of,
     requires_of,
 )
@@ -129,6 +132,7 @@ class _Contents:
         packages = [
             n for n in self._named("__init__.py") if self.members[n].file_size <= MAX_PACKAGE
         ]
+        sources = {n: self._text(n) for n in packages}
         return Wheel(
             path=path,
             distribution=distribution,
@@ -147,9 +151,16 @@ class _Contents:
             ),
             texts={name: self._text(name).decode("utf-8", "replace") for name in texts},
             vendored={name: self._text(name) for name in vendored},
-            imports={n: imports_of(self._text(n)) for n in packages},
+            imports={n: imports_of(source) for n, source in sources.items()},
             link_files={name: self._text(name) for name in link_files if name in self.members},
             unread=tuple(unread),
+            imported=frozenset(
+                name
+                for n in code_with_loader(self.members)
+                if self.members[n].file_size <= MAX_PACKAGE
+                for name in imported_by(self._text(n))
+            ),
+            opens_for_all=any(map(opens_for_all, sources.values())),
         )
 
     def _named(self, leaf: str) -> list[str]:

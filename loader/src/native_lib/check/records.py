@@ -14,12 +14,12 @@ from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 from native_lib.check.wheel import Library, Manifest, Required, UnusableError
-from native_lib.literals import LiteralsError, read_literals
+from native_lib.literals import REQUIRES, LiteralsError, read_literals
 from native_lib.support.shared_lib_consumer import REQUIREMENTS_FORMAT
 from native_lib.support.shared_lib_manager import MANIFEST_FORMAT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from packaging.markers import Marker
 
@@ -28,8 +28,14 @@ VENDORED = (
     *("_shared_lib_explain.py", "_shared_lib_fixes.py", "_shared_lib_wordings.py"),
 )
 _INSTALLED = ("_native_libs", "_native_requires", "_shared_lib_manager", "_shared_lib_consumer")
+_MARKS = {REQUIRES, "_shared_lib_consumer.py"}
 MAX_PACKAGE = 1 << 18
 _MAX_METADATA, _MAX_LINES = 1 << 20, 100
+_FOR_ALL = re.compile(rb"RTLD_GLOBAL|LoadMode\.GLOBAL|setdlopenflags")
+_IMPORTED = re.compile(
+    rb"(?:\b(?:import|from)\s+|\b(?:load_library_module|import_module|__import__)\(\s*['\"])(\w+)"
+    rb"|load_requirements"
+)
 _ENDLESS = re.compile(r"\d{1000}")  # Python refuses to print much longer numbers
 
 
@@ -114,6 +120,27 @@ def imports_of(source: bytes) -> tuple[str, ...]:
     froms = [node for node in body if isinstance(node, ast.ImportFrom) and node.level == 1]
     names = (node.module or alias.name for node in froms for alias in node.names)
     return tuple(dict.fromkeys(name for name in names if name in _INSTALLED))
+
+
+def code_with_loader(files: Iterable[str]) -> Iterator[str]:
+    """Return the sources of the packages that have a loader or a record; others are not read."""
+    files = [file for file in files if file.endswith(".py")]
+    names = [file.rpartition("/")[::2] for file in files]
+    folders = tuple({f"{folder}/" for folder, name in names if name in _MARKS})
+    for file, (_, name) in zip(files, names):
+        if name not in VENDORED and file.startswith(folders):
+            yield file
+
+
+def imported_by(source: bytes) -> Iterator[str]:
+    """Return the modules that a source may import, and `load_requirements` if that is in it."""
+    for found in _IMPORTED.finditer(source):
+        yield (found[1] or found[0]).decode()
+
+
+def opens_for_all(source: bytes) -> bool:
+    """Tell whether a package's `__init__.py` may open libraries whose symbols everybody then has."""
+    return _FOR_ALL.search(source) is not None
 
 
 def requirements_of(metadata: bytes, holds: Callable[[Marker], bool]) -> tuple[Requirement, ...]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Callable
 from packaging.utils import canonicalize_name
 
 from native_lib.check.links import Link, all_links
+from native_lib.check.scope import Scopes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -64,6 +65,11 @@ class WheelSet:
         are, their = ("are", "their wheels") if absent[1:] else ("is", "its wheel")
         were = "were" if absent[1:] else "was"
         return f"{some_of(absent)} {are} required and {were} not given; give {their} to be sure"
+
+    @cached_property
+    def scopes(self) -> Scopes:
+        """Where the symbols of each file are looked for."""
+        return Scopes(self.links)
 
 
 @dataclass(frozen=True)

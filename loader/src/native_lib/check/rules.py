@@ -5,12 +5,16 @@ from native_lib.check import (
     rules_names,
     rules_paths,
     rules_platform,
+    rules_record,
     rules_set,
+    rules_symbols,
     rules_tags,
 )
 
 RULES = (
     *rules_set.RULES,
+    *rules_symbols.RULES,
+    *rules_record.RULES,
     *rules_names.RULES,
     *rules_paths.RULES,
     *rules_tags.RULES,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from native_lib.check import links
 from native_lib.check.compatibility import incompatible, next_incompatible
 from native_lib.check.rule import ERROR, NOTE, Finding, Rule, WheelSet
-from native_lib.check.system import interpreters_functions, may_have
+from native_lib.check.system import interpreters_functions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from native_lib.check.binary import Binary, Import
     from native_lib.check.links import Link
+    from native_lib.check.scope import Scopes
     from native_lib.check.wheel import Library, Wheel
 
 # A file that exports this part of a provider's symbols is a copy of it: versions differ in a few.
@@ -146,8 +147,8 @@ def symbol_missing(wheels: WheelSet) -> Iterator[Finding]:
         providing = [link for link in found if link.kind == links.PROVIDER]
         for link in providing:
             for provider, library in link.answers:
-                for symbol in _attributed(link, providing, found):
-                    if not library.has(symbol) and not _elsewhere(symbol, link, providing):
+                for symbol in _attributed(link, providing, wheels.scopes):
+                    if not library.has(symbol):
                         # Another library, loaded before, may have a symbol whose library is not told.
                         absent = "" if symbol.library else wheels.not_given(link.wheel, link.binary)
                         yield Finding(
@@ -158,40 +159,26 @@ def symbol_missing(wheels: WheelSet) -> Iterator[Finding]:
                         )
 
 
-def _attributed(link: Link, providing: list[Link], found: list[Link]) -> Iterator[Import]:
+def _attributed(link: Link, providing: list[Link], scopes: Scopes) -> Iterator[Import]:
     """Return the symbols that must come from a link's library, as far as the file tells."""
     binary = link.binary
-    # ELF names no library for a symbol without a version. It must be a provider's if no other library
-    # that the file needs can have it.
-    told = binary.libc != "musl" and all(
-        other.kind in (links.PROVIDER, links.SYSTEM) for other in found
-    )
-    systems = [other.needed for other in found if other.kind == links.SYSTEM]
     for symbol in sorted(binary.imports, key=lambda symbol: symbol.name):
         if symbol.is_weak or symbol.name.startswith(("Py", "_Py")):
             continue
         if symbol.library:
             if symbol.library == link.needed:
                 yield symbol
+        # ELF names no library for a symbol without a version. It must be a provider's if nothing else
+        # that the file needs can have it.
         elif (
             binary.format == "ELF"
-            and told
+            and binary.libc != "musl"
             and not symbol.version
             and link is providing[0]
             and symbol.name not in interpreters_functions()
-            and not any(may_have(needed, symbol.name) for needed in systems)
+            and not scopes.may_have(link.wheel, binary, symbol, but=link.answers)
         ):
             yield symbol
-
-
-def _elsewhere(symbol: Import, link: Link, providing: list[Link]) -> bool:
-    """Tell whether another provider has a symbol, where the file does not name its library."""
-    return not symbol.library and any(
-        library.has(symbol)
-        for other in providing
-        if other is not link
-        for _, library in other.answers
-    )
 
 
 def provider_platform(wheels: WheelSet) -> Iterator[Finding]:

@@ -24,6 +24,7 @@ _LIBPYTHON = re.compile(r"libpython3[\w.]*\.(?:so|dylib)[\d.]*")
 _APPLE = ("/usr/lib/", "/System/")
 # On iOS, frameworks have no versions.
 _APPLE_PYTHON = re.compile(r"(?:^|/)Python\.framework/(?:Versions/[^/]+/)?Python$")
+_APPLE_C = ("/usr/lib/libSystem.", "/usr/lib/libc++", "/usr/lib/libobjc.")
 _WINDOWS_FAMILIES = re.compile(
     r"(?:api|ext)-ms-.*\.dll|python3\w*\.dll|libpypy3[\w.-]*\.dll", re.IGNORECASE
 )
@@ -115,9 +116,13 @@ def interpreters_symbols() -> frozenset[str]:
     return _names("zlib-symbols") | _names("expat-symbols")
 
 
+@cache
 def interpreters_functions() -> frozenset[str]:
-    """Return symbols that CPython on Linux always has: it needs libm, so modules work without it."""
-    return _names("libm-symbols")
+    """Return symbols that CPython on Linux always has: the C library's, libm's, libdl's, libpthread's.
+
+    It needs all of these, so modules work that are not linked with them.
+    """
+    return _names("libm-symbols") | _names("musl-symbols")
 
 
 def has_versions_throughout(needed: str) -> bool:
@@ -125,12 +130,19 @@ def has_versions_throughout(needed: str) -> bool:
     return needed in _names("glibc-versioned") or bool(_LINUX_LOADER.fullmatch(needed))
 
 
-def may_have(needed: str, symbol: str) -> bool:
-    """Tell whether a symbol without a version can come from this library of a system with glibc."""
+def may_have(needed: str, symbol: str, binary: Binary) -> bool:
+    """Tell whether a symbol, for which a file names no library, can come from this library of a system."""
+    if binary.format == "Mach-O":
+        # Such a symbol had no library when the file was linked, unless none of its symbols has one.
+        return not needed.startswith(_APPLE_C) and not any(each.library for each in binary.imports)
     if needed == "libz.so.1":
         return symbol in interpreters_symbols()  # newer symbols have versions
     if needed == "libexpat.so.1":
         return symbol.startswith("XML_")
+    if binary.libc == "musl":
+        # The others are the compiler's, whose names are reserved.
+        is_libc = needed in _names("musl") or needed.startswith(("libc.musl-", "ld-musl-"))
+        return symbol in _names("musl-symbols") if is_libc else symbol.startswith("_")
     return not has_versions_throughout(needed)
 
 

@@ -98,6 +98,9 @@ class Wheel:
     imports: Mapping[str, tuple[str, ...]]  # modules of the build's, by the __init__.py that does
     link_files: Mapping[str, bytes] = field(default_factory=dict)
     unread: tuple[Unread, ...] = ()
+    # What the code of a package with a loader or a record imports, and `load_requirements` if it has that.
+    imported: frozenset[str] = frozenset()
+    opens_for_all: bool = False  # an __init__.py has RTLD_GLOBAL, or the like, in it
 
     @cached_property
     def unread_files(self) -> frozenset[str]:

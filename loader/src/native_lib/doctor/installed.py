@@ -24,8 +24,11 @@ from native_lib.check.elf import needed_of, soname_of
 from native_lib.check.read import is_binary, is_named_as_library, read_binary
 from native_lib.check.records import (
     VENDORED,
+    code_with_loader,
+    imported_by,
     imports_of,
     manifest_of,
+    opens_for_all,
     requirements_of,
     requires_of,
 )
@@ -397,6 +400,7 @@ def _wheel(each: Installed, unreadable: list[Unreadable]) -> Wheel:
             unreadable.append(Unreadable(each.name, each.root / file, str(reason)))
     manifests = tuple(manifest_of(f, _text(each.root / f)) for f in each.named(MANIFEST))
     link_files = [f for m in manifests for library in m.libraries for f in library.link_files]
+    packages = {f: _bytes(each.root / f) for f in each.named("__init__.py")}
     tags = re.findall(rb"^Tag: *(\S+)", _bytes(each.info / "WHEEL"), re.MULTILINE)
     return Wheel(
         path=each.info,
@@ -420,9 +424,18 @@ def _wheel(each: Installed, unreadable: list[Unreadable]) -> Wheel:
             for file in (*each.named(*VENDORED), *_vendored_sources(each))
             if is_there(each.root / file)
         },
-        imports={f: imports_of(_bytes(each.root / f)) for f in each.named("__init__.py")},
+        imports={f: imports_of(source) for f, source in packages.items()},
         link_files={file: _bytes(each.root / file) for file in link_files},
+        imported=_imported(each),
+        opens_for_all=any(map(opens_for_all, packages.values())),
     )
+
+
+def _imported(each: Installed) -> frozenset[str]:
+    """Return what its code imports, as far as rules ask; RECORD does not list an editable install's."""
+    sources = (_bytes(each.root / file) for file in code_with_loader(each.files))
+    names = frozenset(name for source in sources for name in imported_by(source))
+    return names | {"load_requirements"} if each.is_editable else names
 
 
 def _vendored_sources(each: Installed) -> Iterator[str]:
