@@ -25,6 +25,7 @@ FORMS = {
     "libm-symbols": SYMBOL,
     "android": r"lib\w+\.so",
     "expat-symbols": rf"XML_{SYMBOL}",
+    "without-libraries": r"[a-z0-9]+(-[a-z0-9]+)*",  # normalised
 }
 
 

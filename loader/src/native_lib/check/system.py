@@ -1,4 +1,4 @@
-"""Libraries and symbols that the operating system or the interpreter has.
+"""Libraries and symbols that the operating system or the interpreter has, and who has none.
 
 The lists are in `data/`, each with its source.
 """
@@ -95,6 +95,11 @@ def may_have(needed: str, symbol: str) -> bool:
     if needed == "libexpat.so.1":
         return symbol.startswith("XML_")
     return not has_versions_throughout(needed)
+
+
+def has_no_libraries(distribution: str) -> bool:
+    """Tell whether it is known that a distribution has no library that another's files can need."""
+    return distribution in _names("without-libraries")
 
 
 def is_taken(leaf: str, format: str) -> bool:
