@@ -169,7 +169,9 @@ def build(
 def check_wheels(*wheels: Path) -> None:
     """Raise a CommandError if `native-lib check` finds errors in wheels, or folders of them."""
     report = check(wheels, read_wheel)
-    errors = [(rule.id, found) for rule, found in report.findings if rule.severity == "error"]
+    errors = [
+        (rule.id, found) for rule, found in report.findings if rule.severity_of(found) == "error"
+    ]
     if errors or report.unusable:
         raise CommandError(f"native-lib check: {errors} {report.unusable}")
 

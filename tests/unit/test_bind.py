@@ -73,7 +73,7 @@ def bound(wheel: Path, provider: Path, folder: Path) -> dict[str, bytes]:
     assert made == folder / wheel.name
     assert record_is_right(made)
     report = check([made, provider])
-    assert [(r.id, f) for r, f in report.findings if r.severity == "error"] == []
+    assert [(r.id, f) for r, f in report.findings if r.severity_of(f) == "error"] == []
     assert report.unusable == ()
     # Twice is once.
     (again,) = bind([made], folder / "again", [str(provider)])

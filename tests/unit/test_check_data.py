@@ -27,6 +27,7 @@ FORMS = {
     "manylinux": r"(GLIBC|GLIBCXX|CXXABI|GCC|LIBATOMIC|ZLIB)_[\w.]+(@\w+)?",
     "musl-symbols": SYMBOL,
     "expat-symbols": rf"XML_{SYMBOL}",
+    "without-libraries": r"[a-z0-9]+(-[a-z0-9]+)*",  # normalised
 }
 
 

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import shutil
+import subprocess
+import sys
 import zipfile
 from functools import partial
 from pathlib import Path
@@ -17,7 +21,7 @@ from native_lib.build import config as build_config
 from native_lib.check import explain, installed
 from native_lib.check.binary import Import
 from native_lib.check.choose import Choice
-from native_lib.check.config import Config, read_config
+from native_lib.check.config import Config, read_config, toml
 from native_lib.check.report import FORMATS, Report
 from native_lib.check.rule import ERROR, NOTE, WARNING, Finding, Rule, WheelSet
 from native_lib.check.rules import RULES
@@ -313,9 +317,15 @@ def test_what_a_requirement_may_have_is_a_note(name: str, format: str) -> None:
 
 
 def test_several_requirements() -> None:
-    consumer = needing("libtorch.so", "torch", "numpy", "torch>=2")
-    told = "torch, numpy are required and were not given; give their wheels to be sure"
+    consumer = needing("libtorch.so", "torch", "torch-extra", "torch>=2", "numpy")
+    told = "torch, torch-extra are required and were not given; give their wheels to be sure"
     assert unanswered(consumer) == [(NOTE, f"needs libtorch.so: {told}")]
+
+
+def test_requirement_that_has_no_libraries() -> None:
+    """Many wheels require numpy; a library that is missing is not there."""
+    ((severity, _),) = unanswered(needing("libbar.so.1", "numpy>=2", "typing_extensions"))
+    assert severity == ERROR
 
 
 def test_requirement_that_was_given_for_another_platform() -> None:
@@ -521,3 +531,37 @@ def test_installed_and_damaged(
     (finding,) = json.loads(capsys.readouterr().out)["findings"]
     assert finding["rule"] == "unreadable"
     assert finding["file"] == f"libfoo/lib/{wheels.NAME}"
+
+
+# In CI --------------------------------------------------------------------------------------------
+
+
+def test_cibuildwheels_audit_command(elf: wheels.Elf, tmp_path: Path) -> None:
+    """The lines of the page, run as cibuildwheel runs them: by a shell, in the project's folder."""
+    helpers = pytest.importorskip("cibuildwheel.util.helpers", reason="needs Python 3.11")
+    page = building.ROOT / "docs" / "how-to" / "check-others-wheels.md"
+    blocks = re.findall(r"^```toml\n(.*?)^```$", page.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+    Path("pyproject.toml").write_text("\n".join(blocks), encoding="utf-8")
+    (command,) = toml.loads("\n".join(blocks))["tool"]["cibuildwheel"]["audit-command"]
+    script = tmp_path / "bin" / "native-lib"
+    script.parent.mkdir()
+    script.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m native_lib "$@"\n', encoding="utf-8")
+    script.chmod(0o755)
+    path = os.pathsep.join((str(script.parent), os.environ["PATH"]))
+    source = str(building.ROOT / "loader" / "src")
+    env = building.environment({"PYTHONPATH": source, "PATH": path})
+
+    def audit(wheel: Path) -> tuple[int, str]:
+        prepared = helpers.prepare_command(command, wheel=wheel, project=".", package=".")
+        done = subprocess.run(
+            prepared, shell=True, env=env, cwd=tmp_path, capture_output=True, text=True, check=False
+        )
+        return done.returncode, done.stdout + done.stderr
+
+    files: dict[str, bytes | str] = {"foo/_foo.so": elf.extension(soname="libclntsh.so.21.1")}
+    wheel = wheels.make_wheel(tmp_path, "foo", files)
+    assert audit(wheel) == (0, "1 file checked: 0 errors, 0 warnings, 0 notes, 1 ignored\n")
+    files = {"foo/_foo.so": elf.extension(soname="libother.so.1")}
+    status, told = audit(wheels.make_wheel(tmp_path, "foo", files))
+    assert status == 1
+    assert "needs libother.so.1" in told

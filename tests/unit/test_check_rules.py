@@ -50,7 +50,11 @@ def findings(report: Report, rule: str) -> list[str]:
 
 
 def errors(report: Report) -> list[str]:
-    return [f"{rule.id}: {found}" for rule, found in report.findings if rule.severity == "error"]
+    return [
+        f"{rule.id}: {found}"
+        for rule, found in report.findings
+        if rule.severity_of(found) == "error"
+    ]
 
 
 # The set ------------------------------------------------------------------------------------------

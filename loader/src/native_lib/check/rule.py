@@ -10,6 +10,7 @@ from packaging.utils import canonicalize_name
 
 from native_lib.check.links import Link, all_links
 from native_lib.check.scope import Scopes
+from native_lib.check.system import has_no_libraries
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -59,7 +60,7 @@ class WheelSet:
             if not other.binaries or any(b.fits(binary) for b in other.binaries)
         }
         required = dict.fromkeys(canonicalize_name(line.name) for line in wheel.requirements)
-        absent = [name for name in required if name not in given]
+        absent = [n for n in required if n not in given and not has_no_libraries(n)]
         if not absent:
             return ""
         are, their = ("are", "their wheels") if absent[1:] else ("is", "its wheel")

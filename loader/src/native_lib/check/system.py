@@ -1,4 +1,4 @@
-"""Libraries and symbols that the operating system or the interpreter has.
+"""Libraries and symbols that the operating system or the interpreter has, and who has none.
 
 The lists are in `data/`, each with its source.
 """
@@ -144,6 +144,11 @@ def may_have(needed: str, symbol: str, binary: Binary) -> bool:
         is_libc = needed in _names("musl") or needed.startswith(("libc.musl-", "ld-musl-"))
         return symbol in _names("musl-symbols") if is_libc else symbol.startswith("_")
     return not has_versions_throughout(needed)
+
+
+def has_no_libraries(distribution: str) -> bool:
+    """Tell whether it is known that a distribution has no library that another's files can need."""
+    return distribution in _names("without-libraries")
 
 
 def is_taken(leaf: str, format: str) -> bool:
