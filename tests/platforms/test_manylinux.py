@@ -7,8 +7,10 @@ does of 2.29, and the tag is what the symbols then allow.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sys
+import zipfile
 from pathlib import Path
 from typing import Callable
 
@@ -46,17 +48,23 @@ def repaired(
             "native_libpng": (REFERENCE / "libpng", reference),
             "minipng": (REFERENCE / "minipng", reference),
         }
-        for project, site in projects.values():
-            wheel = cross.pack(project, site, "linux_x86_64", folder / "dist")
-            settings = nox.project.load_toml(project / "pyproject.toml")["tool"]["cibuildwheel"]
+        installed = folder / "installed"
+        for project, (source, site) in projects.items():
+            wheel = cross.pack(source, site, "linux_x86_64", folder / "dist")
+            settings = nox.project.load_toml(source / "pyproject.toml")["tool"]["cibuildwheel"]
             default = "auditwheel repair -w {dest_dir} {wheel}"
             command = settings.get("repair-wheel-command", default)
             env = {
                 "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-                "PYTHONPATH": f"{building.ROOT / 'loader' / 'src'}{os.pathsep}{site}",
+                "PYTHONPATH": f"{building.ROOT / 'loader' / 'src'}{os.pathsep}{installed}",
             }
+            command = re.sub("^native-lib ", f"'{sys.executable}' -m native_lib ", command)
             line = command.format(dest_dir=folder / "repaired", wheel=wheel)
             building.run("sh", "-c", line, env=env, cwd=folder)
+            # The next ones are repaired where this one is installed.
+            (made,) = (folder / "repaired").glob(f"{project}-*.whl")
+            with zipfile.ZipFile(made) as archive:
+                archive.extractall(installed)
         return {w.name.partition("-")[0]: w for w in (folder / "repaired").iterdir()}
 
     return once("manylinux", make)

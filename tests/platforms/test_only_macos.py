@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -269,18 +270,17 @@ def test_signatures_are_valid(apart: Apart) -> None:
 def test_repaired_by_the_templates_commands(pair: building.Pair, tmp_path: Path) -> None:
     """With Apple's own tools; the consumer comes out without a copy, and both are still signed."""
     builds = building.new_environment(tmp_path / "builds", pair.provider)
-    path = os.pathsep.join(
-        [str(builds.python.parent), str(Path(sys.executable).parent), os.environ["PATH"]]
-    )
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    paths = (building.ROOT / "loader" / "src", builds.site_packages)
+    env = {"PATH": path, "PYTHONPATH": os.pathsep.join(map(str, paths))}
     default = "delocate-wheel --require-archs {delocate_archs} -w {dest_dir} -v {wheel}"
     for project, wheel in (("libfoo", pair.provider), ("foo-ext", pair.consumer)):
         settings = nox.project.load_toml(pair.folder / project / "pyproject.toml")
-        sections = settings["tool"]["cibuildwheel"]
-        command = sections.get("macos", {}).get("repair-wheel-command", default)
-        line = command.format(
+        command = settings["tool"]["cibuildwheel"].get("repair-wheel-command", default)
+        line = re.sub("^native-lib ", f"'{sys.executable}' -m native_lib ", command).format(
             dest_dir=tmp_path / "repaired", wheel=wheel, delocate_archs=platform.machine()
         )
-        building.run("sh", "-c", line, env={"PATH": path}, cwd=tmp_path)
+        building.run("sh", "-c", line, env=env, cwd=tmp_path)
     repaired = {wheel.name.split("-")[0]: wheel for wheel in (tmp_path / "repaired").iterdir()}
     building.check_wheels(*repaired.values())
     apart = unpack(building.Pair(pair.folder, repaired["libfoo"], repaired["foo_ext"]), tmp_path)
