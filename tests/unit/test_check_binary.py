@@ -374,3 +374,21 @@ def test_extension_modules_are_known_by_what_python_calls(function: str) -> None
 
     assert of(f"{function}foo").is_extension_module
     assert not of(f"a{function}foo").is_extension_module
+
+
+def test_a_dotnet_assembly_is_for_any_processor() -> None:
+    """pythonnet 3.2.1 has them in a wheel for any platform; its format says i686."""
+
+    def of(clr_header: bytes) -> bytes:
+        directories = 14 * bytes(8) + clr_header + bytes(8)
+        optional = struct.pack("<HBBIIIII", 0x10B, 0, 0, 0, 0, 0, 0, 0) + struct.pack("<I", 0)
+        optional += struct.pack("<III", 0x400000, 0x1000, 0x200) + struct.pack(
+            "<6HI", *[4, 0] * 3, 0
+        )
+        optional += struct.pack("<III", 0x1000, 0x200, 0) + struct.pack("<HH", 3, 0)
+        optional += struct.pack("<4IIi", 0, 0, 0, 0, 0, 16) + directories
+        header = struct.pack("<HHIIIHH", 0x14C, 0, 0, 0, 0, len(optional), 0x2102)
+        return b"MZ" + bytes(58) + struct.pack("<I", 64) + b"PE\0\0" + header + optional
+
+    assert len(read_binary("a.dll", of(bytes(8)))) == 1
+    assert read_binary("a.dll", of(struct.pack("<II", 0x1000, 72))) == ()

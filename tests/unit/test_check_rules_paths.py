@@ -227,6 +227,7 @@ def test_files_of_another_scheme_hide_no_others() -> None:
         ("set(X /tmp)", ""),  # one part may be anything, as a regular expression
         ("# made in /tmp/build/x", ""),
         ("set(X y) # as in /tmp/build/x", ""),
+        ("set(CMAKE_FIND_ROOT_PATH /usr/${TARGET}/)", ""),  # blosc2 4.14.1
         # Of systems and of vendors' installers.
         ("/usr/include/foo", ""),
         ("-I/usr/include/foo", ""),

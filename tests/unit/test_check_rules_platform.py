@@ -175,6 +175,10 @@ def test_all_symbols_that_debians_interpreter_brings() -> None:
         ("__pyx_module_is_main_h5py__h5f __pyx_wrapperbase_4h5py_3h5f_6FileID_36__iter__", ""),
         ("_ZN11__gnu_debug19_Safe_sequence_base12_M_get_mutexEv _ZNSt6localeC1Ev", ""),
         ("_ZNKSs4sizeEv _ZGVNSt7collateIcE2idE _ZTVSt9exception _ZSt4cout", ""),
+        # What others make: seen in contourpy, spglib, protobuf, igraph, av and tokenizers.
+        ("__cxa_call_terminate _ZGTtNKSt11logic_error4whatEv _ZZNSt9once_flag1xE1y", ""),
+        ("__start_linkarr_upb_AllExts .gomp_critical_user_update __Pyx_ApplyFlag", ""),
+        ("PYO3_INTROSPECTION_1_10016967790595706759", ""),
         ("_ZN3foo5StartENSt6stringE _ZN4Salt3addEv", "_ZN3foo5StartENSt6stringE, _ZN4Salt3addEv"),
         *SOME,
     ],
@@ -300,6 +304,36 @@ def test_launchers_for_every_windows() -> None:
     library = binary("foo_ext/foo.dll", format="PE", architecture=I686)
     ours = wheel("foo-ext", launcher, library, tag="py3-none-win_amd64")
     assert [f.file for f in find("tag-platform", ours)] == ["foo_ext/foo.dll"]
+
+
+@pytest.mark.parametrize(
+    ("platform", "files", "found"),
+    [
+        # One of them is chosen at run time: tkinterdnd2 0.7.0, clr_loader 0.3.1, sounddevice 0.5.6, debugpy 1.8.22.
+        ("any", "a/x64/t.so:ELF:x86_64 a/arm/t.so:ELF:aarch64", ""),
+        ("any", "a/foo.dll:PE:x86_64 a/foo.dylib:Mach-O:x86_64", ""),
+        ("macosx_11_0_arm64", "a/foo.dylib:Mach-O:aarch64 a/foo.dll:PE:i686", ""),
+        ("win_amd64", "a/amd64.dll:PE:x86_64 a/x86.dll:PE:i686", ""),
+        ("win_amd64", "a/amd64/b.dll:PE:x86_64 a/x86/b.dll:PE:i686", ""),
+        # There is nothing to choose.
+        ("any", "a/foo.dll:PE:x86_64 a/bar.dll:PE:x86_64", "a/foo.dll a/bar.dll"),
+        ("any", "a/foo.dll:PE:x86_64", "a/foo.dll"),
+        ("win_amd64", "a/x86.dll:PE:i686 a/arm.dll:PE:aarch64", "a/x86.dll a/arm.dll"),
+        ("win_amd64", "a/x86.dll:PE:i686 b/amd64.dll:PE:x86_64", ""),
+        ("win_amd64", "a/b/x86.dll:PE:i686 c/d/amd64.dll:PE:x86_64", "a/b/x86.dll"),
+        # Python imports an extension module by its name, and the rest may be what it needs.
+        ("any", "a/_x.so:ELF:x86_64 a/t.so:ELF:aarch64", "a/_x.so"),
+        ("win_amd64", "a/_x.pyd:PE:x86_64 a/x86.dll:PE:i686", "a/x86.dll"),
+        ("win_amd64", "a/_x.pyd:PE:i686 a/amd64.dll:PE:x86_64", "a/_x.pyd"),
+    ],
+)
+def test_libraries_for_different_machines(platform: str, files: str, found: str) -> None:
+    binaries = []
+    for path, format, architecture in (file.split(":") for file in files.split()):
+        exports = "PyInit__x" if "_x." in path else ""
+        binaries.append(binary(path, format=format, architecture=architecture, exports=exports))
+    ours = wheel("foo-ext", *binaries, tag=f"py3-none-{platform}")
+    assert [f.file for f in find("tag-platform", ours)] == found.split()
 
 
 # minimum-os ---------------------------------------------------------------------------------------

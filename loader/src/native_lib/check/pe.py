@@ -32,6 +32,9 @@ def read(path: str, content: bytes) -> tuple[Binary, ...]:
         end = section.offset + section.sizeof_raw_data
         require(end <= len(content), f"cut off: {len(content)} bytes of at least {end}")
     imported = [*file.imports, *file.delay_imports]
+    clr = file.data_directory(lief.PE.DataDirectory.TYPES.CLR_RUNTIME_HEADER)
+    if clr and clr.size and {text(library.name).lower() for library in imported} <= {"mscoree.dll"}:
+        return ()  # .NET only: for any processor, and without a library that Windows looks for
     directory = file.get_export()
     optional = file.optional_header
     return (

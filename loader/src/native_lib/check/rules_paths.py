@@ -130,7 +130,11 @@ def build_folder(wheels: WheelSet) -> Iterator[Finding]:
                 paths = [found[1] for found in _ABSOLUTE.finditer(code)]
                 if name.endswith(".pc") and (prefix := _PREFIX.match(code)):
                     paths = [prefix[1]]
-                path = next((path for path in paths if not path.startswith(_SYSTEMS)), None)
+                # A path with a variable in it is no folder of one machine.
+                built = (
+                    path for path in paths if not path.startswith(_SYSTEMS) and "$" not in path
+                )
+                path = next(built, None)
                 if path:
                     yield Finding(
                         *(wheel.path.name, name, path),

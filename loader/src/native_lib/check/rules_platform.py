@@ -18,15 +18,18 @@ if TYPE_CHECKING:
     from native_lib.check.binary import Binary
     from native_lib.check.wheel import Wheel
 
+    _Admitted = tuple[str, set[str], str]  # format, architectures, and C library
+
 _RECORD = "native_library_source.json"
 _SOURCES = Path(__file__).parents[1] / "support"
 _MACOS_TAG = re.compile(r"macosx_(\d+)_(\d+)_(\w+)")
 _MACOS_ARCHITECTURES = {"arm64": {"aarch64"}, "x86_64": {"x86_64"}, "i386": {"i686"}}
 _MACOS_UNIVERSAL = {"universal2": {"aarch64", "x86_64"}, "intel": {"x86_64", "i686"}}
-# Names that compilers export by themselves: of types, which C++ compares by address; Cython's own, which
-# have the module's name in them; and libstdc++'s, of which manylinux' GCC links a part statically.
-_STD = r"(?:GV|TV|TT)?N?K?(?:S[tabsiod]|9__gnu_cxx|11__gnu_debug|10__cxxabiv1)"
-_COMPILERS_OWN = re.compile(rf"_ZT[IS]|__pyx_|_Z{_STD}")
+# Names that tools export by themselves: C++'s of types, which it compares by address; libstdc++'s, of which
+# manylinux' GCC links a part statically; linkers' of sections; OpenMP's; Cython's; and PyO3's.
+_STD = r"_Z(?:Z|GTt|GV|TV|TT)*N?K?(?:S[tabsiod]|9__gnu_cxx|11__gnu_debug|10__cxxabiv1)"
+_OTHERS = r"__cxa_|__start_|__stop_|\.gomp_critical_user_|__[pP]yx_|PYO3_INTROSPECTION_"
+_TOOLS_OWN = re.compile(rf"_ZT[IS]|{_STD}|{_OTHERS}")
 _WINDOWS_TAGS = {"win_amd64": "x86_64", "win_arm64": "aarch64", "win32": "i686"}
 
 
@@ -92,7 +95,7 @@ def extension_exports(wheels: WheelSet) -> Iterator[Finding]:
                 if not (
                     export.is_weak
                     or export.name.startswith(INIT_FUNCTIONS)
-                    or _COMPILERS_OWN.match(export.name)
+                    or _TOOLS_OWN.match(export.name)
                 )
             )
             if more:
@@ -130,14 +133,17 @@ def tag_platform(wheels: WheelSet) -> Iterator[Finding]:
             # Installers contain launchers for every Windows architecture.
             if binary.leaf.endswith(".exe"):
                 continue
-            if not any(fits(binary, tag) for tag in admitted if tag is not None):
+            if not _fits_one(binary, admitted) and not _is_chosen(wheel, binary, admitted):
                 yield Finding(
                     *(wheel.path.name, binary.path, binary.platform),
                     f"is for {binary.platform}, the wheel's tag for {', '.join(platforms)}",
                 )
 
 
-def admitted_by(platform: str) -> tuple[str, set[str], str] | None:
+_ANY: _Admitted = ("", set(), "")
+
+
+def admitted_by(platform: str) -> _Admitted | None:
     """Return format, architectures and C library of a platform tag; None if it is unknown."""
     macos = _MACOS_TAG.fullmatch(platform)
     if macos:
@@ -148,10 +154,36 @@ def admitted_by(platform: str) -> tuple[str, set[str], str] | None:
     linux = re.fullmatch(r"(manylinux|musllinux|linux)\w*?_(x86_64|i686|[a-z]+[0-9]+\w*)", platform)
     if linux:
         return "ELF", {linux[2]}, {"manylinux": "glibc", "musllinux": "musl"}.get(linux[1], "")
-    return ("", set(), "") if platform == "any" else None
+    return _ANY if platform == "any" else None
 
 
-def fits(binary: Binary, admitted: tuple[str, set[str], str]) -> bool:
+def _fits_one(binary: Binary, admitted: list[_Admitted | None]) -> bool:
+    return any(fits(binary, tag) for tag in admitted if tag is not None)
+
+
+def _is_chosen(wheel: Wheel, binary: Binary, admitted: list[_Admitted | None]) -> bool:
+    """Tell whether a library is one of several for different machines, of which programs choose one.
+
+    In a wheel for any platform, the others are for other machines; else one beside it fits the tag.
+    """
+    if binary.is_extension_module:
+        return False
+    parent = PurePosixPath(binary.folder).parent
+    return any(
+        (other.format, other.architecture) != (binary.format, binary.architecture)
+        and (
+            _ANY in admitted
+            or (
+                PurePosixPath(other.folder).parent == parent
+                and not other.is_extension_module
+                and _fits_one(other, admitted)
+            )
+        )
+        for other in wheel.binaries
+    )
+
+
+def fits(binary: Binary, admitted: _Admitted) -> bool:
     format, architectures, libc = admitted
     if binary.architecture == "unknown":
         return binary.format == format
