@@ -326,6 +326,18 @@ def test_system_library_on_request(builder: Builder, tmp_path: Path) -> None:
     assert not [*(tmp_path / "none").iterdir()]
 
 
+def test_package_without_a_binary_needs_no_wrapping(builder: Builder, tmp_path: Path) -> None:
+    """As of ctypes: the message says what to do instead."""
+    project = write_project(tmp_path / "src", "setuptools")
+    (project / "setup.py").write_text("import setuptools\nsetuptools.setup()\n", encoding="utf-8")
+    said = builder.hook(project, "build_wheel", tmp_path, fails=True)
+    assert (
+        "none of its binaries needs libfoo__foo.so.1 of libfoo; it has none: a package that opens the "
+        'library with ctypes or cffi\'s ABI mode needs no "native_lib.build"' in said
+    )
+    assert not [*tmp_path.glob("*.whl")]
+
+
 def test_what_an_earlier_build_left_is_no_systems_library(builder: Builder, tmp_path: Path) -> None:
     project = write_project(tmp_path / "src", "setuptools")
     builder.wheel(project, tmp_path / "out")

@@ -51,6 +51,13 @@ def test_the_c_library_has_alpines_name(musl: Elsewhere) -> None:
     assert "libc.so]" not in said
 
 
+def test_ctypes_opens_the_file_that_is_loaded(musl: Elsewhere) -> None:
+    code = "import ctypes, libfoo; foo = ctypes.CDLL(libfoo.loader.path('foo', '>=1,<2'))\n"
+    code += "foo.foo_version.restype = ctypes.c_char_p; print(foo.foo_version().decode())\n"
+    assert musl.run(code) == "1.0.0\n"
+    assert musl.mapped(f"{code}{building.SQUARE}", "foo.so") == [str(musl.library)]
+
+
 def test_folder_with_spaces_and_other_letters(musl: Elsewhere) -> None:
     odd = musl.folder / "a b ünï 日本"
     there = dataclasses.replace(musl, folder=odd)

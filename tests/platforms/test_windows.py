@@ -76,6 +76,17 @@ def test_platform_is_windows(windows: Windows) -> None:
     assert said == "Windows 9.0\n"
 
 
+def test_ctypes_opens_the_dll_that_is_loaded(windows: Windows) -> None:
+    code = (
+        f"{building.SQUARE}\n{LOADED}\nimport ctypes, libfoo\n"
+        "path = libfoo.loader.path('foo', '>=1,<2'); foo = ctypes.CDLL(path)\n"
+        "foo.foo_version.restype = ctypes.c_char_p; print(foo.foo_version().decode())\n"
+        "ask = ctypes.WinDLL('kernel32').GetModuleHandleW; ask.restype = ctypes.c_void_p\n"
+        f"print(foo._handle == ask('{windows.library.name}'), loaded('{windows.library.name}') == path)"
+    )
+    assert windows.run(code).splitlines()[1:] == ["1.0.0", "True True"]
+
+
 def test_different_folders_with_spaces_and_any_letters(windows: Windows) -> None:
     said = windows.run(f"{building.SQUARE}\n{LOADED}\nprint(loaded('{windows.library.name}'))")
     assert said == f"9.0\n{windows_path(windows.library)}\n"
