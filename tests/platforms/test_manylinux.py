@@ -62,8 +62,8 @@ def repaired(
             line = command.format(dest_dir=folder / "repaired", wheel=wheel)
             building.run("sh", "-c", line, env=env, cwd=folder)
             # The next ones are repaired where this one is installed.
-            (made,) = (folder / "repaired").glob(f"{project}-*.whl")
-            with zipfile.ZipFile(made) as archive:
+            (fixed,) = (folder / "repaired").glob(f"{project}-*.whl")
+            with zipfile.ZipFile(fixed) as archive:
                 archive.extractall(installed)
         return {w.name.partition("-")[0]: w for w in (folder / "repaired").iterdir()}
 
