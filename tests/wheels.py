@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import building
+from native_lib.file_names import parse_wheel
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -52,23 +53,20 @@ def make_wheel(
     folder.mkdir(parents=True, exist_ok=True)
     lines = ["Metadata-Version: 2.1", f"Name: {distribution}", f"Version: {version}"]
     lines += [f"Requires-Dist: {requirement}" for requirement in requires]
-    with zipfile.ZipFile(wheel, "w", zipfile.ZIP_DEFLATED) as archive:
-        for path, content in files.items():
-            archive.writestr(path, content)
-        archive.writestr(f"{name}-{version}.dist-info/METADATA", "\n".join(lines) + "\n")
-    return wheel
-
-
-def installable(wheel: Path) -> Path:
-    """Add to a wheel the files that pip reads."""
-    name, version, tag = wheel.stem.split("-", 2)
     info = f"{name}-{version}.dist-info"
-    with zipfile.ZipFile(wheel, "a", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr(
-            f"{info}/WHEEL", f"Wheel-Version: 1.0\nRoot-Is-Purelib: false\nTag: {tag}\n"
-        )
-        files = {each: archive.read(each) for each in archive.namelist()}
-        archive.writestr(f"{info}/RECORD", record(files, f"{info}/RECORD"))
+    tags = "".join(f"Tag: {each}\n" for each in sorted(map(str, parse_wheel(wheel.name)[2])))
+    metadata = {
+        f"{info}/METADATA": "\n".join(lines) + "\n",
+        f"{info}/WHEEL": f"Wheel-Version: 1.0\nRoot-Is-Purelib: false\n{tags}",
+    }
+    contents = {
+        path: content.encode() if isinstance(content, str) else content
+        for path, content in {**files, **metadata}.items()
+    }
+    with zipfile.ZipFile(wheel, "w", zipfile.ZIP_DEFLATED) as archive:
+        for path, content in contents.items():
+            archive.writestr(path, content)
+        archive.writestr(f"{info}/RECORD", record(contents, f"{info}/RECORD"))
     return wheel
 
 

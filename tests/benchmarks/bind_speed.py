@@ -65,4 +65,4 @@ def _wheels(folder: Path) -> tuple[Path, Path]:
                     files[f"foo_ext/{copy}/{name.rpartition('/')[2]}"] = archive.read(name)
     tag = wheels.LINUX.replace("py3-none", "cp311-abi3")
     wheel = wheels.make_wheel(folder, "foo-ext", files, tag=tag)
-    return wheels.installable(wheel), elf.provider(folder / "provider")
+    return wheel, elf.provider(folder / "provider")

@@ -48,9 +48,7 @@ def unbound(
         module: extension,
     }
     given |= dict(files or {})
-    return wheels.installable(
-        wheels.make_wheel(folder, "foo-ext", given, tag=tag, requires=requires)
-    )
+    return wheels.make_wheel(folder, "foo-ext", given, tag=tag, requires=requires)
 
 
 def contents(wheel: Path) -> dict[str, bytes]:

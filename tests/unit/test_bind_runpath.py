@@ -198,7 +198,7 @@ def search_paths(elf: wheels.Elf, folder: Path, path: str) -> tuple[str, ...]:
     """Bind a wheel whose module has a search path, and return what is left of it."""
     extension = elf.extension(f"-Wl,-rpath,{path}")
     files: dict[str, bytes | str] = {"foo_ext/__init__.py": "", "foo_ext/_ext.abi3.so": extension}
-    wheel = wheels.installable(wheels.make_wheel(folder, "foo-ext", files, tag=wheels.LINUX))
+    wheel = wheels.make_wheel(folder, "foo-ext", files, tag=wheels.LINUX)
     (made,) = bind([wheel], folder / "out", [str(elf.provider(folder / "p"))])
     with zipfile.ZipFile(made) as archive:
         (binary,) = read_binary("m", archive.read("foo_ext/_ext.abi3.so"))

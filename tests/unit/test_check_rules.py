@@ -329,6 +329,52 @@ def _(elf: wheels.Elf, folder: Path, broken: bool) -> None:
     wheels.make_wheel(folder, "foo", {"foo/_foo.so": content})
 
 
+def _repack(wheel: Path, change: Callable[[str, bytes], bytes | None]) -> None:
+    """Change a wheel's files, or leave some out, and nothing else."""
+    with zipfile.ZipFile(wheel) as archive:
+        contents = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(wheel, "w") as archive:
+        for name, content in contents.items():
+            changed = change(name, content)
+            if changed is not None:
+                archive.writestr(name, changed)
+
+
+@case("metadata-missing")
+def _(elf: wheels.Elf, folder: Path, broken: bool) -> None:
+    wheel = elf.provider(folder)
+    if broken:
+        _repack(wheel, lambda name, content: None if name.endswith("/RECORD") else content)
+
+
+@case("wheel-record")
+def _(elf: wheels.Elf, folder: Path, broken: bool) -> None:
+    wheel = elf.provider(folder, more={"libfoo/text.py": "a = 1\n"})
+    if broken:
+        _repack(wheel, lambda name, was: b"a = 2\n" if name.endswith("text.py") else was)
+
+
+@case("member-twice")
+def _(elf: wheels.Elf, folder: Path, broken: bool) -> None:
+    wheel = elf.provider(folder, more={"libfoo/text.py": "a = 1\n"})
+    if broken:
+        with zipfile.ZipFile(wheel, "a") as archive, pytest.warns(UserWarning, match="Duplicate"):
+            archive.writestr("libfoo/text.py", "a = 1\n")
+
+
+@case("member-case")
+def _(elf: wheels.Elf, folder: Path, broken: bool) -> None:
+    tag = "py3-none-any" if broken else wheels.LINUX
+    wheels.make_wheel(folder, "foo", {"foo/Text.py": "", "foo/text.py": ""}, tag=tag)
+
+
+@case("wheel-tags")
+def _(elf: wheels.Elf, folder: Path, broken: bool) -> None:
+    wheel = wheels.make_wheel(folder, "foo", {"foo.py": ""}, tag="py2.py3-none-any")
+    if broken:
+        wheel.rename(folder / "foo-1.0.0-py3-none-any.whl")
+
+
 @pytest.mark.parametrize("rule", CASES)
 def test_rule(rule: str, elf: wheels.Elf, tmp_path: Path) -> None:
     for broken in (True, False):

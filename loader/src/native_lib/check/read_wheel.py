@@ -9,13 +9,14 @@ import struct
 import zipfile
 import zlib
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, TypeVar, cast
 
 from packaging.utils import InvalidWheelFilename
 
 from native_lib.check.binary import Binary, CorruptBinaryError
 from native_lib.check.bombs import MAX_FILE, MAX_FILES, MAX_RATIO, MAX_TOTAL
 from native_lib.check.markers import may_hold
+from native_lib.check.packing import is_so, packing_of, record_of
 from native_lib.check.read import is_binary, read_binary, unknown_kind
 from native_lib.check.records import (
     MAX_PACKAGE,
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from packaging.requirements import Requirement
     from packaging.tags import Tag
     from packaging.version import Version
 
@@ -46,7 +46,9 @@ SMALL = 32 << 20
 MAX_TEXT = 16 << 20
 # A build that goes wrong damages all its files, or a few; each takes time.
 _MAX_CORRUPT = 100
+_PART = 1 << 20
 
+T = TypeVar("T")
 _NO_BINARIES = (".py", ".pyi", ".h", ".hpp", ".txt", ".md", ".json", ".html", ".js", ".css", ".csv")
 
 
@@ -99,32 +101,37 @@ class _Contents:
         if size > MAX_TOTAL and size > MAX_RATIO * packed:
             raise UnusableError(f"zip bomb: {size} bytes in all")
         self.members = {entry.filename: entry for entry in entries if not entry.is_dir()}
+        self.names = [entry.filename for entry in entries if not entry.is_dir()]
 
     def wheel(self, path: Path, distribution: str, version: Version, tags: frozenset[Tag]) -> Wheel:
+        info = self._info()
+        record = self._optional(f"{info}/RECORD", record_of)
         digests: dict[str, str] = {}
         binaries: list[Binary] = []
+        altered: list[str] = []
         unread: list[Unread] = []
-        for name in self.members:
-            if name.endswith(_NO_BINARIES):
-                continue
+        for name, member in self.members.items():
+            line = (record or {}).get(name)
+            hasher = line.hasher() if line else None
             with cast("zipfile.ZipExtFile", self.archive.open(name)) as file:
-                head = file.peek(8)[:8]
-                kind = unknown_kind(name, head)
+                # By the first bytes, where the name does not tell.
+                head = b"" if name.endswith(_NO_BINARIES) else file.peek(8)[:8]
+                kind = unknown_kind(name, head) if head else ""
                 if kind:
                     unread.append(Unread(name, kind, is_corrupt=False))
-                if not is_binary(head):
-                    continue
-                content = file.read()
-            try:
-                found = self.read(name, content)
-            except CorruptBinaryError as error:
-                unread.append(Unread(name, str(error), is_corrupt=True))
-                if sum(each.is_corrupt for each in unread) > self.most_corrupt:
-                    raise UnusableError(f"corrupt binary {name}: {error}") from error
-                continue
-            binaries += found
-            if found:
-                digests[name] = hashlib.sha256(content).hexdigest()
+                if is_binary(head):
+                    content = file.read()
+                    found = self._binaries(name, content, unread)
+                    binaries += found
+                    if found:
+                        digests[name] = hashlib.sha256(content).hexdigest()
+                    if hasher:
+                        hasher.update(content)
+                elif hasher:
+                    while part := file.read(_PART):
+                        hasher.update(part)
+            if line and hasher and not is_so(line, hasher.digest(), member.file_size):
+                altered.append(name)
         texts = [n for n in self.members if n.endswith((".cmake", ".pc"))]
         vendored = [n for n in self.members if PurePosixPath(n).name in VENDORED]
         manifests = tuple(manifest_of(n, self._text(n)) for n in self._named(MANIFEST))
@@ -138,7 +145,9 @@ class _Contents:
             distribution=distribution,
             version=version,
             tags=tags,
-            requirements=self._requirements(tags),
+            requirements=requirements_of(
+                self._text(f"{info}/METADATA"), lambda marker: may_hold(marker, tags)
+            ),
             files=tuple(self.members),
             symlinks=tuple(n for n, m in self.members.items() if stat.S_ISLNK(_mode(m))),
             binaries=tuple(binaries),
@@ -161,7 +170,19 @@ class _Contents:
                 for name in imported_by(self._text(n))
             ),
             opens_for_all=any(map(opens_for_all, sources.values())),
+            packing=packing_of(
+                info, self.names, record, altered, self._optional(f"{info}/WHEEL", bytes)
+            ),
         )
+
+    def _binaries(self, name: str, content: bytes, unread: list[Unread]) -> tuple[Binary, ...]:
+        try:
+            return self.read(name, content)
+        except CorruptBinaryError as error:
+            unread.append(Unread(name, str(error), is_corrupt=True))
+            if sum(each.is_corrupt for each in unread) > self.most_corrupt:
+                raise UnusableError(f"corrupt binary {name}: {error}") from error
+            return ()
 
     def _named(self, leaf: str) -> list[str]:
         return [n for n in self.members if PurePosixPath(n).name == leaf]
@@ -171,11 +192,14 @@ class _Contents:
             raise UnusableError(f"{name} is too large for a text")
         return self.archive.read(name)
 
-    def _requirements(self, tags: frozenset[Tag]) -> tuple[Requirement, ...]:
+    def _optional(self, name: str, read: Callable[[bytes], T]) -> T | None:
+        return read(self._text(name)) if name in self.members else None
+
+    def _info(self) -> str:
         names = [n for n in self.members if re.fullmatch(r"[^/]+\.dist-info/METADATA", n)]
         if len(names) != 1:
             raise UnusableError(f"not a wheel: {len(names)} files *.dist-info/METADATA in it")
-        return requirements_of(self._text(names[0]), lambda marker: may_hold(marker, tags))
+        return names[0].partition("/")[0]
 
 
 def _mode(member: zipfile.ZipInfo) -> int:

@@ -3,6 +3,7 @@
 from native_lib.check import (
     rules_files,
     rules_names,
+    rules_packing,
     rules_paths,
     rules_platform,
     rules_record,
@@ -18,6 +19,7 @@ RULES = (
     *rules_names.RULES,
     *rules_paths.RULES,
     *rules_tags.RULES,
+    *rules_packing.RULES,
     *rules_platform.RULES,
     *rules_files.RULES,
 )

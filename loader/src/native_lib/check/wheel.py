@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from packaging.version import Version
 
     from native_lib.check.binary import Binary
+    from native_lib.check.packing import Packing
 
 _DATA_SCHEME = re.compile(r"^[^/]+\.data/(?:purelib|platlib)/")
 
@@ -97,6 +98,7 @@ class Wheel:
     vendored: Mapping[str, bytes]  # the loader's files
     imports: Mapping[str, tuple[str, ...]]  # modules of the build's, by the __init__.py that does
     link_files: Mapping[str, bytes] = field(default_factory=dict)
+    packing: Packing | None = None  # None for what is no archive
     unread: tuple[Unread, ...] = ()
     # What the code of a package with a loader or a record imports, and `load_requirements` if it has that.
     imported: frozenset[str] = frozenset()
