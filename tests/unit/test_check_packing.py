@@ -39,7 +39,7 @@ def test_digests_that_installers_refuse_are_not_compared(algorithm: str) -> None
 
 
 def test_names() -> None:
-    lines = f'"foo/a, b.py",,\r\nfoo\\c.py,,\n{INFO}/RECORD,,\nonly.py,,\nno line\n'
+    lines = f'"foo/a, b.py",,\r\nfoo\\c.py,,\n{INFO}/RECORD,,\nfoo/,,\nonly.py,,\nno line\n'
     own = [f"{INFO}/RECORD", f"{INFO}/RECORD.jws"]
     found = packing(["foo/a, b.py", "foo/c.py", "new.py", *own], lines.encode())
     assert (found.unrecorded, found.absent, found.twice) == (("new.py",), ("only.py",), ())

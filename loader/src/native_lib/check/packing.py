@@ -51,7 +51,7 @@ class Packing:
 
 
 def record_of(content: bytes) -> dict[str, Line]:
-    """Read RECORD; what is no line of it is left out."""
+    """Read RECORD; what is no line of it, or names a folder, is left out."""
     lines = {}
     for path, said, size, *_ in _rows(content.decode("utf-8", "backslashreplace")):
         algorithm, _, digest = said.partition("=")
@@ -62,7 +62,9 @@ def record_of(content: bytes) -> dict[str, Line]:
 
 def _rows(text: str) -> Iterator[list[str]]:
     with suppress(csv.Error):  # of a field without an end; what follows is not in RECORD then
-        yield from (row for row in csv.reader(text.splitlines()) if len(row) > 2)
+        yield from (
+            row for row in csv.reader(text.splitlines()) if len(row) > 2 and row[0][-1:] != "/"
+        )
 
 
 def is_so(line: Line, digest: bytes, size: int) -> bool:
