@@ -47,7 +47,7 @@ def project(folder: Path, way: str) -> Path:
         docs_pages.write(
             squares / "src" / "_ext.pyx", docs_pages.block(PAGE, "cython", "foo_square")
         )
-        assert main(["vendor", str(squares), "--consumer-loader", "squares"]) == 0
+        assert main(["vendor", str(squares / "squares"), "--consumer", "--loader-only"]) == 0
     else:
         docs_pages.save(told, folder)
     return squares

@@ -9,6 +9,7 @@ import sys
 from typing import TYPE_CHECKING
 
 import building
+import docs_pages
 import pytest
 from native_lib.cli import main
 from native_lib.vendor import support_files
@@ -148,15 +149,63 @@ def test_package_of_a_project_whose_build_brings_the_loader(tmp_path: Path) -> N
     assert [path.name for path in (tmp_path / "foo").iterdir()] == ["__init__.py"]
 
 
-def test_loader_alone_for_another_build_system(tmp_path: Path) -> None:
-    (tmp_path / "bar").mkdir()
-    assert main(["vendor", str(tmp_path), "--consumer-loader", "bar"]) == 0
-    found = set(tree(tmp_path))
-    assert found == {f"bar/_shared_lib_{name}.py" for name in ("consumer", "explain", "fixes")}
-    (tmp_path / "bar" / "_shared_lib_consumer.py").write_text("old = 1\n", encoding="utf-8")
+@pytest.mark.parametrize(
+    ("sides", "names"),
+    [
+        (["--consumer"], "consumer"),
+        (["--provider"], "manager wordings"),
+        (["--consumer", "--provider"], "consumer manager wordings"),
+    ],
+)
+def test_loader_alone_for_another_build_system(
+    tmp_path: Path, sides: list[str], names: str
+) -> None:
+    package = tmp_path / "src" / "bar"
+    docs_pages.write(package / "__init__.py", "")
+    assert main(["vendor", str(package), *sides, "--loader-only"]) == 0
+    assert {path.name for path in package.iterdir()} == {
+        "__init__.py",
+        *("_shared_lib_explain.py", "_shared_lib_fixes.py", "_shared_lib_LICENSE"),
+        *(f"_shared_lib_{name}.py" for name in names.split()),
+    }
+    # Nothing is missing: each side can be imported, and has words for what is wrong.
+    loaders = {"consumer": "load_requirements", "manager": "LibraryNotFoundError"}
+    for name in set(names.split()) & loaders.keys():
+        code = f"from bar._shared_lib_{name} import {loaders[name]}"
+        building.run(sys.executable, "-c", code, env={"PYTHONPATH": str(package.parent)})
+    (package / "_shared_lib_explain.py").write_text("old = 1\n", encoding="utf-8")
     assert main(["vendor", "--check", str(tmp_path)]) == 1
     assert main(["vendor", str(tmp_path)]) == 0
     assert main(["vendor", "--check", str(tmp_path)]) == 0
+
+
+@pytest.mark.parametrize(
+    ("page", "number"),
+    [
+        ("vendor.md", len(PROVIDER) + len(CONSUMER)),
+        ("provider-requires-provider.md", len({**PROVIDER, **CONSUMER})),
+        ("migrate.md", len(CONSUMER)),
+        ("use-from.md", len(CONSUMER)),
+    ],
+)
+def test_pages_count_the_vendored_files(page: str, number: int) -> None:
+    text = (docs_pages.HOW_TO / page).read_text("utf-8")
+    (first, *_) = re.findall(r"^ *(\d+) vendored files are up to date$", text, re.MULTILINE)
+    assert int(first) == number
+
+
+def test_page_lists_what_a_provider_gets_as_a_consumer() -> None:
+    text = (docs_pages.HOW_TO / "provider-requires-provider.md").read_text("utf-8")
+    listed = re.findall(r"^ *updated: libtop/native-lib/(.*)$", text, re.MULTILINE)
+    assert listed == sorted(set(CONSUMER) - set(PROVIDER))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the page shows paths with slashes")
+def test_what_the_page_shows_of_the_loader_only(tmp_path: Path) -> None:
+    for package in ("my-consumer/src/my_consumer", "my-provider/src/my_provider"):
+        docs_pages.write(tmp_path / package / "__init__.py", "")
+    text = (docs_pages.HOW_TO / "vendor.md").read_text("utf-8")
+    assert docs_pages.play(docs_pages.section(text, "The loader only"), tmp_path) == 2
 
 
 @pytest.mark.parametrize("source", ["here", "upstream"])
@@ -178,15 +227,15 @@ def test_what_a_project_names_and_lacks_is_missing(
 
 @pytest.mark.parametrize(
     "arguments",
-    [[], ["--provider-loader", "one", "--consumer-loader", "the other"], ["--upstream"]],
-    ids=["drifted", "packages", "upstream"],
+    [[], ["--provider", "--consumer", "--loader-only"], ["--upstream"]],
+    ids=["drifted", "package", "upstream"],
 )
 def test_check_tells_the_command_that_fixes(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str]
 ) -> None:
     project = tmp_path / "my project"
-    for package in ("one", "the other"):
-        (project / package).mkdir(parents=True)
+    (project / "one").mkdir(parents=True)
+    (project / "__init__.py").touch()
     if not arguments:
         (project / "one" / "_shared_lib_manager.py").write_text("old = 1\n", encoding="utf-8")
     check = ["vendor", "--check", *arguments, str(project)]
@@ -212,7 +261,7 @@ def test_package_that_imports_a_loader_lacks_it(tmp_path: Path, line: str) -> No
     assert main(["vendor", str(tmp_path)]) == 0
     assert {path.name for path in tmp_path.iterdir()} == {
         *("__init__.py", "_shared_lib_consumer.py"),
-        *("_shared_lib_explain.py", "_shared_lib_fixes.py"),
+        *("_shared_lib_explain.py", "_shared_lib_fixes.py", "_shared_lib_LICENSE"),
     }
 
 
@@ -261,7 +310,7 @@ def test_what_is_named_elsewhere_or_otherwise_is_not_ours(
 def test_link_that_leads_nowhere_is_passed_over(tmp_path: Path, name: str) -> None:
     (tmp_path / "package").mkdir()
     (tmp_path / "package" / name).symlink_to("absent")
-    assert main(["vendor", str(tmp_path), "--provider-loader", "package"]) == 0
+    assert main(["vendor", str(tmp_path), "--provider"]) == 0
     assert main(["vendor", "--check", str(tmp_path)]) == 0
 
 
@@ -295,9 +344,12 @@ def test_what_cannot_be_written_is_one_line_and_nothing_is_changed(
     [
         (["{folder}/absent"], "is not a folder"),
         (["{folder}"], "vendors no file yet"),
-        (["{folder}", "--provider-loader", "absent"], "is not a folder"),
-        (["{folder}", "--consumer-loader", "../"], ".. does not lie below"),
-        (["{folder}", "--provider-loader", "{folder}-other"], "-other does not lie below"),
+        (
+            ["{folder}", "--loader-only", "--consumer"],
+            "has no __init__.py: with --loader-only name",
+        ),
+        (["{folder}", "--loader-only"], "--loader-only goes with --provider, --consumer, or both"),
+        (["{folder}", "--loader-only", "--consumer", "--upstream"], "and nothing else"),
     ],
 )
 def test_bad_input_is_one_line_and_writes_nothing(

@@ -84,14 +84,12 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument(
             f"--{side}", action="store_true", help=f"PROJECT gets native-lib/: {what}"
         )
-    for side in ("provider", "consumer"):
-        command.add_argument(
-            f"--{side}-loader",
-            type=Path,
-            metavar="PACKAGE",
-            help=f"this Python package below PROJECT gets the {side}'s loader only, for a build "
-            "without NativeLibrary.cmake",
-        )
+    command.add_argument(
+        "--loader-only",
+        action="store_true",
+        help="PROJECT is a Python package, and gets the loader of --provider or --consumer only: for a "
+        "build without NativeLibrary.cmake",
+    )
     command.add_argument(
         "--check",
         action="store_true",
@@ -340,8 +338,7 @@ def _has_tools(command: str) -> bool:
 def _vendor_command(options: argparse.Namespace) -> str:
     """Return the command line once more, without --check."""
     sides = [f"--{side}" for side in _SIDES if getattr(options, side)]
-    loaders = {"provider": options.provider_loader, "consumer": options.consumer_loader}
-    given = [f"--{side}-loader={package}" for side, package in loaders.items() if package]
+    given = ["--loader-only"] if options.loader_only else []
     return _quoted(["native-lib", "vendor", *sides, *given, str(options.project)])
 
 
@@ -480,8 +477,7 @@ def _vendor(options: argparse.Namespace) -> int:
         found = changes(
             options.project,
             [side for option, side in _SIDES.items() if getattr(options, option)],
-            options.provider_loader,
-            options.consumer_loader,
+            loader_only=options.loader_only,
         )
         told = [(change, change.word) for change in found if change.word]
         if not options.check:

@@ -1,7 +1,7 @@
 """Put the build support into projects, keep it up to date, and move projects of the old layout.
 
 A project of ours holds it in one folder, native-lib/: what its side needs, and a licence file. A
-package that another build system builds holds its loader's files only, as ``_shared_lib_*.py``.
+package that another build system builds holds its loader's files only, as ``_shared_lib_*``.
 """
 
 from __future__ import annotations
@@ -45,7 +45,8 @@ _SIGNS = {
     for name in names
     if not name.endswith(("explain.py", "fixes.py", "wordings.py"))
 }
-_LOADERS = ("_shared_lib_manager.py", "_shared_lib_consumer.py")
+_LOADER_OF = {"provider": "_shared_lib_manager.py", "consumer": "_shared_lib_consumer.py"}
+_LOADERS = tuple(_LOADER_OF.values())
 # What the loaders import when something is wrong; the last one is the provider's.
 _ERRORS = ("_shared_lib_explain.py", "_shared_lib_fixes.py", "_shared_lib_wordings.py")
 # Where the old layout had what native-lib/ has now.
@@ -116,16 +117,15 @@ def support_files(sides: Iterable[str]) -> dict[str, bytes]:
 def changes(
     project: Path,
     sides: Iterable[str] = (),
-    provider_package: Path | None = None,
-    consumer_package: Path | None = None,
+    *,
+    loader_only: bool = False,
 ) -> list[Change]:
     """Find all that must be in a folder of sources, by what is there and what names it.
 
     Args:
         project: the folder to look through; one project or several.
         sides: which sides' files its folder native-lib/ is to get in the first place.
-        provider_package: a Python package below it that is to get the provider's loader only.
-        consumer_package: a Python package below it that is to get the consumer's loader only.
+        loader_only: the folder is a Python package, which is to get these sides' loaders only.
 
     Returns:
         The files, also those that are as they must be.
@@ -146,15 +146,11 @@ def changes(
             is_missing = not sides and _imports(folder / "__init__.py", loader)
             if (loader in names or is_missing) and not _is_built_by_cmake(folder, project):
                 found.update(_loader(folder, loader))
-    if sides:
+    if loader_only:
+        for loader in _loaders_of(project, sides):
+            found.update(_loader(project, loader))
+    elif sides:
         found.update(_folder(project / FOLDER, sides))
-    for package, loader in zip((provider_package, consumer_package), _LOADERS):
-        if package is not None:
-            if not _is_below(project / package, project):
-                raise VendorError(f"{project / package} does not lie below {project}")
-            if not is_folder(project / package):
-                raise VendorError(f"{project / package} is not a folder")
-            found.update(_loader(project / package, loader))
     if not found:
         raise VendorError(
             f"{project} vendors no file yet; say what it is: --provider, --consumer, or both, and "
@@ -218,10 +214,25 @@ def _folder(folder: Path, sides: Iterable[str]) -> dict[Path, bytes | None]:
     return {folder / name: content for name, content in support_files(sides).items()}
 
 
+def _loaders_of(package: Path, sides: list[str]) -> list[str]:
+    """Return the loaders that a package is to get without the rest of the support."""
+    if not sides or not set(sides) <= _LOADER_OF.keys():
+        raise VendorError(
+            "--loader-only goes with --provider, --consumer, or both, and nothing else"
+        )
+    if not is_file(package / "__init__.py"):
+        raise VendorError(
+            f"{package} has no __init__.py: with --loader-only name the folder of the Python package, as in "
+            "src/foo_ext"
+        )
+    return [_LOADER_OF[side] for side in sides]
+
+
 def _loader(package: Path, loader: str) -> dict[Path, bytes | None]:
     errors = _ERRORS if loader == _LOADERS[0] else _ERRORS[:-1]
-    copies = (_SUPPORT / name.removeprefix("_") for name in (loader, *errors))
-    return {package / f"_{file.name}": file.read_bytes() for file in copies if is_file(file)}
+    files = {package / name: _SUPPORT / name.removeprefix("_") for name in (loader, *errors)}
+    files[package / "_shared_lib_LICENSE"] = _SUPPORT / "LICENSE"
+    return {path: file.read_bytes() for path, file in files.items()}
 
 
 def _of_project(folder: Path, root: Path) -> dict[Path, bytes | None]:
