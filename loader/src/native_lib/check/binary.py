@@ -68,6 +68,7 @@ class Binary:
     is_signed: bool = False
     has_executable_stack: bool = False
     has_text_relocations: bool = False
+    build_folders: tuple[str, ...] = ()  # some strings with folders of the machine that built it
 
     @property
     def leaf(self) -> str:

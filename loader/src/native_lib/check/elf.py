@@ -11,6 +11,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from native_lib.check.binary import Binary, CorruptBinaryError, Export, Import, require, text
+from native_lib.check.strings import build_folders
 
 if TYPE_CHECKING:
     import mmap
@@ -36,7 +37,7 @@ RUNPATH, _FLAGS, _DF_TEXTREL = 29, 30, 4
 _GNU_HASH, _VERSYM, _VERDEF, _VERNEED = 0x6FFFFEF5, 0x6FFFFFF0, 0x6FFFFFFC, 0x6FFFFFFE
 # Tags whose number is a name: the last are filters and auditors.
 _NAMES = (_NEEDED, _SONAME, RPATH, RUNPATH, *range(0x6FFFFEFA, 0x6FFFFEFD), 0x7FFFFFFD, 0x7FFFFFFF)
-_SHT_DYNSYM, _SHN_ABS = 11, 0xFFF1
+_SHT_PROGBITS, _SHT_DYNSYM, _SHN_ABS = 1, 11, 0xFFF1
 _STB_LOCAL, _STB_GLOBAL, _STB_GNU_UNIQUE = 0, 1, 10
 _MAX_DYNAMIC = 1 << 12  # libraries have some dozens of entries
 _MAX_VERSIONS = 0x8000  # a symbol has 15 bits for its version
@@ -104,6 +105,7 @@ def _read(path: str, file: File, symbols: bool) -> tuple[Binary, ...]:
             has_executable_stack=_has_executable_stack(file),
             has_text_relocations=_TEXTREL in file.dynamic
             or any(flags & _DF_TEXTREL for flags in file.dynamic.get(_FLAGS, ())),
+            build_folders=build_folders(file.constants()) if symbols else (),
         ),
     )
 
@@ -171,9 +173,9 @@ class File:
         self._order = "<" if self.is_little else ">"
         self._word = "Q" if self.is_64 else "I"
         word = self._word
-        header = self._unpack(f"HHI{word}{word}{word}IHHHHH", 16)
+        header = self._unpack(f"HHI{word}{word}{word}IHHHHHH", 16)
         self.kind, self.machine, _, _, segments_at, self._sections_at = header[:6]
-        _, _, size, count, self._section_size, self._section_count = header[6:]
+        _, _, size, count, self._section_size, self._section_count, self._section_names = header[6:]
         self.segments = [self._segment(segments_at + at * size) for at in range(count)]
         self._names: dict[int, str] = {}
         self._names_left = _MAX_NAMES * len(content)
@@ -306,6 +308,28 @@ class File:
         for (name, info, section), number in zip(rows, numbers):
             yield self._name(name), info >> 4, section, number
 
+    def constants(self) -> bytes:
+        """Return the section .rodata: constant texts are in it, debug information is not."""
+        try:
+            sections = [self._section(at) for at in range(self._section_count)]
+            _, _, names, _ = sections[self._section_names]
+            for name, type, start, size in sections:
+                at = names + name
+                if type == _SHT_PROGBITS and self.content[at : at + 8] == b".rodata\0":
+                    return bytes(self.content[start : start + size])
+        except (IndexError, struct.error):
+            pass  # loaders do not look at sections
+        return b""
+
+    def _section(self, number: int) -> tuple[int, int, int, int]:
+        """Return where a section's name is, its type, and where it is."""
+        offset = self._sections_at + number * self._section_size
+        if self.is_64:
+            name, type, _, _, start, size = self._unpack("IIQQQQ", offset)
+        else:
+            name, type, _, _, start, size = self._unpack("IIIIII", offset)
+        return name, type, start, size
+
     def _symbol_count(self, table: int, size: int) -> int:
         """Return how many dynamic symbols there are.
 
@@ -313,11 +337,7 @@ class File:
         header comes first; a file without sections has only its hash table.
         """
         for at in range(self._section_count):
-            offset = self._sections_at + at * self._section_size
-            if self.is_64:
-                _, type, _, _, start, length = self._unpack("IIQQQQ", offset)
-            else:
-                _, type, _, _, start, length = self._unpack("IIIIII", offset)
+            _, type, start, length = self._section(at)
             if type == _SHT_DYNSYM and start == table:
                 return length // size
         hashes = self._table(_HASH)

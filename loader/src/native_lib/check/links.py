@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from native_lib.check.binary import Binary
-    from native_lib.check.wheel import Wheel
+    from native_lib.check.wheel import Library, Wheel
 
 OWN, SYSTEM, PROVIDER = "own", "system", "provider"
 ABSENT = "absent"  # its provider is required, and not in the set
@@ -46,6 +46,22 @@ class Link:
 def unmangled(leaf: str) -> str:
     """Return a file's name without the hash that repair tools add: libz-1a2b3c4d.so.1."""
     return _MANGLED.sub("", leaf)
+
+
+def is_bundled(path: str) -> bool:
+    """Tell whether a file is where repair tools put copies, or has the name of such a copy."""
+    leaf = path.rpartition("/")[2]
+    return re.search(r"\.(?:libs|dylibs)/", path) is not None or unmangled(leaf) != leaf
+
+
+def looks_like(path: str, library: Library) -> bool:
+    """Tell whether a file looks like a copy of a provider's library, by the library's plain names."""
+    plain = {f"lib{library.name}", library.name, leaf_of(library.runtime_name).split(".")[0]}
+    folder, _, leaf = path.rpartition("/")
+    # Names end in the ABI: foo-1.dll, libpng16.so.16.
+    return bool(folder) and any(
+        re.match(rf"{re.escape(stem)}(?:-?\d[\d.]*)?\.", unmangled(leaf)) for stem in plain
+    )
 
 
 def leaf_of(name: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import lief
 
 from native_lib.check.binary import Binary, Export, Import, require, text
+from native_lib.check.strings import build_folders
 
 # lief would print its own lines about a damaged file.
 lief.logging.disable()
@@ -73,6 +74,7 @@ def _slice(path: str, file: lief.MachO.Binary, size: int) -> Binary:
         imports=imports,
         minimum_os=_minimum_os(file),
         is_signed=file.has_code_signature,
+        build_folders=build_folders(_constants(file)),
     )
 
 
@@ -92,6 +94,11 @@ def _symbols(
             library = needed[ordinal - 1] if 1 <= ordinal <= len(needed) else ""
             imports.add(Import(name, library=library, is_weak=bool(description & _N_WEAK_REF)))
     return frozenset(exports), frozenset(imports)
+
+
+def _constants(file: lief.MachO.Binary) -> bytes:
+    """Return the constant texts."""
+    return b"".join(bytes(s.content) for s in file.sections if s.name == "__cstring")
 
 
 def _minimum_os(file: lief.MachO.Binary) -> tuple[int, ...]:

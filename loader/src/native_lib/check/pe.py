@@ -5,6 +5,7 @@ from __future__ import annotations
 import lief
 
 from native_lib.check.binary import Binary, Export, Import, require, text
+from native_lib.check.strings import build_folders
 
 # lief would print its own lines about a damaged file.
 lief.logging.disable()
@@ -54,6 +55,9 @@ def read(path: str, content: bytes) -> tuple[Binary, ...]:
                 for library in imported
                 for entry in library.entries
                 if entry.name and not entry.is_ordinal
+            ),
+            build_folders=build_folders(
+                b"".join(bytes(s.content) for s in file.sections if s.name == ".rdata")
             ),
             minimum_os=(optional.major_subsystem_version, optional.minor_subsystem_version),
         ),

@@ -15,6 +15,7 @@ from packaging.utils import InvalidWheelFilename
 
 from native_lib.check.binary import Binary, CorruptBinaryError
 from native_lib.check.bombs import MAX_FILE, MAX_FILES, MAX_RATIO, MAX_TOTAL
+from native_lib.check.leaks import Headers, headers_of
 from native_lib.check.markers import may_hold
 from native_lib.check.packing import is_so, packing_of, record_of
 from native_lib.check.read import is_binary, read_binary, unknown_kind
@@ -43,6 +44,8 @@ if TYPE_CHECKING:
     Read = Callable[[str, bytes], tuple[Binary, ...]]
 
 SMALL = 32 << 20
+_HEADERS = (".h", ".hh", ".hpp", ".hxx", ".inc")
+MAX_HEADERS = 32 << 20
 MAX_TEXT = 16 << 20
 # A build that goes wrong damages all its files, or a few; each takes time.
 _MAX_CORRUPT = 100
@@ -163,6 +166,7 @@ class _Contents:
             imports={n: imports_of(source) for n, source in sources.items()},
             link_files={name: self._text(name) for name in link_files if name in self.members},
             unread=tuple(unread),
+            headers=self._headers(binaries) if manifests else Headers(),
             imported=frozenset(
                 name
                 for n in code_with_loader(self.members)
@@ -186,6 +190,14 @@ class _Contents:
 
     def _named(self, leaf: str) -> list[str]:
         return [n for n in self.members if PurePosixPath(n).name == leaf]
+
+    def _headers(self, binaries: list[Binary]) -> Headers:
+        """Return which exported names a provider's headers declare."""
+        names = [n for n in self.members if n.endswith(_HEADERS)]
+        if sum(self.members[n].file_size for n in names) > MAX_HEADERS:
+            return Headers()
+        exported = frozenset(export.name for binary in binaries for export in binary.exports)
+        return headers_of(map(self._text, names), exported)
 
     def _text(self, name: str) -> bytes:
         if self.members[name].file_size > MAX_TEXT:

@@ -2,6 +2,7 @@
 
 from native_lib.check import (
     rules_files,
+    rules_inside,
     rules_names,
     rules_packing,
     rules_paths,
@@ -21,5 +22,6 @@ RULES = (
     *rules_tags.RULES,
     *rules_packing.RULES,
     *rules_platform.RULES,
+    *rules_inside.RULES,
     *rules_files.RULES,
 )

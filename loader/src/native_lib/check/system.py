@@ -32,6 +32,18 @@ _WINDOWS_FAMILIES = re.compile(
 _MANYLINUX_VERSION = re.compile(r"(?:GLIBC|GLIBCXX|CXXABI|GCC|LIBATOMIC|ZLIB)_\w[\w.]*")
 _GLIBC_VERSION = re.compile(r"GLIBC_2\.(\d+)[.\d]*")
 NEVER = 1 << 16
+# Prefixes that one library has, and others hardly.
+_PREFIXES = {
+    **dict.fromkeys(("EVP_", "SSL_", "X509_", "BIO_", "ASN1_", "OPENSSL_"), "openssl"),
+    **dict.fromkeys(("ZSTD_", "ZSTDMT_"), "zstd"),
+    **dict.fromkeys(("LZ4_", "LZ4F_"), "lz4"),
+    **dict.fromkeys(("BrotliDecoder", "BrotliEncoder"), "brotli"),
+    **{"BZ2_": "bzip2", "lzma_": "xz", "XXH64_": "xxhash", "sqlite3_": "sqlite", "png_": "png"},
+    **{"jpeg_": "jpeg", "TIFF": "tiff", "WebP": "webp", "opj_": "openjp", "FT_": "freetype"},
+    **{"hb_": "harfbuzz", "pcre2_": "pcre", "ffi_": "ffi", "curl_": "curl", "uv_": "uv"},
+    **{"nghttp2_": "nghttp", "yaml_": "yaml", "sodium_": "sodium", "zmq_": "zmq", "SDL_": "sdl"},
+}
+_KNOWN = re.compile("|".join(map(re.escape, _PREFIXES)))
 # Lists of the names that a system or an interpreter may already use.
 _TAKEN = {
     "ELF": ("glibc", "musl", "often-elf"),
@@ -106,6 +118,15 @@ def manylinux_with(version: str, architecture: str, minor: int) -> int:
 def _manylinux() -> dict[str, int]:
     content: dict[str, dict[str, int]] = json.loads((_DATA / "manylinux.json").read_bytes())
     return content["names"]
+
+
+def library_of_symbol(name: str) -> str:
+    """Return the well-known C library that a symbol is of, by its name; empty if none is known."""
+    for table, library in (("zlib-symbols", "zlib"), ("expat-symbols", "expat")):
+        if name in _names(table):
+            return library
+    found = _KNOWN.match(name)
+    return _PREFIXES[found[0]] if found else ""
 
 
 def interpreters_symbols() -> frozenset[str]:

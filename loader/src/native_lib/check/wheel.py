@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
+from native_lib.check.leaks import Headers
 from native_lib.check.markers import always_holds
 
 if TYPE_CHECKING:
@@ -100,6 +101,7 @@ class Wheel:
     link_files: Mapping[str, bytes] = field(default_factory=dict)
     packing: Packing | None = None  # None for what is no archive
     unread: tuple[Unread, ...] = ()
+    headers: Headers = Headers()  # a provider's
     # What the code of a package with a loader or a record imports, and `load_requirements` if it has that.
     imported: frozenset[str] = frozenset()
     opens_for_all: bool = False  # an __init__.py has RTLD_GLOBAL, or the like, in it

@@ -337,25 +337,12 @@ def _copies(environment: Environment) -> Iterator[Problem]:
     told = {stranger.distribution for stranger in environment.strangers}
     for provider, library in libraries_of(environment):
         users = {wheel.distribution for wheel in environment.consumers(provider)}
-        plain = {f"lib{library.name}", library.name, leaf_of(library.runtime_name).split(".")[0]}
         for each in environment.distributions.values():
             if each.name not in {provider.distribution, *users, *told}:
-                yield from _copies_in(each, provider, library, plain)
-
-
-def _copies_in(
-    each: Installed, provider: Wheel, library: Library, plain: set[str]
-) -> Iterator[Problem]:
-    for file in each.binaries:
-        leaf = unmangled(PurePosixPath(file).name)
-        # Names end in the ABI: foo-1.dll, libpng16.so.16.
-        if "/" in file and any(
-            re.match(rf"{re.escape(stem)}(?:-?\d[\d.]*)?\.", leaf) for stem in plain
-        ):
-            message = (
-                f"{file} looks like a copy of {library.name}, which {provider.distribution} ships"
-            )
-            yield Problem(NOTE, "bundled-copy", each.name, message)
+                for file in filter(lambda file: looks_like(file, library), each.binaries):
+                    whose = f"{library.name}, which {provider.distribution} ships"
+                    message = f"{file} looks like a copy of {whose}"
+                    yield Problem(NOTE, "bundled-copy", each.name, message)
 
 
 def _shadowed(environment: Environment) -> Iterator[Problem]:
