@@ -71,9 +71,7 @@ def leaked(wheel: Wheel, library: Library, exports: Iterable[Export]) -> dict[st
         known = library_of_symbol(name)
         if known and not _is(known, wheel, library):
             theirs.setdefault(known, []).append(name)
-    found = {
-        name: known for known, names in theirs.items() if len(names) >= _FEW for name in names
-    }
+    found = {name: known for known, names in theirs.items() if len(names) >= _FEW for name in names}
     # Types of exceptions and the like are the library's, even if they are made of standard ones.
     standard = (e.name for e in others if (e.is_weak or e.is_unique) and is_standard(e.name))
     found.update(dict.fromkeys(standard, "the C++ library"))

@@ -26,9 +26,7 @@ def symbols_leaked(wheels: WheelSet) -> Iterator[Finding]:
             for known in sorted(of.keys() - {"the C++ library", "no header"}):
                 names = sorted(of[known])
                 message = f"exports names of {known}, which is in it as a static copy: "
-                yield Finding(
-                    wheel.path.name, binary.path, names[0], message + some_of(names)
-                )
+                yield Finding(wheel.path.name, binary.path, names[0], message + some_of(names))
 
 
 def symbols_unique(wheels: WheelSet) -> Iterator[Finding]:

@@ -101,7 +101,7 @@ class Wheel:
     link_files: Mapping[str, bytes] = field(default_factory=dict)
     packing: Packing | None = None  # None for what is no archive
     unread: tuple[Unread, ...] = ()
-    headers: Headers = Headers()  # a provider's
+    headers: Headers = field(default_factory=Headers)  # a provider's
     # What the code of a package with a loader or a record imports, and `load_requirements` if it has that.
     imported: frozenset[str] = frozenset()
     opens_for_all: bool = False  # an __init__.py has RTLD_GLOBAL, or the like, in it

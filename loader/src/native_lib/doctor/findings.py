@@ -15,7 +15,7 @@ from packaging.version import InvalidVersion, Version
 
 from native_lib.check.binary import CorruptBinaryError
 from native_lib.check.compatibility import can_replace
-from native_lib.check.links import leaf_of, unmangled
+from native_lib.check.links import leaf_of, looks_like
 from native_lib.check.read import read_binary
 from native_lib.check.rule import ERROR, NOTE, WARNING, WheelSet
 from native_lib.check.rules import RULES
