@@ -18,9 +18,18 @@ _WORD = re.compile(rb"[A-Za-z_]\w*")
 _PASTED = re.compile(rb"##")
 # What g++ and clang++ emit into each user of a template of their library: namespaces std, __gnu_cxx,
 # __cxxabiv1, std::__1.
-_STANDARD = re.compile(r"_Z(?:G[VR]|Z|T[VIST])?N?K?(?:S[tabsiod]|9__gnu_cxx|10__cxxabiv1)")
+_STANDARD = re.compile(r"_Z(?:GV|GR|T[VISTC])?Z?N?[rVK]*(?:S[tabsiod]|9__gnu_cxx|10__cxxabiv1)")
 # Headers that declare fewer of the exports say little about the others: macros make the names.
 _MOST_ARE_DECLARED = 0.5
+# What leaked, where no well-known library has it.
+CXX, NO_HEADER = "the C++ library", "no header"
+# What libraries are called besides what their projects are.
+_ALSO = {
+    "zlib": {"z", "libz"},
+    "bzip": {"bz", "libbz"},
+    "xz": {"lzma", "liblzma"},
+    "openssl": {"ssl", "crypto", "libressl", "boringssl"},
+}
 _FEW = 3  # fewer names that look like another library's may be the library's own
 
 
@@ -74,11 +83,11 @@ def leaked(wheel: Wheel, library: Library, exports: Iterable[Export]) -> dict[st
     found = {name: known for known, names in theirs.items() if len(names) >= _FEW for name in names}
     # Types of exceptions and the like are the library's, even if they are made of standard ones.
     standard = (e.name for e in others if (e.is_weak or e.is_unique) and is_standard(e.name))
-    found.update(dict.fromkeys(standard, "the C++ library"))
+    found.update(dict.fromkeys(standard, CXX))
     of_c = {export.name for export in exports if not export.name.startswith("_Z")}
     declared = headers.declared & of_c
     if not headers.paste and len(declared) > _MOST_ARE_DECLARED * len(of_c - found.keys()):
-        found.update(dict.fromkeys(of_c - declared - found.keys(), "no header"))
+        found.update(dict.fromkeys(of_c - declared - found.keys(), NO_HEADER))
     return found
 
 
@@ -86,7 +95,4 @@ def _is(known: str, wheel: Wheel, library: Library) -> bool:
     """Tell whether a provider's library is the one of this name, or a variant: zlib-ng of zlib."""
     names = {library.name.lower(), wheel.distribution.lower()}
     words = {word for name in names for word in re.split(r"[-_.\d]+", name)}
-    short = {"zlib": "z", "bzip2": "bz", "xz": "lzma"}.get(known, known)
-    return bool(words & {known, f"lib{known}", short, f"lib{short}"}) or any(
-        known in name for name in names
-    )
+    return bool(words & _ALSO.get(known, set())) or any(known in name for name in names)

@@ -166,7 +166,7 @@ class _Contents:
             imports={n: imports_of(source) for n, source in sources.items()},
             link_files={name: self._text(name) for name in link_files if name in self.members},
             unread=tuple(unread),
-            headers=self._headers(binaries) if manifests else Headers(),
+            headers=self._headers(binaries) if manifests or vendored else Headers(),
             imported=frozenset(
                 name
                 for n in code_with_loader(self.members)
@@ -193,7 +193,9 @@ class _Contents:
 
     def _headers(self, binaries: list[Binary]) -> Headers:
         """Return which exported names a provider's headers declare."""
-        names = [n for n in self.members if n.endswith(_HEADERS)]
+        names = [
+            n for n, m in self.members.items() if n.endswith(_HEADERS) and m.file_size <= MAX_TEXT
+        ]
         if sum(self.members[n].file_size for n in names) > MAX_HEADERS:
             return Headers()
         exported = frozenset(export.name for binary in binaries for export in binary.exports)

@@ -6,8 +6,14 @@ from collections import defaultdict
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
-from native_lib.check.leaks import is_standard, leaked
-from native_lib.check.links import is_bundled, libraries_of, looks_like, unmangled
+from native_lib.check.leaks import CXX, NO_HEADER, is_standard, leaked
+from native_lib.check.links import (
+    is_bundled,
+    libraries_of,
+    looks_like,
+    private_distribution,
+    unmangled,
+)
 from native_lib.check.rule import NOTE, WARNING, Finding, Rule, WheelSet, some_of
 
 if TYPE_CHECKING:
@@ -23,10 +29,12 @@ def symbols_leaked(wheels: WheelSet) -> Iterator[Finding]:
             of: defaultdict[str, list[str]] = defaultdict(list)
             for name, known in leaked(wheel, library, binary.own_exports).items():
                 of[known].append(name)
-            for known in sorted(of.keys() - {"the C++ library", "no header"}):
+            for known in sorted(of.keys() - {CXX, NO_HEADER}):
                 names = sorted(of[known])
-                message = f"exports names of {known}, which is in it as a static copy: "
-                yield Finding(wheel.path.name, binary.path, names[0], message + some_of(names))
+                message = f"exports {some_of(names)}: a static copy of {known} is in it"
+                # Elsewhere a name is bound to one library.
+                severity = "" if binary.format == "ELF" else NOTE
+                yield Finding(wheel.path.name, binary.path, names[0], message, severity)
 
 
 def symbols_unique(wheels: WheelSet) -> Iterator[Finding]:
@@ -56,8 +64,8 @@ def _shared_by_twins(wheels: WheelSet) -> Iterator[Finding]:
             names = sorted({*_unique(binary)} & {*_unique(twin)})
             if names and other.distribution != wheel.distribution and binary.fits(twin):
                 message = (
-                    f"and {twin.path} of {other.distribution} are two copies of {name} that share "
-                    f"{some_of(names)} (STB_GNU_UNIQUE)"
+                    f"shares {some_of(names)} (STB_GNU_UNIQUE) with {twin.path} of "
+                    f"{other.distribution}, another copy of {name}"
                 )
                 yield Finding(wheel.path.name, binary.path, names[0], message)
 
@@ -72,16 +80,17 @@ def bundled_copy(wheels: WheelSet) -> Iterator[Finding]:
     providers = [each for each in wheels.wheels if each.manifests]
     for wheel in wheels.wheels:
         for provider in providers:
-            # `library-copied` looks at the wheels that use it.
+            # `library-copied` looks at the wheels that use it, and at copies with private names.
             if provider.distribution == wheel.distribution or wheel.uses(provider.distribution):
                 continue
+            of = dict.fromkeys(library for library, _ in provider.libraries)
             for path in dict.fromkeys(binary.path for binary in wheel.binaries):
-                names = [lib.name for lib, _ in provider.libraries if looks_like(path, lib)]
-                if names:
-                    message = (
-                        f"looks like a copy of {names[0]}, which {provider.distribution} ships"
-                    )
-                    yield Finding(wheel.path.name, path, PurePosixPath(path).name, message)
+                names = [library.name for library in of if looks_like(path, library)]
+                leaf = PurePosixPath(path).name
+                if names and not private_distribution(unmangled(leaf)):
+                    whose = f"{names[0]}, which {provider.distribution} ships"
+                    message = f"looks like a copy of {whose}"
+                    yield Finding(wheel.path.name, path, leaf, message)
 
 
 def build_string(wheels: WheelSet) -> Iterator[Finding]:

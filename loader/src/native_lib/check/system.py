@@ -34,11 +34,11 @@ _GLIBC_VERSION = re.compile(r"GLIBC_2\.(\d+)[.\d]*")
 NEVER = 1 << 16
 # Prefixes that one library has, and others hardly.
 _PREFIXES = {
-    **dict.fromkeys(("EVP_", "SSL_", "X509_", "BIO_", "ASN1_", "OPENSSL_"), "openssl"),
+    **dict.fromkeys(("EVP_", "SSL_", "X509_", "ASN1_", "OPENSSL_"), "openssl"),
     **dict.fromkeys(("ZSTD_", "ZSTDMT_"), "zstd"),
     **dict.fromkeys(("LZ4_", "LZ4F_"), "lz4"),
     **dict.fromkeys(("BrotliDecoder", "BrotliEncoder"), "brotli"),
-    "BZ2_": "bzip2",
+    "BZ2_": "bzip",
     "lzma_": "xz",
     "XXH64_": "xxhash",
     "sqlite3_": "sqlite",

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
+from native_lib.check.leaks import is_standard
 from native_lib.check.links import leaf_of
 from native_lib.check.rule import ERROR, WARNING, some_of
 from native_lib.check.system import has_versions_throughout
@@ -19,9 +19,6 @@ if TYPE_CHECKING:
     from native_lib.check.wheel import Library, Wheel
     from native_lib.doctor.attempt import Attempt
     from native_lib.doctor.installed import Environment
-
-# What belongs to the C++ runtime: std:: and its abbreviations, and GCC's own namespace.
-_RUNTIMES = re.compile(r"_Z(?:GV|T[ISV])?N?K?(?:S[tabsiod]|9__gnu_cxx)")
 
 
 def symbols_of(provider: Wheel, library: Library) -> set[str]:
@@ -134,7 +131,7 @@ def _state_shared(
 
 def _unique(binary: Binary | None) -> set[str]:
     exports = binary.exports if binary else ()
-    return {e.name for e in exports if e.is_unique and not _RUNTIMES.match(e.name)}
+    return {e.name for e in exports if e.is_unique and not is_standard(e.name)}
 
 
 def _binary_of(provider: Wheel, library: Library) -> Binary | None:
