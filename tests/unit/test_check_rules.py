@@ -243,6 +243,36 @@ def _(elf: wheels.Elf, folder: Path, broken: bool) -> None:
     elf.provider(folder, elf.library(source=f"int {name}(void) {{ return 1; }}\n"))
 
 
+@case("symbols-leaked")
+def _(elf: wheels.Elf, folder: Path, broken: bool) -> None:
+    names = ("inflate", "inflateInit_", "inflateEnd") if broken else ("foo_inflate",)
+    source = "".join(f"int {name}(void) {{ return 1; }}\n" for name in names)
+    elf.provider(folder, elf.library(source=wheels.LIBRARY + source))
+
+
+@case("symbols-unique")
+def _(elf: wheels.Elf, folder: Path, broken: bool) -> None:
+    kind = "gnu_unique_object" if broken else "object"
+    state = f".globl foo_state\\n.type foo_state, @{kind}\\nfoo_state: .long 0\\n"
+    source = f'__asm__(".data\\n{state}.size foo_state, 4\\n.text");\n{wheels.LIBRARY}'
+    elf.provider(folder, elf.library(source=source))
+
+
+@case("bundled-copy")
+def _(elf: wheels.Elf, folder: Path, broken: bool) -> None:
+    elf.provider(folder)
+    name = f"lib{'foo' if broken else 'bar'}-0a1b2c3d.so.1"
+    more = {f"other.libs/{name}": elf.library(soname=name)}
+    wheels.make_wheel(folder, "other", more, tag=wheels.LINUX)
+
+
+@case("build-string")
+def _(elf: wheels.Elf, folder: Path, broken: bool) -> None:
+    place = "/home/runner/work/foo/install" if broken else "/etc"
+    source = f'const char *foo_certs = "{place}/ssl/certs";\n{wheels.LIBRARY}'
+    elf.provider(folder, elf.library(source=source))
+
+
 @case("extension-exports")
 def _(elf: wheels.Elf, folder: Path, broken: bool) -> None:
     more = "int more(void) { return 1; }\n" if broken else ""

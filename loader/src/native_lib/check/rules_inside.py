@@ -56,8 +56,9 @@ def _shared_by_twins(wheels: WheelSet) -> Iterator[Finding]:
     for wheel in wheels.wheels:
         for binary in wheel.binaries:
             if is_bundled(binary.path) and any(each.is_unique for each in binary.exports):
-                for name in libraries_of(unmangled(binary.leaf)):
-                    copies[name].append((wheel, binary))
+                # The shortest has no version: png of libpng16.
+                name = min(libraries_of(unmangled(binary.leaf)), key=len, default="")
+                copies[name].append((wheel, binary))
     for name, twins in copies.items():
         wheel, binary = twins[0]
         for other, twin in twins[1:]:

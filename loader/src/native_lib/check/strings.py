@@ -15,7 +15,10 @@ _LOOKED_IN = re.compile(
     rb"[/\\](?:etc|ssl|certs|share|lib|lib64|libexec|plugins|modules|engines[-\d_.]*)(?:[/\\]|$)"
 )
 # Sources that a message names, and folders of headers, are not opened.
-_SOURCE = re.compile(rb"\.[A-Za-z+]{1,4}$|[/\\](?:include(?:[/\\]|$)|$)")
+_SOURCE = re.compile(
+    rb"\.(?:[chm]|[ch]?(?:cc|pp|xx|hh|\+\+)|mm|in[cl]|tcc|[sS]|asm|[lyf]|f\d\d|rs|go|pyx?|cuh?)$"
+    rb"|[/\\](?:include(?:[/\\]|$)|$)"
+)
 _MOST = 3
 
 
