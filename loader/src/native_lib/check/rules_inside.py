@@ -58,7 +58,8 @@ def _shared_by_twins(wheels: WheelSet) -> Iterator[Finding]:
             if is_bundled(binary.path) and any(each.is_unique for each in binary.exports):
                 # The shortest has no version: png of libpng16.
                 name = min(libraries_of(unmangled(binary.leaf)), key=len, default="")
-                copies[name].append((wheel, binary))
+                if name:
+                    copies[name].append((wheel, binary))
     for name, twins in copies.items():
         wheel, binary = twins[0]
         for other, twin in twins[1:]:
