@@ -72,6 +72,55 @@ def test_function_lost(releases: Releases, capsys: pytest.CaptureFixture[str]) -
     assert "(SameMajorVersion)" in line
 
 
+LEAKED = "".join(
+    f"int {name}(void) {{ return 1; }}\n" for name in ("deflate", "inflate", "inflateEnd")
+)
+HEADER = "int foo_one(void);\nint foo_two(void);\n"
+
+
+def with_header(
+    releases: Releases, version: str, source: str, *options: str, header: str = HEADER
+) -> Path:
+    more: dict[str, bytes | str] = {"libfoo/include/foo.h": header}
+    library = releases.elf.library(*options, source=source)
+    return releases.elf.provider(releases.folder / version, library, version=version, more=more)
+
+
+@pytest.mark.parametrize("debug", [(), pytest.param(("-g",), marks=needs_abidiff)])
+def test_what_leaked_was_not_promised(
+    releases: Releases, capsys: pytest.CaptureFixture[str], debug: tuple[str, ...]
+) -> None:
+    helper = "int helper(void) { return 1; }\n"
+    old = with_header(releases, "1.0.0", TWO + LEAKED + helper, *debug)
+    new = with_header(releases, "1.1.0", TWO, *debug)
+    assert releases.abi(old, new) == 0
+    told = capsys.readouterr()
+    no_longer, names = f"{wheels.NAME} no longer exports", "deflate, inflate, inflateEnd"
+    assert f"{no_longer} {names}: not promised, leaked from zlib\n" in told.out
+    assert f"{no_longer} helper: not promised, declared in no header\n" in told.out
+    assert told.out.endswith("libfoo 1.1.0 has all that 1.0.0 has\n")
+    # Its own are promised as ever.
+    assert releases.abi(old, with_header(releases, "1.2.0", ONE, *debug)) == 1
+    assert f"{no_longer} foo_two\n" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("header", "more", "lost"),
+    [
+        ("#define NAME(x) foo_##x\n" + HEADER, "helper", True),  # a macro may declare it
+        ("", "helper", True),  # nothing tells what is declared
+        (HEADER + "int helper(void);\n", "helper", True),
+        (HEADER, "helper", False),
+    ],
+)
+def test_headers_that_say_what_is_promised(
+    releases: Releases, header: str, more: str, lost: bool
+) -> None:
+    helper = f"int {more}(void) {{ return 1; }}\n"
+    old = with_header(releases, "1.0.0", TWO + helper, header=header)
+    assert releases.abi(old, with_header(releases, "1.1.0", TWO)) == lost
+
+
 def test_next_major_promises_nothing(
     releases: Releases, capsys: pytest.CaptureFixture[str]
 ) -> None:

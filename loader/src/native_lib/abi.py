@@ -15,10 +15,14 @@ from typing import TYPE_CHECKING
 
 from native_lib.check.apart import Apart
 from native_lib.check.compatibility import can_replace
+from native_lib.check.leaks import NO_HEADER, leaked
 from native_lib.check.report import printable
+from native_lib.check.rule import some_of
 from native_lib.check.wheel import UnusableError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
     from native_lib.check.binary import Binary, Export
     from native_lib.check.wheel import Manifest, Wheel
 
@@ -41,7 +45,7 @@ class Comparison:
         new: the later wheel.
         promised: whether consumers that were built against the old one must run with the new one.
         lost: what consumers may need and no longer find, one line each.
-        notes: what was not compared, and why; and the types' changes, in abidiff's words.
+        notes: what was not compared, and why; and lost symbols that were never the library's own.
     """
 
     old: Wheel
@@ -91,9 +95,12 @@ def compare(old_path: Path, new_path: Path, *, types: bool = True) -> Comparison
                 f"{old.path.name} is for {binary.platform}, {new.path.name} for "
                 f"{', '.join(later.platform for later in named)}: choose two for one platform"
             )
-        lost += _names(binary, successor)
+        leaks = leaked(old, library, binary.own_exports)
+        missing, told = _names(binary, successor, leaks)
+        lost += missing
+        notes += told
         if types:
-            changes, why_not = _types(old, binary, new, successor)
+            changes, why_not = _types(old, binary, new, successor, leaks)
             lost += changes
             notes += why_not
     promised = can_replace(after.version, before.version, before.compatibility)
@@ -114,17 +121,27 @@ def _manifest(wheel: Wheel) -> Manifest:
     return wheel.manifests[0]
 
 
-def _names(old: Binary, new: Binary) -> list[str]:
-    """Return what the later binary no longer exports, and whether its name changed."""
-    lost = []
+def _names(old: Binary, new: Binary, leaks: Mapping[str, str]) -> tuple[list[str], list[str]]:
+    """Return what the later binary no longer exports, and whether its name changed; then what leaked."""
+    lost: list[str] = []
+    leaked_by: dict[str, list[str]] = {}
     if old.format != "PE" and old.runtime_name != new.runtime_name:
         lost.append(f"{old.runtime_name} is now {new.runtime_name}")
     elif old.format == "PE" and old.leaf.lower() != new.leaf.lower():
         lost.append(f"{old.leaf} is now {new.leaf}")
     for export in sorted(old.own_exports, key=str):
-        if not new.has(export) and not _is_emitted_by_users(export):
+        if new.has(export) or _is_emitted_by_users(export):
+            continue
+        if export.name in leaks:
+            leaked_by.setdefault(leaks[export.name], []).append(str(export))
+        else:
             lost.append(f"{new.leaf} no longer exports {export}")
-    return lost
+    notes = [
+        f"{new.leaf} no longer exports {some_of(names)}: not promised, "
+        f"{'declared in no header' if kind == NO_HEADER else f'leaked from {kind}'}"
+        for kind, names in leaked_by.items()
+    ]
+    return lost, notes
 
 
 def _is_emitted_by_users(export: Export) -> bool:
@@ -133,7 +150,7 @@ def _is_emitted_by_users(export: Export) -> bool:
 
 
 def _types(
-    old_wheel: Wheel, old: Binary, new_wheel: Wheel, new: Binary
+    old_wheel: Wheel, old: Binary, new_wheel: Wheel, new: Binary, leaks: Iterable[str]
 ) -> tuple[list[str], list[str]]:
     """Compare types with abidiff; return what changed, and what was not compared and why."""
     if old.format != "ELF":
@@ -157,6 +174,8 @@ def _types(
             headers = file.with_name("include")
             if headers.is_dir():
                 options += [f"--headers-dir{number}", str(headers)]
+        (Path(folder) / "leaks").write_text(_suppressed(leaks), encoding="utf-8")
+        options += ["--suppressions", str(Path(folder) / "leaks")]
         done = subprocess.run(
             [program, *options, *map(str, files)],
             stdin=subprocess.DEVNULL,
@@ -171,6 +190,13 @@ def _types(
     if not done.returncode:
         return [], []
     return [f"{new.leaf}: types or functions changed (abidiff):", *said], []
+
+
+def _suppressed(names: Iterable[str]) -> str:
+    """Return abidiff's specification of symbols that it does not report."""
+    either = "|".join(map(re.escape, sorted(names)))
+    kinds = ("function", "variable") if either else ()
+    return "".join(f"[suppress_{kind}]\n  symbol_name_regexp = ^({either})$\n" for kind in kinds)
 
 
 def _extract(wheel: Wheel, binary: Binary, folder: Path) -> Path:

@@ -14,9 +14,9 @@ _WHOLE = re.compile(rb"[!#-~]{1,300}(?=[\0\"])")
 _LOOKED_IN = re.compile(
     rb"[/\\](?:etc|ssl|certs|share|lib|lib64|libexec|plugins|modules|engines[-\d_.]*)(?:[/\\]|$)"
 )
-# Sources that a message names, and folders of headers, are not opened.
+# Sources that a message names, debug information, and folders of headers, are not opened.
 _SOURCE = re.compile(
-    rb"\.(?:[chm]|[ch]?(?:cc|pp|xx|hh|\+\+)|mm|in[cl]|tcc|[sS]|asm|[lyf]|f\d\d|rs|go|pyx?|cuh?)$"
+    rb"\.(?:[chm]|[ch]?(?:cc|pp|xx|hh|\+\+)|mm|in[cl]|tcc|[sS]|asm|[lyf]|f\d\d|rs|go|pyx?|cuh?|pdb)$"
     rb"|[/\\](?:include(?:[/\\]|$)|$)"
 )
 _MOST = 3
