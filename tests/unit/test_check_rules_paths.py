@@ -125,6 +125,18 @@ def test_search_paths_of_two_architectures() -> None:
     assert find("duplicate-rpath", wheel("libfoo", *halves)) == []
 
 
+def test_search_paths_of_each_file_and_each_half() -> None:
+    """Bundled files count, and so does the half that is not the first."""
+    for path in ("libfoo/lib/libfoo.dylib", "libfoo/.dylibs/libz.1.dylib", "libfoo/_ext.so"):
+        halves = (
+            binary(
+                path, rpath=("@loader_path",) * times, format="Mach-O", architecture=architecture
+            )
+            for architecture, times in (("x86_64", 1), ("aarch64", 2))
+        )
+        assert [f.file for f in find("duplicate-rpath", wheel("libfoo", *halves))] == [path]
+
+
 # rpath-escapes ------------------------------------------------------------------------------------
 
 
