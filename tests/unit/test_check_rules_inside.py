@@ -210,7 +210,11 @@ def test_copies_in_wheels_that_use_the_provider() -> None:
     for bounds, found in (((), 1), (("libfoo>=1,<2",), 0)):
         other = wheel("other", copy, bounds=bounds)
         assert len(find("bundled-copy", provider(), other)) == found
-    assert find("bundled-copy", wheel("other", copy)) == []  # nobody provides it
+    other = wheel("other", copy)
+    assert len(find("bundled-copy", provider(), provider(), other)) == 1  # is told once
+    foreign = binary(FILE, NAME, architecture="aarch64")
+    assert find("bundled-copy", provider(foreign), other) == []
+    assert find("bundled-copy", other) == []  # nobody provides it
     more = binary("libfoo/lib/libfoo.so.1")
     assert find("bundled-copy", provider(binary(FILE, NAME), more)) == []  # its own
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from native_lib.check.leaks import CXX, NO_HEADER, is_standard, leaked
@@ -79,20 +78,25 @@ def _unique(binary: Binary) -> list[str]:
 
 
 def bundled_copy(wheels: WheelSet) -> Iterator[Finding]:
-    providers = [each for each in wheels.wheels if each.manifests]
     for wheel in wheels.wheels:
-        for provider in providers:
-            # `library-copied` looks at the wheels that use it, and at copies with private names.
-            if provider.distribution == wheel.distribution or wheel.uses(provider.distribution):
+        # `library-copied` looks at the wheels that use it, and at copies with private names.
+        theirs = [
+            (provider, library, original)
+            for provider in wheels.wheels
+            if provider.manifests
+            and provider.distribution != wheel.distribution
+            and not wheel.uses(provider.distribution)
+            for library, original in provider.libraries
+        ]
+        for binary in wheel.binaries:
+            if private_distribution(unmangled(binary.leaf)):
                 continue
-            of = dict.fromkeys(library for library, _ in provider.libraries)
-            for path in dict.fromkeys(binary.path for binary in wheel.binaries):
-                names = [library.name for library in of if looks_like(path, library)]
-                leaf = PurePosixPath(path).name
-                if names and not private_distribution(unmangled(leaf)):
-                    whose = f"{names[0]}, which {provider.distribution} ships"
+            for provider, library, original in theirs:
+                if binary.fits(original) and looks_like(binary.path, library):
+                    whose = f"{library.name}, which {provider.distribution} ships"
                     message = f"looks like a copy of {whose}"
-                    yield Finding(wheel.path.name, path, leaf, message)
+                    yield Finding(wheel.path.name, binary.path, binary.leaf, message)
+                    break
 
 
 def build_string(wheels: WheelSet) -> Iterator[Finding]:
