@@ -281,9 +281,9 @@ def _generated(wrapped: Wrapped, work: Path) -> Path:
     source = provider / "source.toml"
     text = source.read_text("utf-8")
     for key, value in wrapped.source.items():
-        text = re.sub(
-            f"^{key} = .*$", lambda _, k=key, v=value: f"{k} = '{v}'", text, flags=re.MULTILINE
-        )
+        line = re.search(f"^{key} = .*$", text, re.MULTILINE)
+        assert line, (key, text)
+        text = text.replace(line[0], f"{key} = '{value}'")
     source.write_text(text, "utf-8")
     pyproject = provider / "pyproject.toml"
     building.edit(pyproject, '"upstream/LICENSE"', f'"upstream/{wrapped.licence}"')
@@ -323,7 +323,7 @@ def build(consumer: Consumer, tools: building.Environment, out: Path) -> Path:
     env = {"PATH": f"{tools.python.parent}{os.pathsep}{os.environ['PATH']}", **consumer.environment}
     shown = building.run(command, "env", "--format", "json", consumer.provider, env=env)
     with tempfile.TemporaryDirectory() as work:
-        pip = [tools.python, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-cache-dir"]
+        pip = [str(tools.python), "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-cache-dir"]
         options = [part for option in consumer.options for part in ("-C", option)]
         building.run(*pip, *options, "-w", work, sdist(consumer), env={**env, **json.loads(shown)})
         (built,) = Path(work).glob("*.whl")
@@ -406,6 +406,13 @@ def assert_one_file_each(consumers: Sequence[Consumer], env: building.Environmen
         assert Path(files[0]).parent == env.site_packages / folder / "lib", files
 
 
+def assert_no_more_failures(consumer: Consumer, theirs: Outcome, ours: Outcome) -> None:
+    """No test fails that passes with PyPI's wheel."""
+    more = sorted(ours.failed - theirs.failed)
+    name = f"{consumer.name} {consumer.version}"
+    assert not more, f"{name}: these tests fail, and not with PyPI's wheel: {more}"
+
+
 def prove(
     consumers: Sequence[Consumer], work: Path, providers: Sequence[Path]
 ) -> Iterator[tuple[Consumer, float, Outcome, Outcome]]:
@@ -417,8 +424,8 @@ def prove(
         providers: the wheels of all providers that they need.
 
     Yields:
-        A package, the minutes of processor time that it took from sdist to repaired wheel, and what its tests gave
-        with PyPI's wheel and with the one built here.
+        A package, the minutes of processor time from its sdist to the repaired wheel, and what its
+        tests gave with PyPI's wheel and with the one built here.
 
     Raises:
         AssertionError: a package is not as it has to be.
@@ -445,8 +452,7 @@ def prove(
     for one in consumers:
         ours = run_tests(one, env, work / "tests")
         yield one, minutes[one.name], theirs[one.name], ours
-        more = ours.failed - theirs[one.name].failed
-        assert not more, f"{one.name}: fails here, and not with PyPI's wheel: {sorted(more)}"
+        assert_no_more_failures(one, theirs[one.name], ours)
 
 
 def _processor_time() -> float:
