@@ -262,6 +262,16 @@ def upstreams_tests(session: nox.Session) -> None:
 
 
 @nox.session
+def real_consumers(session: nox.Session) -> None:
+    """Build packages of PyPI against providers, and compare their own tests with PyPI's wheels'.
+
+    Linux, some twenty minutes; `nox -s real_consumers -- lz4 PyNaCl` takes those only.
+    """
+    install_group(session, "tests")
+    session.run("python", "tests/real_consumers.py", *session.posargs)
+
+
+@nox.session
 def freezers(session: nox.Session) -> None:
     """Freeze a program with PyInstaller (under Wine, too), cx_Freeze and Nuitka, and run it."""
     install_group(session, "tests")

@@ -29,12 +29,7 @@ CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "native
 SUITES = ("sid", "trixie", "bookworm")
 DEBIAN_SOURCES = {"zlib": "zlib", "libpng": "libpng1.6", "sodium": "libsodium", "zmq": "zeromq3"}
 # What Debian leaves out of an archive, and upstream's CMakeLists.txt asks for.
-LEFT_OUT = {
-    "zlib": ("contrib/CMakeLists.txt", "win32/zlib1.rc"),
-    "libpng": (),
-    "sodium": (),
-    "zmq": (),
-}
+LEFT_OUT = {"zlib": ("contrib/CMakeLists.txt", "win32/zlib1.rc")}
 
 
 class SourcesError(Exception):
@@ -59,7 +54,7 @@ def provide(name: str) -> None:
         fetched, said = _succeeds(fetch, package)
         if fetched:
             return
-    archive = _from_debian(name, said)
+    archive = from_debian(name, said)
     fetched, said = _succeeds([*fetch, "--archive", str(archive), "--unpinned"], package)
     if not fetched:
         raise SourcesError(said)
@@ -86,8 +81,16 @@ def _reachable(source: Path) -> bool:
         return False
 
 
-def _from_debian(name: str, upstream_said: str) -> Path:
-    """Return upstream's archive out of Debian's newest source package, or the cache's newest."""
+def from_debian(name: str, upstream_said: str) -> Path:
+    """Return upstream's archive out of Debian's newest source package, or the cache's newest.
+
+    Args:
+        name: of a provider among the reference packages, or of another source package of Debian's.
+        upstream_said: why upstream's own server does not serve.
+
+    Raises:
+        SourcesError: Debian has none either.
+    """
     cached = _newest_first([path.name for path in CACHE.glob(f"{name}-*.tar.gz")])
     if cached:
         return CACHE / cached[0]
@@ -107,7 +110,7 @@ def _from_debian(name: str, upstream_said: str) -> Path:
             *(f"-o=Dir::Cache={work}/cache", "-o=APT::Sandbox::User=root", "-o=Acquire::Retries=3"),
         ]
         said.append(_succeeds(["apt-get", *options, "-qq", "update"])[1])
-        package = DEBIAN_SOURCES[name]
+        package = DEBIAN_SOURCES.get(name, name)
         listed = _succeeds(["apt-cache", *options, "showsrc", "--only-source", package])[1]
         for version in _newest_first(re.findall(r"^Version: (\S+)$", listed, re.MULTILINE)):
             # A version that the index lists is sometimes missing from the mirror.
@@ -163,7 +166,7 @@ def _completed(name: str, archive: Path, version: str) -> Path:
                 names.add(member.name)
                 completed.addfile(member, original.extractfile(member) if member.isfile() else None)
             (top,) = {path.partition("/")[0] for path in names}
-            for path in LEFT_OUT[name]:
+            for path in LEFT_OUT.get(name, ()):
                 if f"{top}/{path}" not in names:
                     completed.addfile(tarfile.TarInfo(f"{top}/{path}"), io.BytesIO())
         made.rename(kept)

@@ -27,4 +27,4 @@ def test_newest_version_comes_first(
     monkeypatch.setattr(upstream_sources, "CACHE", tmp_path)
     for version in (*others, newest):
         upstream_sources._cached(name, version).write_bytes(b"")
-    assert upstream_sources._from_debian(name, "") == upstream_sources._cached(name, newest)
+    assert upstream_sources.from_debian(name, "") == upstream_sources._cached(name, newest)

@@ -1,0 +1,35 @@
+"""A package of PyPI, unchanged, uses a provider as well as its own copy; `nox -s real_consumers` has more."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+if sys.platform != "linux":
+    pytest.skip("auditwheel and /proc/self/maps are Linux's", allow_module_level=True)
+
+import building
+import real_consumers
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+PYNACL = next(one for one in real_consumers.CONSUMERS if one.name == "PyNaCl")
+
+
+def test_pynacl_passes_its_own_tests_as_pypis_wheel_does(
+    sockets: building.Sockets, tmp_path: Path
+) -> None:
+    ((_, _, theirs, ours),) = real_consumers.prove([PYNACL], tmp_path, [sockets.sodium])
+    assert ours == theirs
+    assert ours.passed > 1000
+
+
+def test_a_test_that_fails_only_here_is_named() -> None:
+    theirs = real_consumers.Outcome(2, 0, frozenset({"tests::old"}))
+    real_consumers.assert_no_more_failures(PYNACL, theirs, theirs)
+    ours = real_consumers.Outcome(1, 0, frozenset({"tests::old", "tests::new"}))
+    with pytest.raises(AssertionError, match=r"PyNaCl 1\.6\.2: .*\['tests::new'\]"):
+        real_consumers.assert_no_more_failures(PYNACL, theirs, ours)
