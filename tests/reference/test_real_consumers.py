@@ -10,11 +10,12 @@ import pytest
 if sys.platform != "linux":
     pytest.skip("auditwheel and /proc/self/maps are Linux's", allow_module_level=True)
 
-import building
 import real_consumers
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    import building
 
 PYNACL = next(one for one in real_consumers.CONSUMERS if one.name == "PyNaCl")
 
