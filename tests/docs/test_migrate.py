@@ -23,6 +23,23 @@ SDISTS = {
     "indexed_gzip==1.10.3": "1347f3b6c5522c5c50db5d9e2801257cea86639e87b46c6635f22005ee3ded25",
 }
 
+USE = """
+import gzip, struct, zlib
+import indexed_gzip, pyspng
+
+with open("a.gz", "wb") as file:
+    file.write(gzip.compress(b"abc"))
+assert indexed_gzip.IndexedGzipFile("a.gz").read() == b"abc"
+
+def chunk(name, data):
+    return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+head = struct.pack(">IIBBBBB", 1, 1, 8, 2, 0, 0, 0)
+pixel = zlib.compress(bytes([0, 1, 2, 3]))
+chunks = chunk(b"IHDR", head) + chunk(b"IDAT", pixel) + chunk(b"IEND", b"")
+assert pyspng.load(bytes([137]) + b"PNG\\r\\n" + bytes([26]) + b"\\n" + chunks).tolist() == [[[1, 2, 3]]]
+"""
+
 
 def sdist(pinned: str, sha256: str) -> Path:
     """Return an sdist of PyPI from the cache, which pip fills; pip compares the hash."""
@@ -73,12 +90,63 @@ def test_every_command_prints_what_is_shown(reference: building.Reference, tmp_p
             "python -m pip wheel --quiet --no-deps --wheel-dir": f"{build} --quiet --out-dir",
             "python -m pip wheel --no-deps --wheel-dir": f"{build} --out-dir",
             # As installed, and not from the sources.
-            "native-lib": str(env.python.with_name("native-lib")),
+            "native-lib repair": f"{env.python.with_name('native-lib')} repair",
+            "native-lib check": f"{env.python.with_name('native-lib')} check",
         },
     )
-    assert count == 20
-    # Both really call it: each module's own functions, not only its import.
-    code = "import gzip, indexed_gzip; open('a.gz', 'wb').write(gzip.compress(b'abc'))"
-    read = f"{code}; assert indexed_gzip.IndexedGzipFile('a.gz').read() == b'abc'"
-    files = building.mapped(env, read, "native_zlib__")
+    assert count == 21
+    # Both really call it.
+    files = building.mapped(env, USE, "native_zlib__")
     assert files == [f"{env.site_packages}/native_zlib/lib/native_zlib__z.so.1"]
+
+
+SYSTEM = next(iter(Path("/usr/lib").glob("*-linux-gnu/libz.so")), None)
+MODULE = """\
+#include <Python.h>
+#include <zlib.h>
+static struct PyModuleDef module = {PyModuleDef_HEAD_INIT, "_ext"};
+PyMODINIT_FUNC PyInit__ext(void) {
+  return crc32(0, NULL, 0) ? NULL : PyModule_Create(&module);
+}
+"""
+PLAIN_HEADER = "unsigned long crc32(unsigned long, const unsigned char *, unsigned);\n"
+
+
+@pytest.mark.skipif(SYSTEM is None, reason="zlib's development files are not installed")
+@pytest.mark.parametrize(
+    ("header", "library", "said"),
+    [
+        (True, True, "it linked libz.so.1 of "),
+        (True, False, "nor another library of that name"),
+        (False, True, "nor another library of that name"),
+    ],
+)
+def test_paths_that_come_first_stop_the_build(
+    reference: building.Reference, tmp_path: Path, header: bool, library: bool, said: str
+) -> None:
+    assert SYSTEM is not None
+    env = building.new_environment(tmp_path / "env", reference.zlib, building.loader_wheel())
+    building.uv("pip", "install", "--quiet", "--python", env.python, "setuptools>=77", "packaging")
+    project = tmp_path / "sums"
+    docs_pages.write(project / "sums" / "__init__.py", "")
+    docs_pages.write(project / "sums" / "_ext.c", MODULE)
+    docs_pages.write(project / "own" / "zlib.h", PLAIN_HEADER)
+    docs_pages.write(
+        project / "setup.py",
+        "from setuptools import Extension, setup\n"
+        'setup(packages=["sums"], ext_modules=[Extension("sums._ext", ["sums/_ext.c"],\n'
+        f"    libraries=['z'], include_dirs={['own'] if header else []},\n"
+        f"    library_dirs={[str(SYSTEM.parent)] if library else []},\n"
+        "    extra_link_args=['-Wl,--as-needed'])])\n",
+    )
+    docs_pages.write(
+        project / "pyproject.toml",
+        '[build-system]\nrequires = []\nbuild-backend = "native_lib.build"\n'
+        '[project]\nname = "sums"\nversion = "1.0"\ndynamic = ["dependencies"]\n'
+        '[tool.native-lib]\nbackend = "setuptools.build_meta"\n'
+        'libraries = { zlib = "native-zlib" }\n',
+    )
+    command = (building.tool("uv"), "build", "--wheel", "--no-build-isolation")
+    cache = {"NATIVE_LIB_CACHE": str(tmp_path / "cache")}
+    answer = building.run(*command, "--python", env.python, project, env=cache, fails=True)
+    assert f"none of its binaries needs native_zlib__z.so.1 of native-zlib; {said}" in answer
