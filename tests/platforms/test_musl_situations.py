@@ -171,6 +171,20 @@ def test_provider_version(musl: Elsewhere, there: str, fits: bool) -> None:
     ]
 
 
+def test_ctypes_in_one_line(musl: Elsewhere) -> None:
+    """musl knows a library by its file, too: ctypes is given the loaded one."""
+    path = 'libfoo.loader.path("foo", ">=1.0.0,<2")'
+    code = (
+        f"import ctypes, libfoo, foo_ext; foo = ctypes.CDLL({path}).foo_square; "
+        "foo.argtypes, foo.restype = [ctypes.c_double], ctypes.c_double; assert foo(1.5) == 2.25"
+    )
+    assert musl.mapped(code, "foo.so") == [str(musl.library)]
+    provides(musl, "2.0.0")
+    said = musl.fail(f"import libfoo; {path}")
+    assert "LibraryVersionError: " in said
+    assert "needs libfoo>=1.0.0,<2, but 2.0.0 is installed." in said
+
+
 def test_wrong_version_is_told_before_anything_is_opened(musl: Elsewhere) -> None:
     provides(musl, "2.0.0")
     assert musl.mapped(building.SHOW, "foo") == []

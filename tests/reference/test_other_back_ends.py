@@ -10,12 +10,14 @@ import zlib
 from pathlib import Path
 
 import building
+import docs_pages
 import elf
 import pytest
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads ELF files")
 
 PAGE = building.ROOT / "docs" / "packages" / "native-zlib.md"
+MESON = "Meson, and whatever else asks pkg-config"
 MODULE = r"""
 #include <Python.h>
 #include <zlib.h>
@@ -85,7 +87,11 @@ def projects(folder: Path, kind: str) -> Path:
             f"{lines}py.install_sources('foo_ext/__init__.py', 'foo_ext/_shared_lib_consumer.py', "
             "'foo_ext/_shared_lib_explain.py', 'foo_ext/_shared_lib_fixes.py', subdir: 'foo_ext')\n"
         )
-        return project(folder, '"meson-python", "pkgconf"', "mesonpy", meson=meson)
+        made = project(folder, '"meson-python", "pkgconf"', "mesonpy", meson=meson)
+        docs_pages.save(docs_pages.section(PAGE.read_text("utf-8"), MESON), made)
+        with (made / "pyproject.toml").open("a", encoding="utf-8") as file:
+            file.write(documented("toml", "tool.meson-python"))
+        return made
     found = documented("cmake", "find_package(ZLIB CONFIG")
     lists = (
         "cmake_minimum_required(VERSION 3.25)\nproject(foo LANGUAGES C)\n"
@@ -104,9 +110,8 @@ def test_module_is_served_by_the_wheel(
     out = tmp_path / "dist"
     out.mkdir()
     shutil.copy(reference.zlib, out)
-    (variable,) = re.findall(r"^\$ (PKG_CONFIG)=(\S+) ", PAGE.read_text("utf-8"), re.MULTILINE)
     # pyenv's Pythons hand a RUNPATH of their own on.
-    env = {**dict([variable]), "LDSHARED": "cc -shared"}
+    env = {"LDSHARED": "cc -shared"}
     wheel = building.build(projects(tmp_path / "src", kind), out, env=env)
     assert "native_zlib__z.so.1" in elf.dynamic_in_wheel(wheel, "foo_ext/_ext.")["NEEDED"]
     installed = building.new_environment(tmp_path / "env", reference.zlib, wheel)

@@ -529,7 +529,10 @@ def test_messages_are_explained() -> None:
 
 def test_refusals_of_commands_are_explained() -> None:
     folder = building.ROOT / "loader" / "src" / "native_lib"
-    modules = ("excludes", "prefix", "providers", "repair", "vendor")
+    modules = (
+        *("abi", "excludes", "literals", "prefix", "preload"),
+        *("providers", "released", "repair", "vendor"),
+    )
     for file in (*sorted((folder / "bind").glob("*.py")), *(folder / f"{m}.py" for m in modules)):
         assert unexplained(messages_of_python(text(file)), page("native-lib")) == []
 

@@ -13,6 +13,7 @@ from native_lib.build.static_toml import showing
 from native_lib.environment import build_variables
 from native_lib.prefix import project_prefix
 from native_lib.providers import ProvidersError, installed_providers
+from native_lib.support.shared_lib_fixes import pip
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -82,9 +83,10 @@ def _variables(config: Config, *, is_editable: bool) -> dict[str, str]:
                 "NATIVE_LIB_SYSTEM=all in the environment"
             ) from None
         if not wanted.specifier.contains(found.version, prereleases=True):
+            fix = pip(f'install "{told}"')
             raise BuildError(
                 f"pyproject.toml asks for {told}, and {found.distribution} {found.version} is installed "
-                f'where this build runs: python -m pip install "{told}"'
+                f"where this build runs: {fix}"
             )
     providers = installed_providers([distribution_of(told) for told in config.providers])
     # Its path stays, though that of an isolated build changes: build folders that are kept know it.

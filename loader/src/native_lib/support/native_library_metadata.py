@@ -108,9 +108,9 @@ def _manifest(package: str, requirement: str) -> ModuleType:
             raise
         sys.exit(
             f"The library {package} is needed, and its provider {requirement} is not installed "
-            f"where this build runs ({sys.executable}). Either install the provider "
-            f'(python -m pip install "{requirement}"; a build in isolation does it by itself), '
-            f"or ask for the system's copy: NATIVE_LIB_SYSTEM={package} in the environment."
+            f"where this build runs ({sys.executable}). Either install the provider there "
+            "(a build in isolation does it by itself), or ask for the system's copy: "
+            f"NATIVE_LIB_SYSTEM={package} in the environment."
         )
     if manifest.FORMAT > FORMAT:
         sys.exit(
@@ -134,8 +134,8 @@ def _insist_on(requirement: str, manifest: ModuleType) -> None:
         sys.exit(
             f"pyproject.toml asks for {requirement}, and {manifest.DISTRIBUTION} {manifest.VERSION} "
             f"is installed where this build runs ({sys.executable}). Either install what it asks for "
-            f'(python -m pip install "{requirement}"; a build in isolation does it by itself), or '
-            "correct libraries in its [[tool.dynamic-metadata]] table."
+            "there (a build in isolation does it by itself), or correct libraries in its "
+            "[[tool.dynamic-metadata]] table."
         )
 
 
