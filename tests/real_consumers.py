@@ -276,6 +276,8 @@ def _generated(wrapped: Wrapped, work: Path) -> Path:
         "provider_name": f"native-{wrapped.library}",
         "library_source": "upstream",
         "library_version": top.rpartition("-")[2],
+        # Then all of the build support is there; a vendored one lacks what archives need.
+        "loader": "requirement",
     }
     provider = building.generate(work, **answers) / answers["provider_name"]
     source = provider / "source.toml"
