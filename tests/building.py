@@ -351,6 +351,9 @@ def edit(file: Path, old: str, new: str) -> None:
     text = file.read_text(encoding="utf-8")
     assert old in text, text
     file.write_text(text.replace(old, new), encoding="utf-8")
+    # Python takes bytecode for current when size and second of the source are the same.
+    for compiled in file.parent.glob(f"__pycache__/{file.stem}.*.pyc"):
+        compiled.unlink()
 
 
 def record_as_it_is(site_packages: Path, file: Path) -> None:

@@ -52,11 +52,10 @@ def test_consumer_that_is_stale_is_to_be_built_again(workspace: building.Environ
     folder = workspace.folder.parent
     assert workspace.run(building.SQUARE) == "9.0\n"
     manifest = workspace.site_packages / "libfoo" / "_native_libs.py"
-    whole = manifest.read_text(encoding="utf-8")
     building.edit(manifest, 'VERSION = "1.0.0"', 'VERSION = "0.9.0"')
     # An older provider is to be updated.
     assert '"libfoo>=1.0.0,<2"\n' in workspace.run(building.SQUARE, fails=True)
-    manifest.write_text(whole, encoding="utf-8")
+    building.edit(manifest, 'VERSION = "0.9.0"', 'VERSION = "1.0.0"')
     building.edit(folder / "libfoo" / "pyproject.toml", 'version = "1.0.0"', 'version = "2.0.0"')
     sync(folder)
     said = workspace.run(building.SQUARE, fails=True)
