@@ -210,9 +210,7 @@ def decoys(
     for name, version in versions.items():
         page = folder / "index" / name
         module = name.replace("-", "_")
-        info = f"{module}-{version}.dist-info"
-        told = "Wheel-Version: 1.0\nGenerator: x\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
-        package = {f"{module}/__init__.py": "", f"{info}/WHEEL": told, f"{info}/RECORD": ""}
+        package = {f"{module}/__init__.py": ""}
         wheel = wheels.make_wheel(page, name, package, version=version, tag="py3-none-any")
         (page / "index.html").write_text(f'<a href="{wheel.name}">{wheel.name}</a>\n', "utf-8")
     engine = environment.get("CIBW_CONTAINER_ENGINE", "docker")

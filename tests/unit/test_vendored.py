@@ -184,7 +184,6 @@ def test_loader_alone_for_another_build_system(
     [
         ("vendor.md", len(PROVIDER) + len(CONSUMER)),
         ("provider-requires-provider.md", len({**PROVIDER, **CONSUMER})),
-        ("migrate.md", len(CONSUMER)),
         ("use-from.md", len(CONSUMER)),
     ],
 )
