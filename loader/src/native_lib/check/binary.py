@@ -58,6 +58,7 @@ class Binary:
     architecture: str  # as in Linux' wheel tags: x86_64, aarch64, …
     runtime_name: str  # SONAME, install name, or the name in a DLL's export directory
     needed: tuple[str, ...] = ()
+    optional: frozenset[str] = frozenset()  # of these: weak (Mach-O), loaded at first use (PE)
     rpath: tuple[str, ...] = ()  # Mach-O: LC_RPATH
     runpath: tuple[str, ...] = ()
     exports: frozenset[Export] = frozenset()

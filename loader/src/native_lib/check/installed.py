@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 from packaging.utils import canonicalize_name
 
 from native_lib.check.choose import ChoiceError
+from native_lib.check.reach import lost_in
+from native_lib.check.records import is_code, opens_libraries
 from native_lib.check.report import printable
 from native_lib.check.rule import WheelSet
 from native_lib.check.run import judge
@@ -81,6 +83,8 @@ def _whole(each: Installed, wheel: Wheel, unreadable: Sequence[Unreadable]) -> W
         texts={
             file: _text(each.root / file) for file in each.files if file.endswith((".cmake", ".pc"))
         },
+        opens_libraries=bool(lost_in(wheel.binaries))
+        and any(opens_libraries(_bytes(each.root / file)) for file in each.files if is_code(file)),
         unread=tuple(
             Unread(lost.file.relative_to(each.root).as_posix(), lost.reason, is_corrupt=True)
             for lost in unreadable
@@ -97,7 +101,11 @@ def _digest(file: Path) -> str:
 
 
 def _text(file: Path) -> str:
+    return _bytes(file).decode("utf-8", "replace")
+
+
+def _bytes(file: Path) -> bytes:
     try:
-        return file.read_text(encoding="utf-8", errors="replace")
+        return file.read_bytes()
     except OSError:
-        return ""
+        return b""

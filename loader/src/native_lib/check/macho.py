@@ -22,6 +22,10 @@ _LOADED = (
     lief.MachO.LoadCommand.TYPE.LAZY_LOAD_DYLIB,
     lief.MachO.LoadCommand.TYPE.LOAD_UPWARD_DYLIB,
 )
+_OPTIONAL = (
+    lief.MachO.LoadCommand.TYPE.LOAD_WEAK_DYLIB,
+    lief.MachO.LoadCommand.TYPE.LAZY_LOAD_DYLIB,
+)
 _KINDS = (
     lief.MachO.Header.FILE_TYPE.DYLIB,
     lief.MachO.Header.FILE_TYPE.BUNDLE,
@@ -69,6 +73,9 @@ def _slice(path: str, file: lief.MachO.Binary, size: int) -> Binary:
             "",
         ),
         needed=needed,
+        optional=frozenset(
+            text(library.name) for library in loaded if library.command in _OPTIONAL
+        ),
         rpath=tuple(text(command.path) for command in file.rpaths),
         exports=exports,
         imports=imports,

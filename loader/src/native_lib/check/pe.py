@@ -45,6 +45,7 @@ def read(path: str, content: bytes) -> tuple[Binary, ...]:
             architecture=_ARCHITECTURES.get(file.header.machine, "unknown"),
             runtime_name=text(directory.name) if directory is not None else "",
             needed=tuple(text(library.name) for library in imported),
+            optional=frozenset(text(library.name) for library in file.delay_imports),
             exports=frozenset(
                 Export(text(entry.name))
                 for entry in (directory.entries if directory is not None else ())

@@ -18,6 +18,7 @@ from native_lib.check.bombs import MAX_FILE, MAX_FILES, MAX_RATIO, MAX_TOTAL
 from native_lib.check.leaks import Headers, headers_of
 from native_lib.check.markers import may_hold
 from native_lib.check.packing import is_so, packing_of, record_of
+from native_lib.check.reach import lost_in
 from native_lib.check.read import is_binary, read_binary, unknown_kind
 from native_lib.check.records import (
     MAX_PACKAGE,
@@ -25,8 +26,10 @@ from native_lib.check.records import (
     code_with_loader,
     imported_by,
     imports_of,
+    is_code,
     manifest_of,
     opens_for_all,
+    opens_libraries,
     requirements_of,
     requires_of,
 )
@@ -174,10 +177,16 @@ class _Contents:
                 for name in imported_by(self._text(n))
             ),
             opens_for_all=any(map(opens_for_all, sources.values())),
+            opens_libraries=bool(lost_in(binaries)) and self._opens_libraries(),
             packing=packing_of(
                 info, self.names, record, altered, self._optional(f"{info}/WHEEL", bytes)
             ),
         )
+
+    def _opens_libraries(self) -> bool:
+        # A table of a megabyte is code, too.
+        code = (n for n, m in self.members.items() if is_code(n) and m.file_size <= MAX_TEXT)
+        return any(opens_libraries(self._text(name)) for name in code)
 
     def _binaries(self, name: str, content: bytes, unread: list[Unread]) -> tuple[Binary, ...]:
         try:

@@ -32,6 +32,11 @@ _MARKS = {REQUIRES, "_shared_lib_consumer.py"}
 MAX_PACKAGE = 1 << 18
 _MAX_METADATA, _MAX_LINES = 1 << 20, 100
 _FOR_ALL = re.compile(rb"RTLD_GLOBAL|LoadMode\.GLOBAL|setdlopenflags")
+_OPENS = re.compile(
+    rb"CDLL|cdll|PyDLL|WinDLL|windll|LoadLibrary|dlopen|add_dll_directory|AddDllDirectory"
+    rb"|LD_LIBRARY_PATH|DYLD_"
+)
+_CODE = (".py", ".pyc", ".pth", ".start")
 _IMPORTED = re.compile(
     rb"(?:\b(?:import|from)\s+|\b(?:load_library_module|import_module|__import__)\(\s*['\"])(\w+)"
     rb"|load_requirements"
@@ -141,6 +146,16 @@ def imported_by(source: bytes) -> Iterator[str]:
 def opens_for_all(source: bytes) -> bool:
     """Tell whether a package's `__init__.py` may open libraries whose symbols everybody then has."""
     return _FOR_ALL.search(source) is not None
+
+
+def is_code(file: str) -> bool:
+    """Tell whether Python runs a file."""
+    return file.endswith(_CODE)
+
+
+def opens_libraries(source: bytes) -> bool:
+    """Tell whether a source may open libraries, or change where they are looked for."""
+    return _OPENS.search(source) is not None
 
 
 def requirements_of(metadata: bytes, holds: Callable[[Marker], bool]) -> tuple[Requirement, ...]:

@@ -105,6 +105,9 @@ class Wheel:
     # What the code of a package with a loader or a record imports, and `load_requirements` if it has that.
     imported: frozenset[str] = frozenset()
     opens_for_all: bool = False  # an __init__.py has RTLD_GLOBAL, or the like, in it
+    # Its code has names in it by which one opens libraries, or says where they are looked for. Only looked
+    # at if the loader does not find one of its libraries.
+    opens_libraries: bool = False
 
     @cached_property
     def unread_files(self) -> frozenset[str]:
