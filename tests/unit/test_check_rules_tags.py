@@ -126,7 +126,8 @@ def test_a_library_that_the_wheel_brings_has_its_versions() -> None:
 
 # tag-libc -----------------------------------------------------------------------------------------
 
-BOTH = "py3-none-manylinux_2_17_x86_64.musllinux_1_2_x86_64"
+GLIBC, MUSL = "manylinux_2_17_x86_64", "musllinux_1_2_x86_64"  # tags that a file does not fit
+BOTH = f"py3-none-{GLIBC}.{MUSL}"
 
 
 @pytest.mark.parametrize(
@@ -136,8 +137,9 @@ BOTH = "py3-none-manylinux_2_17_x86_64.musllinux_1_2_x86_64"
         (BOTH, ["musl"], ["manylinux_2_17_x86_64"]),
         (BOTH, ["glibc", "glibc"], ["musllinux_1_2_x86_64"] * 2),
         (BOTH, ["glibc", ""], ["musllinux_1_2_x86_64"]),
-        # A file for each, or for both.
-        (BOTH, ["glibc", "musl"], []),
+        # Each file counts.
+        (BOTH, ["glibc", "musl"], ["manylinux_2_17_x86_64", "musllinux_1_2_x86_64"]),
+        (BOTH, ["glibc", "glibc", "musl"], [GLIBC, MUSL, MUSL]),
         (BOTH, [""], []),
         (BOTH, [], []),
         # These are tag-platform's.
@@ -150,6 +152,29 @@ BOTH = "py3-none-manylinux_2_17_x86_64.musllinux_1_2_x86_64"
 def test_libc(tag: str, libcs: list[str], found: list[str]) -> None:
     files = [binary(f"foo_ext/{number}.so", libc=libc) for number, libc in enumerate(libcs)]
     assert [f.value for f in find("tag-libc", wheel("foo-ext", *files, tag=tag))] == found
+
+
+@pytest.mark.parametrize(
+    ("files", "found"),
+    [
+        (["glibc foo/_x.cpython-311-x86_64-linux-gnu.so", "musl foo/_x.cpython-311-x86_64-linux-musl.so"], []),
+        (["glibc foo/glibc/libx.so.1", "musl foo/musl/libx.so.1"], []),
+        (["glibc foo/libx-linux-gnu.so", "musl foo/libx-linux-musl.so"], []),
+        (["glibc foo/bin/tool_glibc", "musl foo/bin/tool_musl"], []),
+        (["glibc foo/_x.abi3.so", "musl foo/_y.abi3.so"], [GLIBC, MUSL]),
+        # A library that only the one loads, and one that both do.
+        (["glibc foo/glibc/_x.so libz.so", "musl foo/musl/_x.so", "glibc foo.libs/libz.so"], []),
+        (["glibc foo/glibc/_x.so libz.so", "musl foo/musl/_x.so libz.so", "glibc foo.libs/libz.so"], [MUSL]),
+        (["glibc foo/_x.so libz.so", "glibc foo.libs/libz.so", "musl foo/libmusl.so"], [MUSL, GLIBC]),
+    ],
+)  # fmt: skip
+def test_a_file_for_each_libc(files: list[str], found: list[str]) -> None:
+    of = [
+        binary(path, libc=libc, needed=tuple(needed))
+        for libc, path, *needed in map(str.split, files)
+    ]
+    ours = wheel("foo-ext", *of, tag=BOTH)
+    assert sorted(f.value for f in find("tag-libc", ours)) == sorted(found)
 
 
 def test_what_is_said_of_a_libc() -> None:

@@ -68,8 +68,12 @@ def _installed(binary: Binary) -> str:
     scheme = _SCHEME.fullmatch(binary.path)
     places = {"data": "", "scripts": "scripts/" if is_windows else "bin/"}
     place = places.get(scheme[1], site) if scheme else site
-    path = posixpath.normpath(place + (scheme[2] if scheme else binary.path))
+    path = _normal(place + (scheme[2] if scheme else binary.path))
     return path.lower() if is_windows else path
+
+
+def _normal(path: str) -> str:
+    return _PYTHON.sub("python3", posixpath.normpath(path))
 
 
 class _Files:
@@ -99,7 +103,7 @@ class _Files:
             chain: the file, what it was loaded for, and so on, up to the module that is imported.
         """
         for folder, name in self._places(needed, chain):
-            yield from self._at.get(posixpath.normpath(posixpath.join(folder, name)), ())
+            yield from self._at.get(_normal(posixpath.join(folder, name)), ())
 
     def _places(self, needed: str, chain: tuple[Binary, ...]) -> Iterator[tuple[str, str]]:
         user, root = chain[0], chain[-1]
@@ -138,7 +142,7 @@ class _Files:
             origin = "bin" if root.is_extension_module else self._folders[root.path]
         else:
             return None
-        return posixpath.join(origin, _PYTHON.sub("python3", rest.lstrip("/")))
+        return posixpath.join(origin, rest.lstrip("/"))
 
 
 class _Process:

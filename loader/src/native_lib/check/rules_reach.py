@@ -22,10 +22,10 @@ def own_library_unreached(wheels: WheelSet) -> Iterator[Finding]:
         for lost in lost_in(wheel.binaries):
             if not _is_promised(wheel, lost.root):
                 continue
-            is_here = any(is_for_same(each, lost.root) for each in lost.of)
-            # Whatever opens a library must have it.
-            if not (is_here and wheel.opens_libraries):
-                yield from _finding(wheel, lost, is_here, wheels.not_given(wheel, lost.user))
+            library = next((each for each in lost.of if is_for_same(each, lost.root)), None)
+            # What is not there, no code can open.
+            if library is None or not wheel.opens_libraries:
+                yield from _finding(wheel, lost, library, wheels.not_given(wheel, lost.user))
 
 
 def _is_promised(wheel: Wheel, root: Binary) -> bool:
@@ -34,18 +34,19 @@ def _is_promised(wheel: Wheel, root: Binary) -> bool:
     return any(not tag[0] or fits(root, tag) for tag in admitted)
 
 
-def _finding(wheel: Wheel, lost: Lost, is_here: bool, absent: str) -> Iterator[Finding]:
-    library, unfit = lost.of[0], lost.unfit or lost.of[0]
+def _finding(wheel: Wheel, lost: Lost, library: Binary | None, absent: str) -> Iterator[Finding]:
+    """Say what is wrong; `library` is what should have been found, if there is one."""
     severity = WARNING if absent else ""
     if is_system_library(lost.needed, lost.user, wheel.tags):
         # Elsewhere the interpreter itself has loaded it, or the name is a path to the system's.
-        if not is_here or lost.user.format != "ELF":
+        if library is None or lost.user.format != "ELF":
             return
         message = f"gets the system's {lost.needed}: the loader does not find {library.path}"
         severity, absent = WARNING, ""
-    elif not is_here:
+    elif library is None:
+        other = lost.of[0]
         message = (
-            f"needs {lost.needed} for {lost.root.platform}: {unfit.path} is for {unfit.platform}"
+            f"needs {lost.needed} for {lost.root.platform}: {other.path} is for {other.platform}"
         )
     elif lost.earlier:
         message = f"finds {library.path} only if {lost.earlier.path} was imported before"
@@ -53,7 +54,7 @@ def _finding(wheel: Wheel, lost: Lost, is_here: bool, absent: str) -> Iterator[F
     else:
         message = f"needs {lost.needed}: the loader does not look where {library.path} is"
         if lost.unfit:
-            message = f"{message}, and finds {unfit.path}, which is for {unfit.platform}"
+            message += f", and finds {lost.unfit.path}, which is for {lost.unfit.platform}"
     if lost.root is not lost.user:
         message += f" (with {lost.root.path})"
     if absent:

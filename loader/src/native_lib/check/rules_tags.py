@@ -19,6 +19,8 @@ _MANYLINUX = re.compile(r"manylinux(?:(1|2010|2014)|_2_(\d+))_(\w+)")
 _OLD_NAMES = {"1": 5, "2010": 12, "2014": 17}
 # In the names of files of which a wheel has one for each architecture.
 _ARCHITECTURE = re.compile(r"aarch64|arm64|amd64|x86_64|x64", re.IGNORECASE)
+# In the names of files of which a wheel has one for each C library.
+_LIBC = re.compile(r"[-_]?(?:linux[-_]?)?(?:manylinux|musllinux|glibc|gnu|musl)\w*", re.IGNORECASE)
 
 
 def tag_versions(wheels: WheelSet) -> Iterator[Finding]:
@@ -65,17 +67,35 @@ def tag_libc(wheels: WheelSet) -> Iterator[Finding]:
         admitted = [tag for tag in map(admitted_by, platforms) if tag]
         for platform in platforms:
             _, architectures, libc = admitted_by(platform) or ("", set(), "")
-            for_it = [b for b in wheel.binaries if b.libc and b.architecture in architectures]
-            # A wheel may have a file for each C library.
-            if not libc or any(binary.libc == libc for binary in for_it):
-                continue
-            for binary in for_it:
-                # Otherwise it is `tag-platform`'s.
-                if any(fits(binary, tag) for tag in admitted):
+            for binary in wheel.binaries if libc else ():
+                is_other = binary.libc not in ("", libc) and binary.architecture in architectures
+                # With nothing that any tag admits, it is `tag-platform`'s.
+                if (
+                    is_other
+                    and any(fits(binary, tag) for tag in admitted)
+                    and not _is_left_alone(wheel, binary, libc)
+                ):
                     yield Finding(
                         *(wheel.path.name, binary.path, platform),
                         f"is for {binary.libc}, and the wheel's tag {platform} promises {libc}",
                     )
+
+
+def _is_left_alone(wheel: Wheel, binary: Binary, libc: str) -> bool:
+    """Tell whether systems with this C library do without a file for another.
+
+    Only files for the other load it, or there is the same for this one.
+    """
+    fitting = [b for b in wheel.binaries if b.architecture == binary.architecture]
+    users = [b for b in fitting if binary.leaf in b.needed and b is not binary]
+    if users:
+        return all(user.libc == binary.libc for user in users)
+    return any(b.libc == libc and _in_any_libc(b) == _in_any_libc(binary) for b in fitting)
+
+
+def _in_any_libc(binary: Binary) -> str:
+    """Return a file's name without what is in it for a C library: a word, or CPython's suffix."""
+    return _LIBC.sub("", binary.leaf.partition(".")[0])
 
 
 def tag_architecture(wheels: WheelSet) -> Iterator[Finding]:
