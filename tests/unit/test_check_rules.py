@@ -187,6 +187,17 @@ def _(elf: wheels.Elf, folder: Path, broken: bool) -> None:
 # Paths --------------------------------------------------------------------------------------------
 
 
+@case("own-library-unreached")
+def _(elf: wheels.Elf, folder: Path, broken: bool) -> None:
+    path = "$ORIGIN" if broken else "$ORIGIN/../foo_ext.libs"
+    name = "libbar-0a1b2c3d.so.1"
+    files = {
+        "foo_ext/_ext.abi3.so": elf.extension(f"-Wl,-rpath,{path}", soname=name),
+        f"foo_ext.libs/{name}": elf.library(soname=name),
+    }
+    wheels.make_wheel(folder, "foo-ext", files, tag=wheels.LINUX.replace("py3-none", "cp311-abi3"))
+
+
 @case("rpath-absolute")
 def _(elf: wheels.Elf, folder: Path, broken: bool) -> None:
     path = "/build/lib" if broken else "$ORIGIN"

@@ -5,17 +5,25 @@ from __future__ import annotations
 import itertools
 import shutil
 import struct
+import subprocess
 import sys
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import building
 import pytest
+import wheels
 from models import EXTENSION, binary, find, wheel
-from native_lib.check import elf
+from native_lib.check import installed
+from native_lib.check.config import Config
+from native_lib.check.elf import RPATH, RUNPATH, File
+from native_lib.check.installed import check_installed
 from native_lib.check.reach import lost_in
 from native_lib.check.read import read_binary
 from native_lib.check.records import opens_libraries
 from native_lib.check.rule import ERROR, NOTE, WARNING, Finding
+from native_lib.check.run import check
+from native_lib.doctor.installed import all_installed
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,9 +36,10 @@ X, Y = "libx.so.1", "liby.so.1"
 AARCH64 = "aarch64"
 
 
-def module(*needed: str, path: str = EXTENSION, **more: Any) -> Binary:
+def module(*needed: str, **more: Any) -> Binary:
     """Return an extension module."""
-    return binary(path, needed=needed, **({"libc": "glibc", "exports": "PyInit__ext"} | more))
+    facts = {"path": EXTENSION, "libc": "glibc", "exports": "PyInit__ext"} | more
+    return binary(facts.pop("path"), needed=needed, **facts)
 
 
 def lib(name: str, *needed: str, folder: str = LIBS, **more: Any) -> Binary:
@@ -268,6 +277,58 @@ def test_only_what_the_tag_promises_counts(tag: str, count: int) -> None:
     assert len(found_in(*slices, library, tag=f"cp311-abi3-{tag}")) == count
 
 
+# A real wheel -------------------------------------------------------------------------------------
+
+PRELOAD = f"""import ctypes, os
+ctypes.CDLL(os.path.join(os.path.dirname(__file__), os.pardir, {LIBS!r}, {X!r}))
+"""
+
+
+@pytest.mark.parametrize(
+    ("path", "code", "works"),
+    [
+        ("$ORIGIN/../foo_ext.libs", "", True),
+        ("$ORIGIN", "", False),
+        ("$ORIGIN", PRELOAD, True),
+    ],
+)
+@pytest.mark.skipif(sys.platform != "linux", reason="its files are for Linux")
+def test_a_wheel_and_what_python_does_with_it(
+    elf: wheels.Elf,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    path: str,
+    code: str,
+    works: bool,
+) -> None:
+    """In an archive, and installed."""
+    extension = elf.extension(
+        f"-Wl,-rpath,{path}", soname=X, library="int foo_one(void) { return 1; }"
+    )
+    files: dict[str, bytes | str] = {
+        "foo_ext/__init__.py": code,
+        "foo_ext/_ext.abi3.so": extension,
+        f"{LIBS}/{X}": elf.library(soname=X),
+    }
+    archive = wheels.make_wheel(tmp_path, "foo-ext", files)
+    site = tmp_path / "site"
+    wheels.unpack(archive, site)
+    monkeypatch.setattr(installed, "all_installed", partial(all_installed, [str(site)]))
+    for report in (check([archive]), check_installed([], Config())):
+        found = [each.message for rule, each in report.findings if rule.id == RULE]
+        message = f"needs {X}: the loader does not look where {LIBS}/{X} is"
+        assert found == ([] if works else [message])
+    opened = subprocess.run(
+        (sys.executable, "-c", "import ctypes, foo_ext; ctypes.CDLL('foo_ext/_ext.abi3.so')"),
+        cwd=site,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (opened.returncode == 0) == works
+    assert works or f"{X}: cannot open shared object file" in opened.stderr
+
+
 # Real files ---------------------------------------------------------------------------------------
 
 OPENER = """
@@ -312,8 +373,8 @@ def compiled(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
 def with_path(content: bytes, tag: int) -> bytes:
     """Return an ELF file whose search path has another tag."""
     changed = bytearray(content)
-    for at, old, _ in elf.File(content).entries:
-        if old in (elf.RPATH, elf.RUNPATH):
+    for at, old, _ in File(content).entries:
+        if old in (RPATH, RUNPATH):
             struct.pack_into("l", changed, at, tag)
     return bytes(changed)
 
@@ -321,7 +382,7 @@ def with_path(content: bytes, tag: int) -> bytes:
 def test_what_the_loader_says(compiled: Path, tmp_path: Path) -> None:
     """Every combination of RPATH, RUNPATH and none: the rule says what the loader does."""
     seen = set()
-    for number, tags in enumerate(itertools.product((elf.RPATH, elf.RUNPATH, IDLE), repeat=3)):
+    for number, tags in enumerate(itertools.product((RPATH, RUNPATH, IDLE), repeat=3)):
         folder = tmp_path / str(number)
         binaries: list[Binary] = []
         for file, tag in zip(LIBRARIES, (*tags, IDLE)):
