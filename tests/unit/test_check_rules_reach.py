@@ -152,6 +152,19 @@ def test_dyld_takes_the_paths_of_what_loads_a_file() -> None:
         assert lost(module(*order, **mach_o), y) == []
 
 
+def test_dyld_reads_loader_path_for_each_file() -> None:
+    """One text, two files; and files that need each other."""
+    mach_o = {"format": "Mach-O", "libc": ""}
+    a, b = "@loader_path/a.dylib", "@loader_path/b.dylib"
+    libraries = (
+        binary("foo_ext/a.dylib", needed=("@loader_path/sub/b.dylib",), format="Mach-O"),
+        binary("foo_ext/sub/b.dylib", needed=(a, b), format="Mach-O"),
+    )
+    assert lost(module(a, **mach_o), *libraries) == [("b.dylib", a)]
+    again = binary("foo_ext/sub/a.dylib", needed=(b,), format="Mach-O")
+    assert lost(module(a, **mach_o), *libraries, again) == []
+
+
 # PE -----------------------------------------------------------------------------------------------
 
 

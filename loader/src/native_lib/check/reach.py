@@ -150,22 +150,26 @@ class _Process:
 
     def __init__(self, files: _Files, root: Binary) -> None:
         self.root = root
-        self._names = {*_names(root)}
         self.lost: list[Lost] = []
+        self._names = {*_names(root)}
+        loaded = {root.path}
         # All that a file needs is loaded before what these need: glibc, musl.
         waiting: list[tuple[Binary, ...]] = [(root,)]
         for chain in waiting:
             user = chain[0]
             for needed in user.needed:
-                of = files.named(needed, user)
-                if not of or needed in user.optional or _key(needed, user) in self._names:
+                name, of = _key(needed, user), files.named(needed, user)
+                if not of or name in self._names or needed in user.optional:
                     continue
-                there = list(files.found(_key(needed, user), chain))
+                there = list(files.found(name, chain))
                 found = next((each for each in there if is_for_same(each, root)), None)
                 if found is None:
                     self.lost.append(Lost(root, user, needed, of, next(iter(there), None)))
-                else:
-                    self._names |= {_key(needed, user), *_names(found)}
+                    continue
+                # dyld knows it by its path and its install name only.
+                self._names |= {*_names(found), *(() if user.format == "Mach-O" else (name,))}
+                if found.path not in loaded:
+                    loaded.add(found.path)
                     waiting.append((found, *chain))
         # The order of dyld and Windows differs a little, and may serve what is lost here.
         if root.format != "ELF":

@@ -37,13 +37,11 @@ def _is_promised(wheel: Wheel, root: Binary) -> bool:
 def _finding(wheel: Wheel, lost: Lost, library: Binary | None, absent: str) -> Iterator[Finding]:
     """Say what is wrong; `library` is what should have been found, if there is one."""
     severity = WARNING if absent else ""
-    if is_system_library(lost.needed, lost.user, wheel.tags):
-        # Elsewhere the interpreter itself has loaded it, or the name is a path to the system's.
-        if library is None or lost.user.format != "ELF":
-            return
-        message = f"gets the system's {lost.needed}: the loader does not find {library.path}"
-        severity, absent = WARNING, ""
-    elif library is None:
+    is_systems = is_system_library(lost.needed, lost.user, wheel.tags)
+    # Elsewhere the interpreter itself has loaded it, or the name is a path to the system's.
+    if is_systems and (library is None or lost.user.format != "ELF"):
+        return
+    if library is None:
         other = lost.of[0]
         message = (
             f"needs {lost.needed} for {lost.root.platform}: {other.path} is for {other.platform}"
@@ -51,6 +49,9 @@ def _finding(wheel: Wheel, lost: Lost, library: Binary | None, absent: str) -> I
     elif lost.earlier:
         message = f"finds {library.path} only if {lost.earlier.path} was imported before"
         severity, absent = NOTE, ""
+    elif is_systems:
+        message = f"gets the system's {lost.needed}: the loader does not find {library.path}"
+        severity, absent = WARNING, ""
     else:
         message = f"needs {lost.needed}: the loader does not look where {library.path} is"
         if lost.unfit:
