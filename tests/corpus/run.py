@@ -1,0 +1,161 @@
+"""Check the wheels of `wheels.txt`, each alone, and compare what is found with `verdicts.toml`.
+
+nox -s corpus -- [--json FILE]
+
+Exit status 1: a wheel that cannot be checked, a finding without a verdict, verdicts on what is not found any
+more, docs that say otherwise, or too many wheels with false alarms only.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+ROOT = Path(__file__).parents[2]
+sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "loader" / "src")]  # as pytest has it
+
+import building
+from corpus import pinned, verdicts
+from native_lib.check.rule import ERROR
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from corpus.verdicts import Verdict
+
+DOCS = ROOT / "docs" / "explanation" / "corpus.md"
+_LIMIT = 1 / 50
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What checking a wheel gave."""
+
+    wheel: str
+    findings: tuple[dict[str, str], ...]
+    crash: str  # why there is no result; empty if there is one
+    seconds: float
+    peak: float  # MB of memory
+
+    @property
+    def errors(self) -> tuple[dict[str, str], ...]:
+        """What makes it fail."""
+        return tuple(one for one in self.findings if one["severity"] == ERROR)
+
+
+def main(arguments: list[str]) -> int:
+    """Check, report, and return the exit status."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write all findings here")
+    options = parser.parse_args(arguments)
+    wheels = pinned.read("wheels.txt")
+    outcomes = [check(path) for path in pinned.download(wheels)]
+    if options.json:
+        text = json.dumps([asdict(outcome) for outcome in outcomes], indent=1)
+        options.json.write_text(text, encoding="utf-8")
+    judged = verdicts.read()
+    report(outcomes)
+    told = [
+        summary(outcomes, judged, projects=len({wheel.project for wheel in wheels})),
+        verdicts.table(judged),
+    ]
+    print(*told, sep="\n\n")
+    wrong = faults(outcomes, judged)
+    docs = " ".join(DOCS.read_text(encoding="utf-8").split())
+    wrong += [f"{DOCS.name} does not say what is above" for text in told if _line(text) not in docs]
+    for line in dict.fromkeys(wrong):
+        print(line, file=sys.stderr)
+    return 1 if wrong else 0
+
+
+def check(wheel: Path) -> Outcome:
+    """Run `native-lib check` on one wheel."""
+    command = [sys.executable, "-m", "native_lib", "check", "--format", "json", str(wheel)]
+    env = building.environment({"PYTHONPATH": str(ROOT / "loader" / "src")})
+    with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
+        start = time.perf_counter()
+        process = subprocess.Popen(command, env=env, stdout=output, stderr=errors)
+        # Not Popen's own: it does not tell how much memory was used.
+        _, status, usage = os.wait4(process.pid, 0)
+        seconds = time.perf_counter() - start
+        process.returncode = os.waitstatus_to_exitcode(status)
+        output.seek(0)
+        errors.seek(0)
+        said = errors.read().decode("utf-8", "replace").strip()
+        found: tuple[dict[str, str], ...] = ()
+        if process.returncode in (0, 1):
+            result: dict[str, Any] = json.loads(output.read())
+            found = tuple(result["findings"])
+            said = ""
+        else:
+            said = f"exit status {process.returncode}: {said}"
+    return Outcome(wheel.name, found, said, seconds, usage.ru_maxrss / 1024)
+
+
+def report(outcomes: Sequence[Outcome]) -> None:
+    """Print what was found, by rule, and how long it took."""
+    found: Counter[tuple[str, str]] = Counter()
+    wheels: Counter[tuple[str, str]] = Counter()
+    for outcome in outcomes:
+        each = [(finding["rule"], finding["severity"]) for finding in outcome.findings]
+        found.update(each)
+        wheels.update(set(each))
+    print("| rule | severity | findings | wheels |", "|---|---|--:|--:|", sep="\n")
+    for key in sorted(found, key=lambda key: (key[1], -wheels[key], key)):
+        print(f"| {key[0]} | {key[1]} | {found[key]} | {wheels[key]} |")
+    times = [outcome.seconds for outcome in outcomes]
+    longest = max(outcomes, key=lambda outcome: outcome.seconds)
+    largest = max(outcomes, key=lambda outcome: outcome.peak)
+    print(
+        f"\n{sum(times):.0f} s, a wheel {statistics.median(times):.2f} s (median) to "
+        f"{longest.seconds:.1f} s ({longest.wheel}); at most {largest.peak:.0f} MB of memory "
+        f"({largest.wheel})\n"
+    )
+
+
+def summary(outcomes: Sequence[Outcome], judged: Sequence[Verdict], projects: int) -> str:
+    """Say how many wheels fail, and why."""
+    fail = [outcome for outcome in outcomes if outcome.errors]
+    kinds = [_kinds(outcome, judged) for outcome in fail]
+    alone = kinds.count({verdicts.FALSE})
+    meant = sum(verdicts.TRUE not in kind and verdicts.MEANT in kind for kind in kinds)
+    return (
+        f"Of {len(outcomes)} wheels of {projects} projects, {len(fail)} have an error: "
+        f"{meant} only one that their project means, and {alone} only a false alarm."
+    )
+
+
+def faults(outcomes: Sequence[Outcome], judged: Sequence[Verdict]) -> list[str]:
+    """Say what must not be."""
+    crashed = [f"{one.wheel}: {one.crash}" for one in outcomes if one.crash]
+    alone = [one.wheel for one in outcomes if _kinds(one, judged) == {verdicts.FALSE}]
+    many = [f"fail for false alarms alone, too many: {', '.join(alone)}"]
+    return [
+        *crashed,
+        *verdicts.differences(judged, (found for one in outcomes for found in one.findings)),
+        *(many if len(alone) > _LIMIT * len(outcomes) else []),
+    ]
+
+
+def _kinds(outcome: Outcome, judged: Sequence[Verdict]) -> set[str]:
+    """Return how a wheel's errors are judged."""
+    each = (verdicts.judge(judged, finding) for finding in outcome.errors)
+    return {verdict.verdict if verdict else verdicts.TRUE for verdict in each}
+
+
+def _line(text: str) -> str:
+    return " ".join(text.split())
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,100 @@
+"""The list of others' wheels and the verdicts on them, without downloading any: `nox -s corpus` does."""
+
+from __future__ import annotations
+
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING
+
+import pytest
+from corpus import pinned, run, verdicts
+from corpus.verdicts import FALSE, MEANT, TRUE, Verdict
+from native_lib.check.rules import RULES
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+FINDING = {
+    "rule": "needed-unanswered",
+    "wheel": "foo-1.0-cp313-cp313-win_amd64.whl",
+    "file": "foo/_foo.pyd",
+    "value": "bar.dll",
+    "message": "needs bar.dll",
+    "severity": "error",
+}
+
+
+def test_the_list_is_long_and_no_rule_was_made_with_it() -> None:
+    wheels, learned = pinned.read("wheels.txt"), pinned.read("learned.txt")
+    projects = {wheel.project for wheel in wheels}
+    assert len(wheels) >= 150
+    assert len({wheel.name for wheel in wheels}) == len(wheels)
+    assert len(projects) >= 100
+    assert not projects & {wheel.project for wheel in learned}
+
+
+def test_verdicts_are_on_rules_and_wheels_that_there_are() -> None:
+    names = [wheel.name for wheel in pinned.read("wheels.txt")]
+    for verdict in verdicts.read():
+        assert verdict.rule in {rule.id for rule in RULES}
+        assert verdict.verdict in {TRUE, MEANT, FALSE}
+        assert any(fnmatchcase(name, verdict.wheels) for name in names), verdict
+        assert verdict.why
+        assert verdict.findings > 0
+
+
+def test_the_docs_have_the_table_and_the_length_of_the_list() -> None:
+    page = run.DOCS.read_text(encoding="utf-8")
+    wheels = pinned.read("wheels.txt")
+    projects = len({wheel.project for wheel in wheels})
+    assert verdicts.table(verdicts.read()) in page
+    assert f"Of {len(wheels)} wheels of {projects} projects" in " ".join(page.split())
+
+
+def test_a_finding_without_a_verdict_is_told() -> None:
+    about = Verdict("needed-unanswered", TRUE, 1, "so it is", wheels="other-*")
+    (no_verdict, none_found) = verdicts.differences([about], [FINDING])
+    assert no_verdict.startswith("no verdict: needed-unanswered, foo-1.0-cp313-cp313-win_amd64.whl")
+    assert none_found.startswith("0 findings, and the verdict is on 1")
+    assert not verdicts.differences([], [{**FINDING, "severity": "note"}])
+
+
+def test_more_findings_than_were_judged_are_told() -> None:
+    about = Verdict("needed-unanswered", TRUE, 1, "so it is", wheels="foo-*")
+    assert not verdicts.differences([about], [FINDING])
+    (line,) = verdicts.differences([about], [FINDING, FINDING])
+    assert line == "2 findings, and the verdict is on 1: needed-unanswered, foo-*, *"
+
+
+@pytest.mark.parametrize("others", [48, 49])
+def test_one_wheel_in_fifty_may_fail_for_a_false_alarm(others: int) -> None:
+    about = Verdict("needed-unanswered", FALSE, 1, "no", wheels="foo-*")
+    fails = run.Outcome("foo.whl", (FINDING,), "", 1.0, 30.0)
+    outcomes = [fails, *(run.Outcome(f"{n}.whl", (), "", 1.0, 30.0) for n in range(others))]
+    told = run.faults(outcomes, [about])
+    assert told == ([] if others == 49 else ["fail for false alarms alone, too many: foo.whl"])
+
+
+def test_a_wheel_that_fails_for_more_than_a_false_alarm_is_no_false_alarm() -> None:
+    about = Verdict("needed-unanswered", FALSE, 1, "no", files="foo/_foo.pyd")
+    right = Verdict("needed-unanswered", TRUE, 1, "yes")
+    outcome = run.Outcome("foo.whl", (FINDING, {**FINDING, "file": "b.pyd"}), "", 1.0, 30.0)
+    assert not run.faults([outcome], [about, right])
+    assert run.summary([outcome], [about, right], projects=1) == (
+        "Of 1 wheels of 1 projects, 1 have an error: 0 only one that their project means, and "
+        "0 only a false alarm."
+    )
+
+
+def test_a_crash_is_told() -> None:
+    assert run.faults([run.Outcome("foo.whl", (), "exit status 2: no", 1.0, 30.0)], []) == [
+        "foo.whl: exit status 2: no"
+    ]
+
+
+def test_a_file_that_cannot_be_checked_is_a_crash(tmp_path: Path) -> None:
+    wheel = tmp_path / "foo-1.0-py3-none-any.whl"
+    wheel.write_bytes(b"no archive")
+    outcome = run.check(wheel)
+    assert outcome.crash.startswith("exit status 2: ")
+    assert outcome.seconds > 0
+    assert outcome.peak > 1
