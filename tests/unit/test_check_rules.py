@@ -186,17 +186,20 @@ def _(elf: wheels.Elf, folder: Path, broken: bool) -> None:
 
 # Paths --------------------------------------------------------------------------------------------
 
+# For the C library alone, the loader looks into no folder.
+NEEDS_MORE = ("-Wl,--no-as-needed", "-lm")
+
 
 @case("rpath-absolute")
 def _(elf: wheels.Elf, folder: Path, broken: bool) -> None:
     path = "/build/lib" if broken else "$ORIGIN"
-    elf.provider(folder, elf.library(f"-Wl,-rpath,{path}"))
+    elf.provider(folder, elf.library(f"-Wl,-rpath,{path}", *NEEDS_MORE))
 
 
 @case("rpath-escapes")
 def _(elf: wheels.Elf, folder: Path, broken: bool) -> None:
     path = "$ORIGIN/../../../lib" if broken else "$ORIGIN/../../foo_ext.libs"
-    elf.provider(folder, elf.library(f"-Wl,-rpath,{path}"))
+    elf.provider(folder, elf.library(f"-Wl,-rpath,{path}", *NEEDS_MORE))
 
 
 @case("build-folder")
