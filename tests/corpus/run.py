@@ -1,9 +1,9 @@
 """Check the wheels of `wheels.txt`, each alone, and compare what is found with `verdicts.toml`.
 
-nox -s corpus -- [--json FILE]
+nox -s corpus -- [--json FILE] [--write]
 
 Exit status 1: a wheel that cannot be checked, a finding without a verdict, verdicts on what is not found any
-more, docs that say otherwise, or too many wheels with false alarms only.
+more, docs that say otherwise (`--write` corrects them), or too many wheels with false alarms only.
 """
 
 from __future__ import annotations
@@ -11,10 +11,12 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import statistics
 import subprocess
 import sys
 import tempfile
+import textwrap
 import time
 from collections import Counter
 from dataclasses import asdict, dataclass
@@ -35,6 +37,9 @@ if TYPE_CHECKING:
 
 DOCS = ROOT / "docs" / "explanation" / "corpus.md"
 _LIMIT = 1 / 50
+_TOLD = re.compile(r"^Of \d+ wheels .*?(?=\n\n)", re.DOTALL | re.MULTILINE)
+_TABLE = re.compile(r"^\| rule .*?(?=\n\n)", re.DOTALL | re.MULTILINE)
+_WIDTH = 115
 
 
 @dataclass(frozen=True)
@@ -57,6 +62,7 @@ def main(arguments: list[str]) -> int:
     """Check, report, and return the exit status."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all findings here")
+    parser.add_argument("--write", action="store_true", help=f"write the results into {DOCS.name}")
     options = parser.parse_args(arguments)
     wheels = pinned.read("wheels.txt")
     outcomes = [check(path) for path in pinned.download(wheels)]
@@ -65,15 +71,17 @@ def main(arguments: list[str]) -> int:
         options.json.write_text(text, encoding="utf-8")
     judged = verdicts.read()
     report(outcomes)
-    told = [
-        summary(outcomes, judged, projects=len({wheel.project for wheel in wheels})),
-        verdicts.table(judged),
-    ]
-    print(*told, sep="\n\n")
+    told = summary(outcomes, judged, projects=len({wheel.project for wheel in wheels}))
+    table = verdicts.table(judged)
+    print(told, table, sep="\n\n")
+    page = DOCS.read_text(encoding="utf-8")
+    right = with_results(page, told, table)
+    if options.write:
+        page = right
+        DOCS.write_text(page, encoding="utf-8")
     wrong = faults(outcomes, judged)
-    docs = " ".join(DOCS.read_text(encoding="utf-8").split())
-    wrong += [f"{DOCS.name} does not say what is above" for text in told if _line(text) not in docs]
-    for line in dict.fromkeys(wrong):
+    wrong += [f"{DOCS.name} does not say what is above: --write"] if page != right else []
+    for line in wrong:
         print(line, file=sys.stderr)
     return 1 if wrong else 0
 
@@ -147,14 +155,16 @@ def faults(outcomes: Sequence[Outcome], judged: Sequence[Verdict]) -> list[str]:
     ]
 
 
+def with_results(page: str, told: str, table: str) -> str:
+    """Return the page of the docs with these results in place of those that it has."""
+    page = _TOLD.sub(textwrap.fill(told, _WIDTH), page, count=1)
+    return _TABLE.sub(table, page, count=1)
+
+
 def _kinds(outcome: Outcome, judged: Sequence[Verdict]) -> set[str]:
     """Return how a wheel's errors are judged."""
     each = (verdicts.judge(judged, finding) for finding in outcome.errors)
     return {verdict.verdict if verdict else verdicts.TRUE for verdict in each}
-
-
-def _line(text: str) -> str:
-    return " ".join(text.split())
 
 
 if __name__ == "__main__":

@@ -50,6 +50,18 @@ def test_the_docs_have_the_table_and_the_length_of_the_list() -> None:
     assert f"Of {len(wheels)} wheels of {projects} projects" in " ".join(page.split())
 
 
+def test_the_session_writes_the_docs() -> None:
+    page = "# Page\n\nOf 0 wheels of\n1 project.\n\nText.\n\n| rule | old |\n|---|---|\n\nEnd.\n"
+    right = run.with_results(page, "Of 2 wheels of 1 projects, none.", "| rule | new |")
+    assert (
+        right == "# Page\n\nOf 2 wheels of 1 projects, none.\n\nText.\n\n| rule | new |\n\nEnd.\n"
+    )
+    longer = run.with_results(
+        page, "Of 2 wheels of 1 projects, " + "and more " * 20, "| rule | new |"
+    )
+    assert max(map(len, longer.splitlines())) <= 115
+
+
 def test_a_finding_without_a_verdict_is_told() -> None:
     about = Verdict("needed-unanswered", TRUE, 1, "so it is", wheels="other-*")
     (no_verdict, none_found) = verdicts.differences([about], [FINDING])
