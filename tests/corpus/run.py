@@ -1,6 +1,9 @@
 """Check the wheels of `wheels.txt`, each alone, and compare what is found with `verdicts.toml`.
 
 nox -s corpus -- [--json FILE] [--write]
+nox -s corpus -- --learned
+
+The second checks wheels of `learned.txt` (0.6 GB), and fails if a false alarm of `gone.toml` is back.
 
 Exit status 1: a wheel that cannot be checked, a finding without a verdict, verdicts on what is not found any
 more, docs that say otherwise (`--write` corrects them), or too many wheels with false alarms only.
@@ -63,7 +66,10 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all findings here")
     parser.add_argument("--write", action="store_true", help=f"write the results into {DOCS.name}")
+    parser.add_argument("--learned", action="store_true", help="look for the false alarms of old")
     options = parser.parse_args(arguments)
+    if options.learned:
+        return _tell(back(verdicts.gone()))
     wheels = pinned.read("wheels.txt")
     outcomes = [check(path) for path in pinned.download(wheels)]
     if options.json:
@@ -81,6 +87,23 @@ def main(arguments: list[str]) -> int:
         DOCS.write_text(page, encoding="utf-8")
     wrong = faults(outcomes, judged)
     wrong += [f"{DOCS.name} does not say what is above: --write"] if page != right else []
+    return _tell(wrong)
+
+
+def back(gone: Sequence[Verdict]) -> list[str]:
+    """Check the wheels that had false alarms, and say which are back."""
+    learned = pinned.read("learned.txt")
+    wheels = tuple(one for one in learned if any(g.is_about_wheel(one.name) for g in gone))
+    outcomes = [check(path) for path in pinned.download(wheels)]
+    return [f"{one.wheel}: {one.crash}" for one in outcomes if one.crash] + [
+        f"is back: {finding['wheel']}: {finding['file']}: {finding['message']}"
+        for one in outcomes
+        for finding in one.findings
+        if verdicts.judge(gone, finding)
+    ]
+
+
+def _tell(wrong: Sequence[str]) -> int:
     for line in wrong:
         print(line, file=sys.stderr)
     return 1 if wrong else 0

@@ -1,11 +1,14 @@
-"""What `native-lib check` finds in the wheels of `wheels.txt`, judged: `verdicts.toml`."""
+"""What `native-lib check` finds in the wheels of `wheels.txt`, judged: `verdicts.toml`.
+
+`gone.toml` has false alarms that wheels of `learned.txt` had.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from corpus.pinned import HERE
 from native_lib.check.config import toml
@@ -27,6 +30,7 @@ class Verdict:
         rule: whose findings.
         wheels: a pattern of the wheels' file names.
         files: a pattern of the files in them.
+        values: a pattern of what the findings are about: a name, a path, a symbol.
         verdict: `true`; `meant` if it is true, and the project says that it wants it so; or `false`.
         findings: how many there are.
         why: in a few words.
@@ -38,23 +42,37 @@ class Verdict:
     why: str
     wheels: str = "*"
     files: str = "*"
+    values: str = "*"
 
     def __str__(self) -> str:
         return f"{self.rule}, {self.wheels}, {self.files}"
+
+    def is_about_wheel(self, name: str) -> bool:
+        """Tell whether it judges findings in a wheel, which has this file name."""
+        return fnmatchcase(name, self.wheels)
 
     def is_about(self, finding: Mapping[str, str]) -> bool:
         """Tell whether it judges a finding, as `--format json` prints it."""
         return (
             finding["rule"] == self.rule
-            and fnmatchcase(finding["wheel"], self.wheels)
+            and self.is_about_wheel(finding["wheel"])
             and fnmatchcase(finding["file"], self.files)
+            and fnmatchcase(finding["value"], self.values)
         )
 
 
 def read() -> tuple[Verdict, ...]:
     """Return all, in the file's order: the first that is about a finding counts."""
-    data = toml.loads((HERE / "verdicts.toml").read_text(encoding="utf-8"))
-    return tuple(Verdict(**one) for one in data["verdicts"])
+    return tuple(Verdict(**one) for one in _toml("verdicts")["verdicts"])
+
+
+def gone() -> tuple[Verdict, ...]:
+    """Return the false alarms that there must not be again."""
+    return tuple(Verdict(verdict=FALSE, findings=0, **one) for one in _toml("gone")["gone"])
+
+
+def _toml(name: str) -> dict[str, Any]:
+    return dict(toml.loads((HERE / f"{name}.toml").read_text(encoding="utf-8")))
 
 
 def judge(verdicts: Sequence[Verdict], finding: Mapping[str, str]) -> Verdict | None:

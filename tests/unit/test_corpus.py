@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 from corpus import pinned, run, verdicts
 from corpus.verdicts import FALSE, MEANT, TRUE, Verdict
 from native_lib.check.rules import RULES
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 FINDING = {
     "rule": "needed-unanswered",
@@ -37,9 +33,31 @@ def test_verdicts_are_on_rules_and_wheels_that_there_are() -> None:
     for verdict in verdicts.read():
         assert verdict.rule in {rule.id for rule in RULES}
         assert verdict.verdict in {TRUE, MEANT, FALSE}
-        assert any(fnmatchcase(name, verdict.wheels) for name in names), verdict
+        assert any(map(verdict.is_about_wheel, names)), verdict
         assert verdict.why
         assert verdict.findings > 0
+
+
+def test_false_alarms_that_are_gone_are_of_rules_and_wheels_that_there_are() -> None:
+    names = [wheel.name for wheel in pinned.read("learned.txt")]
+    gone = verdicts.gone()
+    assert {one.rule for one in gone} <= {rule.id for rule in RULES}
+    for one in gone:
+        assert any(map(one.is_about_wheel, names)), one
+    # Those that users reported.
+    for project in ("cmake", "mlx_metal", "pygame_ce", "indexed_gzip", "pywin32", "h5py"):
+        assert any(one.is_about_wheel(n) for one in gone for n in names if n.startswith(project))
+
+
+def test_a_false_alarm_that_is_back_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    about = Verdict("needed-unanswered", FALSE, 0, "no", wheels="pywin32-*", values="b*.dll")
+    finding = {**FINDING, "wheel": "pywin32-312-cp313-cp313-win_amd64.whl"}
+    found = (finding, {**finding, "value": "other.dll"})
+    monkeypatch.setattr(pinned, "download", lambda wheels: [Path(one.name) for one in wheels])
+    monkeypatch.setattr(run, "check", lambda path: run.Outcome(path.name, found, "", 1.0, 30.0))
+    assert run.back([about]) == [
+        "is back: pywin32-312-cp313-cp313-win_amd64.whl: foo/_foo.pyd: needs bar.dll"
+    ]
 
 
 def test_the_docs_have_the_table_and_the_length_of_the_list() -> None:
