@@ -3,7 +3,7 @@
 nox -s corpus -- [--json FILE] [--write]
 nox -s corpus -- --learned
 
-The second checks wheels of `learned.txt` (0.6 GB), and fails if a false alarm of `gone.toml` is back.
+The second checks wheels of `learned.txt` (0.2 GB), and fails if a false alarm of `gone.toml` is back.
 
 Exit status 1: a wheel that cannot be checked, a finding without a verdict, verdicts on what is not found any
 more, docs that say otherwise (`--write` corrects them), or too many wheels with false alarms only.
