@@ -186,20 +186,17 @@ def _(elf: wheels.Elf, folder: Path, broken: bool) -> None:
 
 # Paths --------------------------------------------------------------------------------------------
 
-# For the C library alone, the loader looks into no folder.
-NEEDS_MORE = ("-Wl,--no-as-needed", "-lm")
-
 
 @case("rpath-absolute")
 def _(elf: wheels.Elf, folder: Path, broken: bool) -> None:
     path = "/build/lib" if broken else "$ORIGIN"
-    elf.provider(folder, elf.library(f"-Wl,-rpath,{path}", *NEEDS_MORE))
+    elf.provider(folder, elf.library_with_rpath(path))
 
 
 @case("rpath-escapes")
 def _(elf: wheels.Elf, folder: Path, broken: bool) -> None:
     path = "$ORIGIN/../../../lib" if broken else "$ORIGIN/../../foo_ext.libs"
-    elf.provider(folder, elf.library(f"-Wl,-rpath,{path}", *NEEDS_MORE))
+    elf.provider(folder, elf.library_with_rpath(path))
 
 
 @case("build-folder")
