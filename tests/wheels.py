@@ -137,6 +137,10 @@ class Elf:
             source, self.folder / file, "-nostdlib", *options, soname=soname
         ).read_bytes()
 
+    def library_with_rpath(self, path: str) -> bytes:
+        """Return one for which the loader looks there: it needs more than what is always loaded."""
+        return self.library(f"-Wl,-rpath,{path}", "-Wl,--no-as-needed", "-lm")
+
     def extension(
         self,
         *options: str,

@@ -50,7 +50,7 @@ def test_warnings_and_notes_are_no_errors(elf: wheels.Elf, tmp_path: Path) -> No
 
 
 def test_table(elf: wheels.Elf, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    wheel = elf.provider(tmp_path, elf.library("-Wl,-rpath,/build/[red]lib"))
+    wheel = elf.provider(tmp_path, elf.library_with_rpath("/build/[red]lib"))
     assert main(["check", str(wheel)]) == 1
     heading, finding, total = capsys.readouterr().out.splitlines()
     assert heading.split() == ["severity", "rule", "wheel:", "file", "finding"]
@@ -87,7 +87,7 @@ def test_a_table_has_no_rows_without_end(capsys: pytest.CaptureFixture[str]) -> 
 
 
 def test_json(elf: wheels.Elf, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    wheel = elf.provider(tmp_path, elf.library("-Wl,-rpath,/build/lib"))
+    wheel = elf.provider(tmp_path, elf.library_with_rpath("/build/lib"))
     absent = tmp_path / "absent-1-py3-none-any.whl"
     assert main(["check", "--format", "json", str(wheel), str(absent)]) == 2
     result = json.loads(capsys.readouterr().out)
@@ -108,7 +108,7 @@ def test_json(elf: wheels.Elf, tmp_path: Path, capsys: pytest.CaptureFixture[str
 
 
 def test_github(elf: wheels.Elf, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    wheel = elf.provider(tmp_path, elf.library("-Wl,-rpath,/build/100%"))
+    wheel = elf.provider(tmp_path, elf.library_with_rpath("/build/100%"))
     assert main(["check", "--format", "github", str(wheel)]) == 1
     (line,) = capsys.readouterr().out.splitlines()
     assert line.startswith(
@@ -133,7 +133,7 @@ def test_names_that_steer_what_shows_them(format: str, capsys: pytest.CaptureFix
 def test_names_that_a_console_cannot_show(
     encoding: str, format: str, elf: wheels.Elf, tmp_path: Path
 ) -> None:
-    files: dict[str, bytes | str] = {"foo/日本.so": elf.library("-Wl,-rpath,/build")}
+    files: dict[str, bytes | str] = {"foo/日本.so": elf.library_with_rpath("/build")}
     wheel = wheels.make_wheel(tmp_path, "foo", files)
     absent = tmp_path / "日本.whl"
     done = subprocess.run(
@@ -356,7 +356,7 @@ def test_unusable_input_is_one_line_and_the_others_are_checked(
     folder.mkdir()
     reason = make(folder)
     bad = next(iter(folder.iterdir()), folder / GOOD_NAME)
-    good = elf.provider(tmp_path, elf.library("-Wl,-rpath,/build/lib"))
+    good = elf.provider(tmp_path, elf.library_with_rpath("/build/lib"))
     assert main(["check", str(bad), str(good)]) == 2
     told = capsys.readouterr()
     (line,) = told.err.splitlines()
@@ -394,7 +394,7 @@ def test_file_that_is_not_understood_is_one_finding(
 ) -> None:
     """Everything else of the wheel is looked at."""
     content, told, severity = NOT_UNDERSTOOD[file]
-    library = elf.library("-Wl,-rpath,/build/lib")
+    library = elf.library_with_rpath("/build/lib")
     wheel = wheels.make_wheel(tmp_path, "bad", {file: content, "bad/lib.so": library})
     assert main(["check", "--format", "json", str(wheel)]) == 1
     result = json.loads(capsys.readouterr().out)

@@ -86,7 +86,7 @@ def test_select_and_ignore(texts: list[str], left: list[tuple[str, str]]) -> Non
 def test_what_is_ignored_is_counted_and_told_with_its_reason(
     elf: wheels.Elf, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    wheel = elf.provider(tmp_path, elf.library("-Wl,-rpath,/build/lib"))
+    wheel = elf.provider(tmp_path, elf.library_with_rpath("/build/lib"))
     assert main(["check", "--ignore", "rpath-absolute:/build/*", str(wheel)]) == 0
     told = capsys.readouterr()
     assert told.out == "1 file checked: 0 errors, 0 warnings, 0 notes, 1 ignored\n"
@@ -380,7 +380,7 @@ def test_complete(elf: wheels.Elf, tmp_path: Path, capsys: pytest.CaptureFixture
 
 
 def test_sarif(elf: wheels.Elf, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    wheel = elf.provider(tmp_path / "my dist", elf.library("-Wl,-rpath,/build/lib:/other"))
+    wheel = elf.provider(tmp_path / "my dist", elf.library_with_rpath("/build/lib:/other"))
     broken = tmp_path / "absent-1-py3-none-any.whl"
     table('ignore = [{ rule = "rpath-absolute", pattern = "/other", reason = "tried" }]')
     assert main(["check", "--format", "sarif", str(wheel), str(broken)]) == 2
@@ -502,7 +502,7 @@ def test_installed(
 def test_installed_by_name(
     elf: wheels.Elf, tmp_path: Path, site: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    unpack(elf.provider(tmp_path, elf.library("-Wl,-rpath,/build/lib")), site)
+    unpack(elf.provider(tmp_path, elf.library_with_rpath("/build/lib")), site)
     unpack(elf.consumer(tmp_path), site)
     assert main(["check", "--installed", "Foo_Ext"]) == 0
     assert capsys.readouterr().out == "1 file checked: 0 errors, 0 warnings, 0 notes\n"

@@ -201,13 +201,13 @@ def _(elf: wheels.Elf, folder: Path, broken: bool) -> None:
 @case("rpath-absolute")
 def _(elf: wheels.Elf, folder: Path, broken: bool) -> None:
     path = "/build/lib" if broken else "$ORIGIN"
-    elf.provider(folder, elf.library(f"-Wl,-rpath,{path}"))
+    elf.provider(folder, elf.library_with_rpath(path))
 
 
 @case("rpath-escapes")
 def _(elf: wheels.Elf, folder: Path, broken: bool) -> None:
     path = "$ORIGIN/../../../lib" if broken else "$ORIGIN/../../foo_ext.libs"
-    elf.provider(folder, elf.library(f"-Wl,-rpath,{path}"))
+    elf.provider(folder, elf.library_with_rpath(path))
 
 
 @case("build-folder")

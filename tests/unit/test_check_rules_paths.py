@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from models import FILE, PROVIDERS_WHEEL, binary, find, wheel
+from native_lib.check.binary import Import
 from native_lib.check.rule import Finding
 
 # What loaders replace by a folder that moves with the wheel.
@@ -66,7 +67,7 @@ def test_folder_of_the_program(path: str, name: str, exports: str, found: int) -
 )
 @pytest.mark.parametrize("where", ["rpath", "runpath"])
 def test_paths_of_the_machine(path: str, said: str, where: str) -> None:
-    ours = wheel("libfoo", binary(**{where: ("$ORIGIN", path)}))
+    ours = wheel("libfoo", binary(**{where: ("$ORIGIN", path)}, needed=("libz.so.1",)))
     message = f"RPATH or RUNPATH {said} is a folder of the machine, not of the wheel"
     assert find("rpath-absolute", ours) == [Finding(PROVIDERS_WHEEL, FILE, path, message)]
     assert find("rpath-idle", ours) == []
@@ -95,6 +96,34 @@ def test_paths_that_dyld_looks_in(needed: str, rule: str, message: str) -> None:
     assert find(rule, ours) == [Finding(PROVIDERS_WHEEL, FILE, "/build/lib", message)]
     (other,) = {"rpath-absolute", "rpath-idle"} - {rule}
     assert find(other, ours) == []
+
+
+@pytest.mark.parametrize(
+    ("path", "needed", "imports", "rule"),
+    [
+        # shapely's wheels for aarch64 have such an extension module.
+        ("foo_ext/_ext.so", "libc.so.6", "", "rpath-idle"),
+        ("foo_ext/_ext.so", "libc.so.6.1 ld-linux-x86-64.so.2", "", "rpath-idle"),
+        ("foo_ext/_ext.so", "libc.musl-x86_64.so.1", "", "rpath-idle"),
+        ("foo_ext/_ext.so", "libc.so", "", "rpath-idle"),
+        ("foo_ext/_ext.so", "", "malloc", "rpath-idle"),
+        ("foo_ext/_ext.so", "libc.so.6 libm.so.6", "", "rpath-absolute"),
+        ("foo_ext/_ext.so", "libcurl.so.4", "", "rpath-absolute"),
+        ("foo_ext/_ext.so", "libc.so.6", "dlopen", "rpath-absolute"),  # it looks there, too
+        ("foo_ext/bin/foo", "libc.so.6", "", "rpath-absolute"),  # nothing is loaded before
+    ],
+)
+def test_paths_that_elfs_loader_looks_in(path: str, needed: str, imports: str, rule: str) -> None:
+    of = binary(
+        path,
+        needed=tuple(needed.split()),
+        imports=frozenset(map(Import, imports.split())),
+        runpath=("/build/lib",),
+    )
+    (found,) = find(rule, wheel("libfoo", of))
+    assert found.message.startswith("RPATH or RUNPATH /build/lib is a folder of the machine")
+    (other,) = {"rpath-absolute", "rpath-idle"} - {rule}
+    assert find(other, wheel("libfoo", of)) == []
 
 
 # duplicate-rpath ----------------------------------------------------------------------------------
@@ -187,7 +216,7 @@ def test_paths_that_lead_out_and_that_dyld_does_not_look_in() -> None:
 
 def test_files_of_another_scheme_hide_no_others() -> None:
     script = binary("libfoo-1.0.0.data/scripts/a", rpath=("$ORIGIN/../lib",))
-    ours = wheel("libfoo", script, binary("a.so", rpath=("$ORIGIN/..",)))
+    ours = wheel("libfoo", script, binary("a.so", rpath=("$ORIGIN/..",), needed=("x",)))
     assert [f.file for f in find("rpath-escapes", ours)] == ["a.so"]
 
 

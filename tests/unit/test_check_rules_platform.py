@@ -179,6 +179,7 @@ def test_all_symbols_that_debians_interpreter_brings() -> None:
         ("__cxa_call_terminate _ZGTtNKSt11logic_error4whatEv _ZZNSt9once_flag1xE1y", ""),
         ("__start_linkarr_upb_AllExts .gomp_critical_user_update __Pyx_ApplyFlag", ""),
         ("PYO3_INTROSPECTION_1_10016967790595706759", ""),
+        ("_ZTVN8nanobind12python_errorE _ZNK8nanobind4abi112python_error4whatEv", ""),
         ("_ZN3foo5StartENSt6stringE _ZN4Salt3addEv", "_ZN3foo5StartENSt6stringE, _ZN4Salt3addEv"),
         *SOME,
     ],

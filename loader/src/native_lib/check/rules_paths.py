@@ -7,6 +7,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from native_lib.check.rule import ERROR, WARNING, Finding, Rule, WheelSet
+from native_lib.check.system import is_always_loaded
 from native_lib.check.wheel import root_of
 
 if TYPE_CHECKING:
@@ -42,11 +43,9 @@ _SYSTEMS = (
 def rpath_absolute(wheels: WheelSet) -> Iterator[Finding]:
     for wheel, binary, path, is_searched in _search_paths(wheels):
         if is_searched and _is_absolute(binary, path):
-            kind = "LC_RPATH" if binary.format == "Mach-O" else "RPATH or RUNPATH"
             yield Finding(
                 *(wheel.path.name, binary.path, path),
-                f"{kind} {path or '(empty: the current folder)'} is a folder of the "
-                "machine, not of the wheel",
+                f"{_told(binary, path)} is a folder of the machine, not of the wheel",
             )
 
 
@@ -57,8 +56,13 @@ def rpath_idle(wheels: WheelSet) -> Iterator[Finding]:
             where = "is outside of site-packages" if is_out else "is a folder of the machine"
             yield Finding(
                 *(wheel.path.name, binary.path, path),
-                f"LC_RPATH {path} {where}; nothing is searched for there",
+                f"{_told(binary, path)} {where}; nothing is searched for there",
             )
+
+
+def _told(binary: Binary, path: str) -> str:
+    kind = "LC_RPATH" if binary.format == "Mach-O" else "RPATH or RUNPATH"
+    return f"{kind} {path or '(empty: the current folder)'}"
 
 
 def _search_paths(wheels: WheelSet) -> Iterator[tuple[Wheel, Binary, str, bool]]:
@@ -68,7 +72,18 @@ def _search_paths(wheels: WheelSet) -> Iterator[tuple[Wheel, Binary, str, bool]]
         is_needed = any(name.startswith("@rpath/") for name in needed)
         for binary in wheel.binaries:
             for path in binary.search_paths:
-                yield wheel, binary, path, is_needed or binary.format != "Mach-O"
+                is_searched = is_needed if binary.format == "Mach-O" else _searches(binary)
+                yield wheel, binary, path, is_searched
+
+
+def _searches(binary: Binary) -> bool:
+    """Tell whether the loader looks for anything in an ELF file's search paths.
+
+    Not if it needs what is loaded already, and opens nothing by itself: dlopen() looks there, too.
+    """
+    is_program = not (binary.is_library or binary.is_extension_module)
+    opens = any(symbol.name.startswith("dlopen") for symbol in binary.imports)
+    return is_program or opens or not all(map(is_always_loaded, binary.needed))
 
 
 def _is_absolute(binary: Binary, path: str) -> bool:

@@ -26,9 +26,10 @@ _MACOS_TAG = re.compile(r"macosx_(\d+)_(\d+)_(\w+)")
 _MACOS_ARCHITECTURES = {"arm64": {"aarch64"}, "x86_64": {"x86_64"}, "i386": {"i686"}}
 _MACOS_UNIVERSAL = {"universal2": {"aarch64", "x86_64"}, "intel": {"x86_64", "i686"}}
 # Names that tools export by themselves: C++'s of types, which it compares by address; libstdc++'s, of which
-# manylinux' GCC links a part statically; linkers' of sections; OpenMP's; Cython's; and PyO3's.
+# manylinux' GCC links a part statically; linkers' of sections; OpenMP's; Cython's; PyO3's; and nanobind's
+# exceptions.
 _STD = r"_Z(?:Z|GTt|GV|TV|TT)*N?K?(?:S[tabsiod]|9__gnu_cxx|11__gnu_debug|10__cxxabiv1)"
-_OTHERS = r"__cxa_|__start_|__stop_|\.gomp_critical_user_|__[pP]yx_|PYO3_INTROSPECTION_"
+_OTHERS = r"__cxa_|__start_|__stop_|\.gomp_critical_user_|__[pP]yx_|PYO3_INTROSPECTION_|_Z(?:TV)?NK?8nanobind"
 _TOOLS_OWN = re.compile(rf"_ZT[IS]|{_STD}|{_OTHERS}")
 _WINDOWS_TAGS = {"win_amd64": "x86_64", "win_arm64": "aarch64", "win32": "i686"}
 

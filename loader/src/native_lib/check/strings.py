@@ -16,7 +16,7 @@ _LOOKED_IN = re.compile(
 )
 # Sources that a message names, debug information, and folders of headers, are not opened.
 _SOURCE = re.compile(
-    rb"\.(?:[chm]|[ch]?(?:cc|pp|xx|hh|\+\+)|mm|in[cl]|tcc|[sS]|asm|[lyf]|f\d\d|rs|go|pyx?|cuh?|pdb)$"
+    rb"\.(?:[chm]|[chit]?(?:cc|pp|xx|hh|\+\+)|mm|in[cl]|[sS]|asm|[lyf]|f\d\d|rs|go|pyx?|cuh?|pdb)$"
     rb"|[/\\](?:include(?:[/\\]|$)|$)"
 )
 _MOST = 3

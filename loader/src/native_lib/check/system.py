@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _DATA = Path(__file__).with_name("data")
 _LINUX_LOADER = re.compile(r"ld-linux[-\w]*\.so\.\d+|ld64\.so\.\d+|ld-musl-\w+\.so\.1")
+_LINUX_C = re.compile(r"libc\.so(?:\.6(?:\.1)?)?|libc\.musl-\w+\.so\.1")
 _LIBPYTHON = re.compile(r"libpython3[\w.]*\.(?:so|dylib)[\d.]*")
 _APPLE = ("/usr/lib/", "/System/")
 # On iOS, frameworks have no versions.
@@ -101,6 +102,11 @@ def is_system_library(needed: str, binary: Binary, tags: Iterable[Tag] = ()) -> 
         or needed.startswith("libc.musl-")
         or (not published and needed in _names("musl-compiler"))
     )
+
+
+def is_always_loaded(needed: str) -> bool:
+    """Tell whether every process on Linux has a library: the C library, or the loader itself."""
+    return bool(_LINUX_LOADER.fullmatch(needed) or _LINUX_C.fullmatch(needed))
 
 
 def manylinux_with(version: str, architecture: str, minor: int) -> int:
