@@ -110,7 +110,7 @@ def test_process_is_as_it_was_after_a_failure(tmp_path: Path) -> None:
     )
     config = read_config(project(tmp_path, inner=inner))
     environ, path, loads = dict(os.environ), [*sys.path], tomllib.loads
-    with pytest.raises(EOFError), inside(config, has_providers=False) as back_end:
+    with pytest.raises(EOFError), inside(config, are_needed=False) as back_end:
         back_end.fail()
     assert (dict(os.environ), sys.path, tomllib.loads) == (environ, path, loads)
 
@@ -119,9 +119,36 @@ def test_back_end_that_is_not_installed_is_named(tmp_path: Path) -> None:
     config = read_config(project(tmp_path, '"inner"', '"no_such.back_end"'))
     with (
         pytest.raises(BuildError, match=r"'no_such.back_end' .*build-system\.requires"),
-        inside(config, has_providers=False),
+        inside(config, are_needed=False),
     ):
         pass
+
+
+def test_setup_that_fails_before_the_providers_are_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    inner = "def get_requires_for_build_wheel(_):\n    raise EOFError\n"
+    monkeypatch.chdir(project(tmp_path, inner=inner))
+    with pytest.raises(EOFError):
+        build.get_requires_for_build_wheel()
+    said = capsys.readouterr().err
+    assert said.startswith("native_lib.build: the providers are not installed yet when this fails")
+    assert said.endswith(" write it into build-system.requires, too: libfoo>=1\n")
+
+
+class _NoPip:
+    """As setuptools' finder, which puts the standard library's distutils back where pip is looked for."""
+
+    @staticmethod
+    def find_spec(name: str, *_: object) -> None:
+        assert name != "pip"
+
+
+def test_nobody_is_asked_for_pip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(project(tmp_path))
+    monkeypatch.delitem(sys.modules, "pip", raising=False)
+    monkeypatch.setattr(sys, "meta_path", [_NoPip, *sys.meta_path])
+    assert "libfoo>=1" in build.get_requires_for_build_wheel()
 
 
 def test_provider_that_is_not_installed_is_named(tmp_path: Path) -> None:

@@ -121,7 +121,7 @@ def __getattr__(name: str) -> Any:
     """Return an optional hook if the back end has it: front ends ask for its attributes."""
     if name in _OPTIONAL:
         config = _config()
-        with _told(), inside(config, has_providers=False) as back_end:
+        with _told(), inside(config, are_needed=False) as back_end:
             if hasattr(back_end, _GIVEN_BY.get(name, name)):
                 return _OPTIONAL[name]
     raise AttributeError(name)
@@ -134,7 +134,8 @@ def _config() -> Any:
 
 def _requires(hook: str, config_settings: Settings) -> list[str]:
     config = _config()
-    with _told(), inside(config, has_providers=False) as back_end:
+    is_editable = hook.endswith("editable")
+    with _told(), inside(config, are_needed=False, is_editable=is_editable) as back_end:
         theirs: list[str] = getattr(back_end, hook, lambda _: [])(config_settings)
     has_pkg_config = shutil.which(os.environ.get("PKG_CONFIG") or "pkg-config")
     pkg_config = () if has_pkg_config else ("pkgconf>=2.3",)
