@@ -28,9 +28,7 @@ _NOT_YET = (
 
 
 @contextmanager
-def inside(
-    config: Config, *, are_needed: bool = True, is_editable: bool = False
-) -> Iterator[Any]:
+def inside(config: Config, *, are_needed: bool = True, is_editable: bool = False) -> Iterator[Any]:
     """Give the back end, which is to be called within; then the process is as it was.
 
     Args:
