@@ -90,6 +90,16 @@ def test_what_the_back_end_computes_itself_stays_dynamic(
     assert ("dependencies" in shown) != is_dynamic
 
 
+@pytest.mark.parametrize("file", ["setup.py", "setup.cfg"])
+def test_setuptools_may_be_in_a_back_end_of_the_projects_own(tmp_path: Path, file: str) -> None:
+    """A static list would have setuptools drop install_requires, with a warning that nobody sees."""
+    folder = project(tmp_path, 'dependencies = ["attrs"]\n', "")
+    assert "dependencies" in read_config(folder).static["project"]
+    (folder / file).touch()
+    assert "dependencies" not in read_config(folder).static["project"]
+    assert "dependencies" in read_config(folder).static["project"]["dynamic"]
+
+
 def test_tomllib_answers_otherwise_for_one_file_and_one_time() -> None:
     told, shown = {"a": {"b": 1}}, {"a": {"b": 2}}
     load, loads = tomllib.load, tomllib.loads

@@ -63,14 +63,18 @@ class Config:
             return document
         project = document["project"] = dict(document["project"])
         tools = document.get("tool", {})
-        # setup.py may have install_requires.
-        computes = self.backend.startswith("setuptools") or any(
-            _has(tools, keys) for keys in _COMPUTING
-        )
+        computes = self._is_setuptools or any(_has(tools, keys) for keys in _COMPUTING)
         if "dependencies" in project or not computes:
             project["dynamic"] = [each for each in project["dynamic"] if each != "dependencies"]
             project.setdefault("dependencies", [])
         return document
+
+    @property
+    def _is_setuptools(self) -> bool:
+        """Whether setup.py or setup.cfg may have install_requires, which a static list would replace."""
+        has_setup = any((self.root / f"setup.{end}").exists() for end in ("py", "cfg"))
+        # One in the project itself is setuptools with additions, most often.
+        return self.backend.startswith("setuptools") or bool(self.backend_path and has_setup)
 
 
 def distribution_of(requirement: str) -> str:
