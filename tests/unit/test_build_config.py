@@ -52,6 +52,7 @@ def project(folder: Path, old: str = "", new: str = "", inner: str = "") -> Path
         ('libraries = { foo = "libfoo>=1" }', "", "names no provider"),
         ('{ foo = "libfoo>=1" }', "{}", "names no provider"),
         ('{ foo = "libfoo>=1" }', '{ foo = ">=1" }', "is not a requirement"),
+        ('foo = "libfoo>=1"', "foo = 'libfoo; os = x'", "is not a requirement"),
         ("libraries", "librarys = {}\nlibraries", "unknown key: librarys"),
         ('["."]', '"."', "backend-path is a list of folders"),
         ('["."]', '[".."]', "leads out of the project"),
@@ -62,6 +63,17 @@ def test_wrong_table_is_refused(tmp_path: Path, old: str, new: str, message: str
     with pytest.raises(BuildError, match=message) as raised:
         read_config(project(tmp_path, old, new))
     assert "\n" not in str(raised.value)
+
+
+def test_marker_says_where_a_provider_is_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = f"libfoo; sys_platform != '{sys.platform}'"
+    folder = project(tmp_path, '"libfoo>=1"', f'"{told}", bar = "libbar"')
+    assert read_config(folder).providers == ("libbar",)
+    # Before packaging is installed, the front end reads it.
+    monkeypatch.setitem(sys.modules, "packaging.markers", None)
+    assert read_config(folder).providers == (told, "libbar")
 
 
 def test_static_dependencies_are_what_the_back_end_sees(tmp_path: Path) -> None:

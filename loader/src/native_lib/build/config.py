@@ -85,6 +85,21 @@ def distribution_of(requirement: str) -> str:
     return re.sub(r"[-_.]+", "-", found[1]).lower()
 
 
+def _holds(requirement: str) -> bool:
+    """Tell whether a requirement's marker holds where this runs."""
+    marker = requirement.partition(";")[2].strip()
+    try:
+        from packaging.markers import InvalidMarker, Marker
+    except ImportError:
+        return True  # before the build requirements are installed: who installs them reads it
+    try:
+        return not marker or Marker(marker).evaluate()
+    except InvalidMarker:
+        raise BuildError(
+            f"[tool.native-lib]: {requirement!r} in libraries is not a requirement"
+        ) from None
+
+
 def read_config(root: Path) -> Config:
     """Read a project's pyproject.toml.
 
@@ -139,7 +154,7 @@ def read_config(root: Path) -> Config:
         root=root,
         backend=backend,
         backend_path=_backend_path(root, table.get("backend-path", [])),
-        providers=tuple(dict.fromkeys(used.values())),
+        providers=tuple(dict.fromkeys(filter(_holds, used.values()))),
         system={name: library for name, library in system.items() if name not in names},
         document=document,
     )
