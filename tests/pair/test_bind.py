@@ -123,7 +123,9 @@ def test_unbound_wheel_fails_in_the_systems_words(
 
 def test_import_costs_the_loader_only(plain: Path, pair: building.Pair, tmp_path: Path) -> None:
     native_lib("bind", plain, "-w", tmp_path, "--provider", pair.provider)
-    code = "import sys; before = {*sys.modules}; import plain; print(*sorted({*sys.modules} - before))"
+    code = (
+        "import sys; before = {*sys.modules}; import plain; print(*sorted({*sys.modules} - before))"
+    )
     unbound, bound = (
         building.new_environment(tmp_path / f"env{number}", pair.provider, wheel).run(code).split()
         for number, wheel in enumerate((plain, tmp_path / plain.name))

@@ -224,6 +224,16 @@ def test_an_error_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         build.get_requires_for_build_wheel()
 
 
+def test_missing_tool_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without isolation the front end installs nothing."""
+    monkeypatch.chdir(project(tmp_path))
+    monkeypatch.setattr(build, "_TOOLS", ("no-such-tool>=1",))
+    with pytest.raises(
+        SystemExit, match=r"no-such-tool is not installed here; [^\n]*no-such-tool>=1"
+    ):
+        build.build_wheel(str(tmp_path))
+
+
 @pytest.mark.parametrize(
     ("before", "after"),
     [
