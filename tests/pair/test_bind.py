@@ -121,6 +121,21 @@ def test_unbound_wheel_fails_in_the_systems_words(
     assert "/builders/" in file
 
 
+def test_import_costs_the_loader_only(plain: Path, pair: building.Pair, tmp_path: Path) -> None:
+    native_lib("bind", plain, "-w", tmp_path, "--provider", pair.provider)
+    code = (
+        "import sys; before = {*sys.modules}; import plain; print(*sorted({*sys.modules} - before))"
+    )
+    unbound, bound = (
+        building.new_environment(tmp_path / f"env{number}", pair.provider, wheel).run(code).split()
+        for number, wheel in enumerate((plain, tmp_path / plain.name))
+    )
+    provider = ["libfoo", "libfoo._native_libs", "libfoo._shared_lib_manager"]
+    consumer = ["plain._native_requires", "plain._shared_lib_consumer"]
+    # What the loader opens files with. All else is there in a bare interpreter.
+    assert bound == sorted([*unbound, "_ctypes", *provider, *consumer])
+
+
 def test_provider_is_found_where_it_is_installed(
     plain: Path, pair: building.Pair, tmp_path: Path
 ) -> None:

@@ -228,9 +228,12 @@ def test_what_gets_pip_is_named(installed: building.Environment, kind: str) -> N
     if kind == "conda":
         (env.folder / "conda-meta").mkdir()
     # Debian's Pythons have no ensurepip.
-    hide = "import sys; sys.modules['ensurepip'] = None\n" if kind == "nothing" else ""
-    hide = f"{hide}import importlib.util as u; find = u.find_spec\n" if hide else ""
-    hide += "u.find_spec = lambda n: None if n == 'ensurepip' else find(n)\n" if hide else ""
+    hide = ""
+    if kind == "nothing":
+        hide = (
+            "from importlib.machinery import PathFinder as it; find = it.find_spec\n"
+            "it.find_spec = lambda name, *more: None if name == 'ensurepip' else find(name, *more)\n"
+        )
     helps = fix(env.run(hide + building.SHOW, env={"PATH": "/nowhere"}))
     begin = {
         "conda": "conda install pip, then: ",

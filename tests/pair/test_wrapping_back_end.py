@@ -442,6 +442,41 @@ def test_repair_changes_nothing_that_is_bound(
     assert required(metadata_of(repaired)) == [BOUND]
 
 
+SPY = """
+import os, sys
+from setuptools import build_meta
+
+def __getattr__(name):
+    hook = getattr(build_meta, name)
+    def spy(*arguments):
+        with open("log", "a") as file:
+            print(name, os.environ.get("foo_ROOT"), os.environ.get("PKG_CONFIG_PATH"), file=file)
+        return hook(*arguments)
+    return spy
+"""
+
+
+def test_every_hook_sees_the_providers_at_one_place(builder: Builder, tmp_path: Path) -> None:
+    """setup.py files are run by all hooks, meson-python configures for an sdist, too."""
+    project = write_project(tmp_path / "src", "setuptools")
+    (project / "spy.py").write_text(SPY, encoding="utf-8")
+    building.edit(
+        project / "pyproject.toml", '"setuptools.build_meta"', '"spy"\nbackend-path = ["."]'
+    )
+    for kind in ("wheel", "editable", "sdist"):
+        builder.hook(project, f"get_requires_for_build_{kind}")
+        if kind != "sdist":
+            builder.hook(project, f"prepare_metadata_for_build_{kind}", tmp_path)
+        builder.hook(project, f"build_{kind}", tmp_path)
+    hooks = [line.split() for line in (project / "log").read_text("utf-8").splitlines()]
+    assert len({name for name, *_ in hooks}) == 8
+    for is_editable in (False, True):
+        places = {tuple(seen) for name, *seen in hooks if name.endswith("editable") == is_editable}
+        ((root, pkg_config),) = places
+        assert root.startswith(f"{builder.cache}/prefix/")
+        assert pkg_config == f"{root}/lib/pkgconfig"
+
+
 # Editable installs --------------------------------------------------------------------------------
 
 

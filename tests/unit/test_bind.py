@@ -538,5 +538,9 @@ def test_command_prints_paths_and_one_line_for_an_error(elf: wheels.Elf, tmp_pat
         said = building.run(*command, "--provider", wrong, env=env, fails=True)
         assert why in said
         assert len(said.splitlines()) == 1
+    (tmp_path / "file").touch()
+    there = (tmp_path / "file", "--provider", provider)
+    said = building.run(*command[:-1], *there, env=env, fails=True)
+    assert re.search(r"^native-lib: \S+\.whl cannot be written: File exists: \S+/file\n\Z", said)
     said = building.run(*command[:4], tmp_path / "none.whl", "-w", tmp_path, env=env, fails=True)
     assert said == "native-lib: none.whl: cannot be read: No such file or directory\n"

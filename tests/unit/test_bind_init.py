@@ -70,12 +70,17 @@ def test_names_that_it_adds_begin_with_an_underscore() -> None:
     "source",
     [
         "from ._shared_lib_consumer import load_requirements\nload_requirements(r)\n",
-        "from . import _c\n_c.load_requirements(r)\n",
-        "loader = L(m, requires=lambda: load_requirements(r))\n",
+        "from . import _c\n_c.load_requirements(_c._native_requires)\n",
+        "loader = L(m, requires=lambda: load_requirements(_native_requires))\n",
     ],
 )
 def test_package_that_calls_it_itself_stays(source: str) -> None:
     assert with_call("p/__init__.py", source.encode()) == source.encode()
+
+
+def test_another_function_of_that_name_is_not_the_call() -> None:
+    source = b"from .setup import load_requirements\nload_requirements('requirements.txt')\n"
+    assert with_call("p/__init__.py", source) == CALL.encode() + b"\n" + source
 
 
 @pytest.mark.parametrize(

@@ -52,6 +52,7 @@ def project(folder: Path, old: str = "", new: str = "", inner: str = "") -> Path
         ('libraries = { foo = "libfoo>=1" }', "", "names no provider"),
         ('{ foo = "libfoo>=1" }', "{}", "names no provider"),
         ('{ foo = "libfoo>=1" }', '{ foo = ">=1" }', "is not a requirement"),
+        ('foo = "libfoo>=1"', "foo = 'libfoo; os = x'", "is not a requirement"),
         ("libraries", "librarys = {}\nlibraries", "unknown key: librarys"),
         ('["."]', '"."', "backend-path is a list of folders"),
         ('["."]', '[".."]', "leads out of the project"),
@@ -62,6 +63,17 @@ def test_wrong_table_is_refused(tmp_path: Path, old: str, new: str, message: str
     with pytest.raises(BuildError, match=message) as raised:
         read_config(project(tmp_path, old, new))
     assert "\n" not in str(raised.value)
+
+
+def test_marker_says_where_a_provider_is_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = f"libfoo; sys_platform != '{sys.platform}'"
+    folder = project(tmp_path, '"libfoo>=1"', f'"{told}", bar = "libbar"')
+    assert read_config(folder).providers == ("libbar",)
+    # Before packaging is installed, the front end reads it.
+    monkeypatch.setitem(sys.modules, "packaging.markers", None)
+    assert read_config(folder).providers == (told, "libbar")
 
 
 def test_static_dependencies_are_what_the_back_end_sees(tmp_path: Path) -> None:
@@ -90,6 +102,16 @@ def test_what_the_back_end_computes_itself_stays_dynamic(
     assert ("dependencies" in shown) != is_dynamic
 
 
+@pytest.mark.parametrize("file", ["setup.py", "setup.cfg"])
+def test_setuptools_may_be_in_a_back_end_of_the_projects_own(tmp_path: Path, file: str) -> None:
+    """A static list would have setuptools drop install_requires, with a warning that nobody sees."""
+    folder = project(tmp_path, 'dependencies = ["attrs"]\n', "")
+    assert "dependencies" in read_config(folder).static["project"]
+    (folder / file).touch()
+    assert "dependencies" not in read_config(folder).static["project"]
+    assert "dependencies" in read_config(folder).static["project"]["dynamic"]
+
+
 def test_tomllib_answers_otherwise_for_one_file_and_one_time() -> None:
     told, shown = {"a": {"b": 1}}, {"a": {"b": 2}}
     load, loads = tomllib.load, tomllib.loads
@@ -110,7 +132,7 @@ def test_process_is_as_it_was_after_a_failure(tmp_path: Path) -> None:
     )
     config = read_config(project(tmp_path, inner=inner))
     environ, path, loads = dict(os.environ), [*sys.path], tomllib.loads
-    with pytest.raises(EOFError), inside(config, has_providers=False) as back_end:
+    with pytest.raises(EOFError), inside(config, are_needed=False) as back_end:
         back_end.fail()
     assert (dict(os.environ), sys.path, tomllib.loads) == (environ, path, loads)
 
@@ -119,9 +141,36 @@ def test_back_end_that_is_not_installed_is_named(tmp_path: Path) -> None:
     config = read_config(project(tmp_path, '"inner"', '"no_such.back_end"'))
     with (
         pytest.raises(BuildError, match=r"'no_such.back_end' .*build-system\.requires"),
-        inside(config, has_providers=False),
+        inside(config, are_needed=False),
     ):
         pass
+
+
+def test_setup_that_fails_before_the_providers_are_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    inner = "def get_requires_for_build_wheel(_):\n    raise EOFError\n"
+    monkeypatch.chdir(project(tmp_path, inner=inner))
+    with pytest.raises(EOFError):
+        build.get_requires_for_build_wheel()
+    said = capsys.readouterr().err
+    assert said.startswith("native_lib.build: the providers are not installed yet when this fails")
+    assert said.endswith(" write it into build-system.requires, too: libfoo>=1\n")
+
+
+class _NoPip:
+    """As setuptools' finder, which puts the standard library's distutils back where pip is looked for."""
+
+    @staticmethod
+    def find_spec(name: str, *_: object) -> None:
+        assert name != "pip"
+
+
+def test_nobody_is_asked_for_pip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(project(tmp_path))
+    monkeypatch.delitem(sys.modules, "pip", raising=False)
+    monkeypatch.setattr(sys, "meta_path", [_NoPip, *sys.meta_path])
+    assert "libfoo>=1" in build.get_requires_for_build_wheel()
 
 
 def test_provider_that_is_not_installed_is_named(tmp_path: Path) -> None:
@@ -173,6 +222,16 @@ def test_an_error_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.chdir(project(tmp_path, "[tool.native-lib]", "[tool.other]"))
     with pytest.raises(SystemExit, match=r"\Anative_lib\.build: [^\n]*\Z"):
         build.get_requires_for_build_wheel()
+
+
+def test_missing_tool_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without isolation the front end installs nothing."""
+    monkeypatch.chdir(project(tmp_path))
+    monkeypatch.setattr(build, "_TOOLS", ("no-such-tool>=1",))
+    with pytest.raises(
+        SystemExit, match=r"no-such-tool is not installed here; [^\n]*no-such-tool>=1"
+    ):
+        build.build_wheel(str(tmp_path))
 
 
 @pytest.mark.parametrize(

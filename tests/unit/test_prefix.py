@@ -576,3 +576,12 @@ def test_no_home(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Path, "home", fail)
     with pytest.raises(prefix.PrefixError, match="set NATIVE_LIB_CACHE"):
         prefix.cache_folder()
+
+
+def test_home_that_is_none(site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where distributions build packages: the file below cannot be a folder."""
+    site.add()
+    (tmp_path / "home").touch()
+    monkeypatch.setenv("NATIVE_LIB_CACHE", str(tmp_path / "home" / "cache"))
+    with pytest.raises(prefix.PrefixError, match="; set NATIVE_LIB_CACHE to a folder that can be"):
+        variables({})

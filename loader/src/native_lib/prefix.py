@@ -68,9 +68,7 @@ def cached_prefix(providers: Sequence[InstalledProvider]) -> Path:
     """
     with _os_errors():
         plan = _plan(providers)
-        out = _in_cache(repr(sorted((path, str(content)) for path, content in plan.items())))
-        _write(out, plan)
-    return out
+    return _cached(repr(sorted((path, str(content)) for path, content in plan.items())), plan)
 
 
 def project_prefix(providers: Sequence[InstalledProvider], project: str) -> Path:
@@ -88,25 +86,26 @@ def project_prefix(providers: Sequence[InstalledProvider], project: str) -> Path
     """
     with _os_errors():
         plan = _plan(providers)
-        out = _in_cache(repr((project, sys.version, sysconfig.get_platform())))
+    return _cached(repr((project, sys.version, sysconfig.get_platform())), plan)
+
+
+def _cached(key: str, plan: _Plan) -> Path:
+    name = hashlib.sha256(key.encode("utf-8", "surrogateescape")).hexdigest()[:16]
+    out = cache_folder() / "prefix" / name
+    # Where packages are built, a home folder often is none.
+    with _os_errors("; set NATIVE_LIB_CACHE to a folder that can be written"):
+        if not is_there(out):
+            _remove_dead(out.parent)
         _write(out, plan)
     return out
 
 
-def _in_cache(key: str) -> Path:
-    name = hashlib.sha256(key.encode("utf-8", "surrogateescape")).hexdigest()[:16]
-    out = cache_folder() / "prefix" / name
-    if not is_there(out):
-        _remove_dead(out.parent)
-    return out
-
-
 @contextmanager
-def _os_errors() -> Iterator[None]:
+def _os_errors(fix: str = "") -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise PrefixError(f"{error.filename}: {error.strerror}") from error
+        raise PrefixError(f"{error.filename}: {error.strerror}{fix}") from error
 
 
 def _remove_dead(cache: Path) -> None:

@@ -16,6 +16,8 @@ from ._shared_lib_consumer import load_requirements as _load_requirements
 _load_requirements(_native_requires)
 """
 _FUNCTION = "load_requirements"
+# A stranger's function of that name reads a requirements.txt.
+_OURS = re.compile(rb"_native_requires|_shared_lib_consumer")
 _BOM = b"\xef\xbb\xbf"
 _LINE = re.compile(rb"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+\Z")
 _COMMENT = re.compile(rb"[ \t\f]*#")
@@ -34,7 +36,7 @@ def with_call(path: str, source: bytes) -> bytes:
         BindError: it cannot be parsed, or has no line where the call could be.
     """
     tree = _parse(path, source)
-    if calls(tree):
+    if _OURS.search(source) and calls(tree):
         return source
     head = sum(1 for _ in _head(tree))
     start = len(_BOM) if source.startswith(_BOM) else 0

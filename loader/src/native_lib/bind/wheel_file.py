@@ -16,6 +16,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from native_lib.bind import BindError
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
@@ -59,16 +61,23 @@ def rewrite(source: Path, output: Path, files: Mapping[str, bytes], model: str) 
 
 @contextmanager
 def replacing(output: Path) -> Iterator[Path]:
-    """Give a file to write, which takes the place of the output when all went well."""
-    output.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=".", suffix=".part", dir=output.parent)
-    os.close(handle)
+    """Give a file to write, which takes the place of the output when all went well.
+
+    Raises:
+        BindError: the output cannot be written.
+    """
     try:
-        yield Path(name)
-        Path(name).chmod(0o666 & ~_umask())  # mkstemp's files are private
-        Path(name).replace(output)
-    finally:
-        Path(name).unlink(missing_ok=True)
+        output.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=".", suffix=".part", dir=output.parent)
+        os.close(handle)
+        try:
+            yield Path(name)
+            Path(name).chmod(0o666 & ~_umask())  # mkstemp's files are private
+            Path(name).replace(output)
+        finally:
+            Path(name).unlink(missing_ok=True)
+    except OSError as error:
+        raise BindError(f"{output} cannot be written: {error.strerror}: {error.filename}") from None
 
 
 def _umask() -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import re
 import shutil
@@ -17,6 +18,7 @@ from native_lib.build.config import BuildError, read_config
 from native_lib.build.inside import inside
 from native_lib.prefix import PrefixError
 from native_lib.providers import ProvidersError
+from native_lib.support.shared_lib_fixes import pip
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -50,9 +52,9 @@ def build_wheel(
     wheel_directory: str, config_settings: Settings = None, metadata_directory: str | None = None
 ) -> str:
     """Hook: build a wheel, and bind it to the providers."""
+    config = _ready()
     from native_lib.build.result import bound
 
-    config = _config()
     with _told(), tempfile.TemporaryDirectory() as folder:
         with inside(config) as back_end:
             # scikit-build-core would compare its own METADATA with ours.
@@ -65,7 +67,7 @@ def build_sdist(sdist_directory: str, config_settings: Settings = None) -> str:
     """Hook: build an sdist, whose dependencies are not those of a wheel made from it."""
     from native_lib.build.sdist import with_dynamic
 
-    config = _config()
+    config = _ready()
     with _told(), tempfile.TemporaryDirectory() as folder:
         with inside(config) as back_end:
             name = back_end.build_sdist(folder, config_settings)
@@ -96,9 +98,9 @@ def _build_editable(
     wheel_directory: str, config_settings: Settings = None, metadata_directory: str | None = None
 ) -> str:
     """Hook: build an editable wheel, and add what loads the libraries."""
+    config = _ready()
     from native_lib.build.editable import refuse_gone, with_finder
 
-    config = _config()
     with _told(), tempfile.TemporaryDirectory() as folder:
         with inside(config, is_editable=True) as back_end:
             refuse_gone(back_end)
@@ -121,7 +123,7 @@ def __getattr__(name: str) -> Any:
     """Return an optional hook if the back end has it: front ends ask for its attributes."""
     if name in _OPTIONAL:
         config = _config()
-        with _told(), inside(config, has_providers=False) as back_end:
+        with _told(), inside(config, are_needed=False) as back_end:
             if hasattr(back_end, _GIVEN_BY.get(name, name)):
                 return _OPTIONAL[name]
     raise AttributeError(name)
@@ -132,9 +134,23 @@ def _config() -> Any:
         return read_config(Path.cwd())
 
 
+def _ready() -> Any:
+    """Return the project's settings, where what reads wheels is installed."""
+    for requirement in _TOOLS:
+        name = requirement.partition(">")[0]
+        if importlib.util.find_spec(name) is None:
+            fix = pip(f'install "{requirement}"')
+            sys.exit(
+                f"native_lib.build: {name} is not installed here; {fix}; a build in isolation installs it "
+                "by itself"
+            )
+    return _config()
+
+
 def _requires(hook: str, config_settings: Settings) -> list[str]:
     config = _config()
-    with _told(), inside(config, has_providers=False) as back_end:
+    is_editable = hook.endswith("editable")
+    with _told(), inside(config, are_needed=False, is_editable=is_editable) as back_end:
         theirs: list[str] = getattr(back_end, hook, lambda _: [])(config_settings)
     has_pkg_config = shutil.which(os.environ.get("PKG_CONFIG") or "pkg-config")
     pkg_config = () if has_pkg_config else ("pkgconf>=2.3",)
@@ -142,9 +158,9 @@ def _requires(hook: str, config_settings: Settings) -> list[str]:
 
 
 def _prepare(hook: str, metadata_directory: str, config_settings: Settings) -> str:
+    config = _ready()
     from native_lib.build.result import with_bounds
 
-    config = _config()
     with _told():
         with inside(config, is_editable=hook.endswith("editable")) as back_end:
             name = getattr(back_end, hook)(metadata_directory, config_settings)

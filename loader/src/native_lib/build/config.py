@@ -63,14 +63,18 @@ class Config:
             return document
         project = document["project"] = dict(document["project"])
         tools = document.get("tool", {})
-        # setup.py may have install_requires.
-        computes = self.backend.startswith("setuptools") or any(
-            _has(tools, keys) for keys in _COMPUTING
-        )
+        computes = self._is_setuptools or any(_has(tools, keys) for keys in _COMPUTING)
         if "dependencies" in project or not computes:
             project["dynamic"] = [each for each in project["dynamic"] if each != "dependencies"]
             project.setdefault("dependencies", [])
         return document
+
+    @property
+    def _is_setuptools(self) -> bool:
+        """Whether setup.py or setup.cfg may have install_requires, which a static list would replace."""
+        has_setup = any((self.root / f"setup.{end}").exists() for end in ("py", "cfg"))
+        # One in the project itself is setuptools with additions, most often.
+        return self.backend.startswith("setuptools") or bool(self.backend_path and has_setup)
 
 
 def distribution_of(requirement: str) -> str:
@@ -79,6 +83,21 @@ def distribution_of(requirement: str) -> str:
     if not found:
         raise BuildError(f"[tool.native-lib]: {requirement!r} in libraries is not a requirement")
     return re.sub(r"[-_.]+", "-", found[1]).lower()
+
+
+def _holds(requirement: str) -> bool:
+    """Tell whether a requirement's marker holds where this runs."""
+    marker = requirement.partition(";")[2].strip()
+    try:
+        from packaging.markers import InvalidMarker, Marker
+    except ImportError:
+        return True  # before the build requirements are installed: who installs them reads it
+    try:
+        return not marker or Marker(marker).evaluate()
+    except InvalidMarker:
+        raise BuildError(
+            f"[tool.native-lib]: {requirement!r} in libraries is not a requirement"
+        ) from None
 
 
 def read_config(root: Path) -> Config:
@@ -135,7 +154,7 @@ def read_config(root: Path) -> Config:
         root=root,
         backend=backend,
         backend_path=_backend_path(root, table.get("backend-path", [])),
-        providers=tuple(dict.fromkeys(used.values())),
+        providers=tuple(dict.fromkeys(filter(_holds, used.values()))),
         system={name: library for name, library in system.items() if name not in names},
         document=document,
     )

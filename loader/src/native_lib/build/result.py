@@ -73,6 +73,7 @@ def bound(built: Path, folder: Path, config: Config) -> Path:
 def _refuse_unnamed(wheel: Wheel, config: Config) -> None:
     """Refuse a wheel that needs a provider for which pyproject.toml, or the builder, did not ask."""
     named = {distribution_of(told) for told in config.providers}
+    own = {leaf_of(binary.known_as).lower() for binary in wheel.binaries}
     for binary, needed in _needs(wheel):
         name = private_distribution(needed)
         told = f"{wheel.path.name}: {binary.path} needs {leaf_of(needed)} of {name}"
@@ -81,7 +82,7 @@ def _refuse_unnamed(wheel: Wheel, config: Config) -> None:
                 f"{told}, and NATIVE_LIB_SYSTEM asks for the system's {config.system[name]}: the file is "
                 "from an earlier build; remove its build folder, such as build/, and build again"
             )
-        if name and name not in named and name != wheel.distribution:
+        if name and name not in named and leaf_of(needed).lower() not in own:
             raise BuildError(
                 f"{told}, which [tool.native-lib] does not name: add it to libraries, as in "
                 f'libraries = {{ foo = "{name}" }}'

@@ -189,11 +189,12 @@ def _numbers(version: str) -> "list[int]":
 
 def pip(arguments: str) -> str:
     """Return a command of pip's, or what this environment has in its place (uv's have no pip)."""
-    from importlib.util import find_spec
+    # Not importlib.util's: setuptools has a finder that undoes its distutils when it is asked for pip.
+    from importlib.machinery import PathFinder
     from shutil import which
 
     command = f"python -m pip {arguments}"
-    if find_spec("pip"):
+    if PathFinder.find_spec("pip"):
         return command
     if which("uv") or _is_uvs():
         verb, _, rest = arguments.partition(" ")
@@ -204,7 +205,7 @@ def pip(arguments: str) -> str:
         return f'uv pip {verb} --python "{sys.executable}" {rest}'
     if os.path.isdir(os.path.join(sys.prefix, "conda-meta")):
         return f"conda install pip, then: {command}"
-    if find_spec("ensurepip"):
+    if PathFinder.find_spec("ensurepip"):
         return f"python -m ensurepip, then: {command}"
     return f"install pip (this Python has none), then: {command}"
 
