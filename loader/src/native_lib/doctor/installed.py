@@ -33,6 +33,8 @@ from native_lib.check.records import (
     requires_of,
 )
 from native_lib.check.wheel import UnusableError, Wheel
+from native_lib.known.manifest import manifest_of_known
+from native_lib.known.read import known
 from native_lib.literals import MANIFEST, REQUIRES, NewerFormatError
 from native_lib.names import import_name
 from native_lib.paths import is_file, is_folder, is_there
@@ -399,13 +401,17 @@ def _wheel(each: Installed, unreadable: list[Unreadable]) -> Wheel:
             reason = error.strerror if isinstance(error, OSError) else str(error)
             unreadable.append(Unreadable(each.name, each.root / file, str(reason)))
     manifests = tuple(manifest_of(f, _text(each.root / f)) for f in each.named(MANIFEST))
+    version = Version(each.version)
+    manifests = manifests or manifest_of_known(
+        each.name, version, each.files, binaries, lambda file: _bytes(each.root / file)
+    )
     link_files = [f for m in manifests for library in m.libraries for f in library.link_files]
     packages = {f: _bytes(each.root / f) for f in each.named("__init__.py")}
     tags = re.findall(rb"^Tag: *(\S+)", _bytes(each.info / "WHEEL"), re.MULTILINE)
     return Wheel(
         path=each.info,
         distribution=each.name,
-        version=Version(each.version),
+        version=version,
         tags=frozenset(tag for line in tags for tag in parse_tag(line.decode())),
         requirements=requirements_of(_bytes(each.info / "METADATA"), _holds),
         files=each.files,
