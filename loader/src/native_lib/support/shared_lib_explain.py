@@ -264,20 +264,7 @@ def check_bound(loader: "Any", bound: str) -> None:
         LibraryVersionError: it is.
         ValueError: this is no bound.
     """
-    import re
-
-    installed = re.match(_VERSION, loader.version)
-    clauses = [
-        re.fullmatch(rf"\s*(>=|<=|>|<|==|!=|~=)\s*{_VERSION}(\.\*)?\s*", clause)
-        for clause in bound.split(",")
-    ]
-    if None in clauses:
-        raise ValueError(f"{bound!r} is not a bound, such as '>=1.4,<2'")
-    if installed and all(
-        _is_within(_version_key(*installed.groups()), *clause.groups())
-        for clause in clauses
-        if clause
-    ):
+    if is_within(loader.version, bound):
         return
     caller = sys._getframe(2).f_globals
     raise _wrong_version(
@@ -285,6 +272,24 @@ def check_bound(loader: "Any", bound: str) -> None:
         f"{caller['__name__']} needs",
         *(loader.distribution, loader.distribution + "".join(bound.split())),
         str(caller.get("__file__", "no file")),
+    )
+
+
+def is_within(version: str, bound: str) -> bool:
+    """Tell whether a version is within a bound; see `check_bound`."""
+    import re
+
+    installed = re.match(_VERSION, version)
+    clauses = [
+        re.fullmatch(rf"\s*(>=|<=|>|<|==|!=|~=)\s*{_VERSION}(\.\*)?\s*", clause)
+        for clause in bound.split(",")
+    ]
+    if None in clauses:
+        raise ValueError(f"{bound!r} is not a bound, such as '>=1.4,<2'")
+    return bool(installed) and all(
+        _is_within(_version_key(*installed.groups()), *clause.groups())
+        for clause in clauses
+        if installed and clause
     )
 
 
@@ -575,13 +580,56 @@ def _no_provider(
 def wrong_version(provider: "Any", need: "Any", consumer: str, folder: str) -> LibraryVersionError:
     """Say which version of a provider is installed, and which one fits."""
     loader, built = provider.loader, need["version"]
+    variant = _fix_of_variant(loader, need) if "files" in need else ""
     return _wrong_version(
         *(loader, _folder_of(provider)),
         f"{consumer} was built against {need['distribution']} {built} and needs",
         *(need["distribution"], need["requirement"]),
         f"{folder} (built against {built})",
-        _fixes().build_again(consumer, built, need["distribution"], loader.version),
+        _fixes().build_again(consumer, built, need["distribution"], loader.version) or variant,
     )
+
+
+# The consumer's side: packages that were not made with native-lib. ----------------------------------
+
+
+def lacking(
+    package: "Any", need: "Any", path: str, consumer: str, folder: str
+) -> LibraryNotFoundError:
+    """Say that a package has not the library that a consumer was linked with."""
+    name = need["distribution"]
+    message = (
+        f"{consumer} needs {os.path.basename(path)} of {name} {need['version']}, and {name} "
+        f"{package.version} has no such library here: it is another variant, or damaged."
+    )
+    facts = {
+        "file": f"{path} (no such file)",
+        "needed_by": f"{folder} (built against {name} {need['version']})",
+        "fix": _fix_of_variant(package, need, "--force-reinstall"),
+    }
+    return LibraryNotFoundError(_lines(message, **facts), name=package.provider, path=path)
+
+
+def not_opened(
+    package: "Any", library: str, error: OSError, consumer: str, folder: str
+) -> LibraryNotFoundError:
+    """Say that the system did not open a library of a package that has no loader."""
+    message = _lines(
+        f"{consumer} needs the library {library!r} of {package.distribution} {package.version}, "
+        "which cannot be opened.",
+        file=package.paths[library],
+        system=str(error),
+        needed_by=folder,
+        fix=_fixes().again(package.distribution, package.version),
+    )
+    return LibraryNotFoundError(message, name=package.provider, path=package.paths[library])
+
+
+def _fix_of_variant(package: "Any", need: "Any", option: str = "") -> str:
+    """Say what to install; pip's index may have another variant of what is here."""
+    fix = str(_fixes().install(need["distribution"], need["requirement"], option))
+    local = need["version"].partition("+")[2] or package.version.partition("+")[2]
+    return f"{fix} (from the index that has its variant {local})" if local else fix
 
 
 def _folder_of(module: "Any") -> str:
