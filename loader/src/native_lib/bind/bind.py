@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 import tempfile
 import zipfile
 from dataclasses import dataclass, field
@@ -70,6 +71,7 @@ class Plan:
         needed: the distributions of the former.
         files: new contents by path; empty if nothing is to be done.
         model: a file of the wheel, whose time and mode the added files get.
+        warnings: what the authors of providers do not promise.
     """
 
     source: Path
@@ -77,6 +79,12 @@ class Plan:
     needed: frozenset[str] = frozenset()
     files: Mapping[str, bytes] = field(default_factory=dict)
     model: str = ""
+    warnings: tuple[str, ...] = ()
+
+    def warn(self) -> None:
+        """Print what the authors of providers do not promise."""
+        for line in dict.fromkeys(self.warnings):
+            print(f"native-lib: warning: {line}", file=sys.stderr)
 
     def write(self, folder: Path) -> Path:
         """Write the bound wheel into a folder, and return its path."""
@@ -101,7 +109,10 @@ def bind(wheels: Iterable[Path], folder: Path, providers: Iterable[str] = ()) ->
         BindError: one cannot be bound.
     """
     named = read_named(providers)
-    return [plan.write(folder) for plan in [plan_of(wheel, named) for wheel in wheels]]
+    plans = [plan_of(wheel, named) for wheel in wheels]
+    for plan in plans:
+        plan.warn()
+    return [plan.write(folder) for plan in plans]
 
 
 def plan_of(path: Path, named: Sequence[Provider] = ()) -> Plan:
@@ -132,7 +143,12 @@ def _plan(wheel: Wheel, archive: zipfile.ZipFile, named: Sequence[Provider]) -> 
     manifests = [manifest for libraries in needs.values() for manifest, _ in libraries]
     needed = frozenset(manifest.distribution for manifest in manifests)
     used = _used(providers, needed)
-    plan = Plan(wheel.path, used, needed)
+    warnings = tuple(
+        f"{m.distribution}: {m.known.warning}; the wheel will require {m.requirement}"
+        for m in manifests
+        if m.known and m.known.warning
+    )
+    plan = Plan(wheel.path, used, needed, warnings=warnings)
     if not needs:
         return plan
     metadata = next(f for f in wheel.files if re.fullmatch(r"[^/]+\.dist-info/METADATA", f))
@@ -164,7 +180,7 @@ def _plan(wheel: Wheel, archive: zipfile.ZipFile, named: Sequence[Provider]) -> 
     if f"{info}/RECORD" not in there:
         raise BindError("has no RECORD")
     files[f"{info}/RECORD"] = record(archive.read(f"{info}/RECORD"), files)
-    return Plan(wheel.path, used, needed, files, metadata)
+    return Plan(wheel.path, used, needed, files, metadata, warnings)
 
 
 def _used(providers: Sequence[Provider], needed: Iterable[str]) -> tuple[Provider, ...]:

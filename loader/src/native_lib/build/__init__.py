@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from native_lib.bind import BindError
 from native_lib.build.config import BuildError, read_config
 from native_lib.build.inside import inside
+from native_lib.known import KnownError
 from native_lib.prefix import PrefixError
 from native_lib.providers import ProvidersError
 
@@ -32,7 +33,7 @@ def _told() -> Iterator[None]:
     """Print what is wrong as one line: front ends show a traceback of anything else."""
     try:
         yield
-    except (BuildError, BindError, PrefixError, ProvidersError) as error:
+    except (BuildError, BindError, KnownError, PrefixError, ProvidersError) as error:
         sys.exit(f"native_lib.build: {error}")
 
 

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 toml: Any = importlib.import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
 
-_KEYS = {"backend", "backend-path", "libraries", "check"}  # the last is `native-lib check`'s
+# `native_lib.known` reads two of them, and `native-lib check` the last.
+_KEYS = {"backend", "backend-path", "libraries", "known", "bounds", "check"}
 _ITSELF = "native_lib.build"
 # By which of these tables another back end computes dependencies itself.
 _COMPUTING = (
