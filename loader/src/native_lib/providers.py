@@ -167,7 +167,10 @@ def _known(distribution: importlib.metadata.Distribution, it: Known) -> Installe
 def _has_own_name(path: Path) -> bool:
     """Tell whether a library has its file's name; not a copy that is to be a link (wheels have none)."""
     try:
-        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        with (
+            path.open("rb") as file,
+            mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content,
+        ):
             return content[:4] != b"\x7fELF" or soname_of(content) == path.name
     except (OSError, ValueError, CorruptBinaryError):  # it is missing, empty, or damaged
         return False

@@ -70,7 +70,9 @@ def _without_brought(needs: dict[str, list[Need]]) -> dict[str, list[Need]]:
     """Leave out what comes along with a package that is needed as well, and that opens it."""
     known = [m.known for each in needs.values() for m, _ in each if m.known]
     left = {
-        path: [need for need in each if not any(it.is_brought(need[0].distribution) for it in known)]
+        path: [
+            need for need in each if not any(it.is_brought(need[0].distribution) for it in known)
+        ]
         for path, each in needs.items()
     }
     return {path: each for path, each in left.items() if each}
@@ -96,7 +98,9 @@ def with_promises(
             users = [binary for path in paths for binary in read_binary(path, read(path))]
             promises[name] = promised(manifest, provider.wheel, users)
     return {
-        path: [(promises.get(manifest.distribution, manifest), library) for manifest, library in each]
+        path: [
+            (promises.get(manifest.distribution, manifest), library) for manifest, library in each
+        ]
         for path, each in needs.items()
     }
 

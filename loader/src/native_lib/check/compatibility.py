@@ -12,8 +12,12 @@ if TYPE_CHECKING:
 
 # How many release numbers must be the same. The last three are promises of packages not made here.
 _SAME = {
-    **{"SameMajorVersion": 1, "SameMinorVersion": 2, "ExactVersion": 3},
-    **{"SameVersion": 99, "AnyNewerVersion": 0, "BySoname": 0},
+    "SameMajorVersion": 1,
+    "SameMinorVersion": 2,
+    "ExactVersion": 3,
+    "SameVersion": 99,
+    "AnyNewerVersion": 0,
+    "BySoname": 0,
 }
 
 

@@ -196,21 +196,25 @@ class _Search:
         if found:
             return UNFIT, found[0][0].distribution, ()
         if distribution and self._is_present(distribution):
-            # Names differ between platforms: the set may have the provider for others only.
-            fits = any(b.fits(binary) for b in index.platforms[distribution].values())
-            return (UNANSWERED if fits else UNFIT), distribution, ()
+            return self._lacking(binary, distribution), distribution, ()
         if distribution:
             return ABSENT, distribution, ()
         for library in sorted(self._absent.keys() & libraries_of(leaf_of(needed)).keys()):
             return ABSENT, self._absent[library], ()
         return self._of_known(binary, needed) or (UNANSWERED, "", ())
 
+    def _lacking(self, binary: Binary, distribution: str) -> str:
+        """Return what is wrong with a provider of the set that has not what a binary needs."""
+        # Names differ between platforms: the set may have the provider for others only.
+        fits = any(b.fits(binary) for b in self._index.platforms[distribution].values())
+        return UNANSWERED if fits else UNFIT
+
     def _of_known(self, binary: Binary, needed: str) -> _Answer | None:
         """Look for a package that was not made here, and that the wheel requires."""
         leaf, platform = leaf_of(needed), PLATFORMS[binary.format]
         for name, it in self._known.items():
             if it.may_have(leaf, platform):
-                return UNANSWERED if self._is_present(name) else ABSENT, name, ()
+                return self._lacking(binary, name) if self._is_present(name) else ABSENT, name, ()
             if self._is_brought_by(name, it, leaf, platform):
                 return ABSENT, name, ()
         return None

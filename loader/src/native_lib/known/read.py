@@ -91,7 +91,9 @@ def _of_project(file: Path, _changed: int) -> tuple[tuple[Known, ...], Mapping[s
         raise KnownError(f'{file}: {_TABLE}: bounds is not a table such as {{ torch = ">=2.11" }}')
     for name, bound in bounds.items():
         if not isinstance(bound, str) or not _BOUND.fullmatch(bound.replace(" ", "")):
-            raise KnownError(f'{file}: {_TABLE}: the bound of {name} is not one such as ">=2.11,<3"')
+            raise KnownError(
+                f'{file}: {_TABLE}: the bound of {name} is not one such as ">=2.11,<3"'
+            )
     try:
         paths = _texts(table, "known")
     except KnownError as error:
@@ -113,7 +115,9 @@ def _description(table: Mapping[str, Any]) -> Known:
         )
     _refuse_unknown(libraries, tuple(PLATFORMS.values()), "libraries.")
     patterns = {
-        platform: tuple(_path(f"libraries.{platform}", each) for each in _texts(libraries, platform))
+        platform: tuple(
+            _path(f"libraries.{platform}", each) for each in _texts(libraries, platform)
+        )
         for platform in libraries
     }
     compatibility = _text(table, "compatibility")
@@ -167,9 +171,7 @@ def _path(key: str, path: str) -> str:
 
 
 def _typed(kind: str, is_right: Callable[[object], bool]) -> Callable[..., Any]:
-    def get(
-        table: Mapping[str, Any], key: str, *, needed: bool = False, where: str = ""
-    ) -> Any:
+    def get(table: Mapping[str, Any], key: str, *, needed: bool = False, where: str = "") -> Any:
         told = table.get(key)
         if told is None:
             if needed:
