@@ -123,7 +123,8 @@ def __getattr__(name: str) -> Any:
     if name in _OPTIONAL:
         config = _config()
         with _told(), inside(config, has_providers=False) as back_end:
-            if hasattr(back_end, _GIVEN_BY.get(name, name)):
+            is_early = name == "prepare_metadata_for_build_wheel" and config.is_bound_by_symbols
+            if hasattr(back_end, _GIVEN_BY.get(name, name)) and not is_early:
                 return _OPTIONAL[name]
     raise AttributeError(name)
 

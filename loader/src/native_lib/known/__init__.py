@@ -38,7 +38,7 @@ class StableAbi:
 
     def names(self, header: str) -> set[str]:
         """Return the functions that a header declares with the macro."""
-        text = re.sub(r"/\*.*?\*/|//[^\n]*", "", header, flags=re.DOTALL)
+        text = re.sub(r"(?s:/\*.*?\*/)|//.*|(?m:^[ \t]*#.*)", "", header)
         marked = re.findall(rf"(?<!\w){re.escape(self.macro)}\s([^;{{()]*)\(", text)
         return {words[-1] for words in (re.findall(r"\w+", each) for each in marked) if words}
 
