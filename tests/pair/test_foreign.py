@@ -7,12 +7,13 @@ import sys
 import sysconfig
 import zipfile
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Callable
+from typing import TYPE_CHECKING, Any, Callable
 
 import building
 import elf
 import pytest
 import wheels
+from native_lib.literals import read_literals
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -80,9 +81,14 @@ class Acme:
     libraries: dict[str, bytes]
     wheels: dict[str, Path]
 
-    def native_lib(self, *arguments: str | Path, site: Path | None = None, fails: bool = False) -> str:
+    def native_lib(
+        self, *arguments: str | Path, site: Path | None = None, fails: bool = False
+    ) -> str:
         folders = [building.ROOT / "loader" / "src", *([site] if site else [])]
-        env = {"PYTHONPATH": ":".join(map(str, folders)), "NATIVE_LIB_CACHE": str(self.project / "c")}
+        env = {
+            "PYTHONPATH": ":".join(map(str, folders)),
+            "NATIVE_LIB_CACHE": str(self.project / "c"),
+        }
         command = (sys.executable, "-m", "native_lib", *arguments)
         return building.run(*command, env=env, cwd=self.project, fails=fails)
 
@@ -138,7 +144,9 @@ def _library(folder: Path, name: str, source: str) -> bytes:
 
 
 def _acme(folder: Path, version: str, libraries: dict[str, bytes]) -> Path:
-    files = {f"acme/lib/{name}": content for name, content in libraries.items() if "run" not in name}
+    files = {
+        f"acme/lib/{name}": content for name, content in libraries.items() if "run" not in name
+    }
     files |= {"acme/lib/libacme_copy.so": libraries["libacme.so"]}  # of another name by its SONAME
     texts = {"acme/__init__.py": PACKAGE.format(version=version), "acme/include/acme.h": HEADER}
     requires = () if "+" in version else ("acme-runtime==3.1",)
@@ -154,7 +162,10 @@ def _consumer(
     include = sysconfig.get_paths()["include"]
     link = (f"-L{where}", f"-l:{library}", f"-Wl,-rpath,{where}")
     building.run("cc", "-shared", "-fPIC", f"-I{include}", source, *link, "-o", made)
-    files = {f"{name}/__init__.py": "from ._ext import count\n", f"{name}/_ext.so": made.read_bytes()}
+    files: dict[str, bytes | str] = {
+        f"{name}/__init__.py": "from ._ext import count\n",
+        f"{name}/_ext.so": made.read_bytes(),
+    }
     return wheels.make_wheel(folder / "built", name, files, requires=requires)
 
 
@@ -168,12 +179,11 @@ def run(code: str, site: Path, *, fails: bool = False) -> str:
     return building.run(sys.executable, "-c", code, env=env, fails=fails)
 
 
-def record(wheel: Path) -> dict[str, object]:
+def record(wheel: Path) -> dict[str, Any]:
     (name,) = re.findall(r"^\w+?(?=-)", wheel.name)
     with zipfile.ZipFile(wheel) as archive:
-        values: dict[str, object] = {}
-        exec(archive.read(f"{name}/_native_requires.py"), values)
-    return values
+        path = f"{name}/_native_requires.py"
+        return read_literals(path, archive.read(path), 2)
 
 
 def requires(wheel: Path) -> list[str]:
@@ -229,19 +239,29 @@ def test_package_without_python(acme: Acme, tmp_path: Path) -> None:
     site = acme.site(tmp_path / "empty", "run")
     (site / "runtime" / "run3" / "lib").mkdir(parents=True)
     said = run("import run", site, fails=True)
-    assert "run needs the native library 'run' of the distribution acme-runtime, which is not" in said
+    assert (
+        "run needs the native library 'run' of the distribution acme-runtime, which is not" in said
+    )
 
 
 def test_what_comes_along_is_not_required_itself(acme: Acme, tmp_path: Path) -> None:
     """torch requires one version of NVIDIA's run time, and a bound of ours might exclude that."""
     site = acme.site(tmp_path / "builders", "2.5.0", "runtime")
-    source = "int acme_count(void); int run_it(void); int both(void) {return acme_count() + run_it();}"
-    (tmp_path / "both.c").write_text(f"{MODULE.format(function='both')}\n{source}", encoding="utf-8")
-    libraries = (site / "acme" / "lib" / "libacme.so", site / "runtime" / "run3" / "lib" / "librun.so.3")
+    source = (
+        "int acme_count(void); int run_it(void); int both(void) {return acme_count() + run_it();}"
+    )
+    (tmp_path / "both.c").write_text(
+        f"{MODULE.format(function='both')}\n{source}", encoding="utf-8"
+    )
+    libraries = (
+        site / "acme" / "lib" / "libacme.so",
+        site / "runtime" / "run3" / "lib" / "librun.so.3",
+    )
     include = sysconfig.get_paths()["include"]
     options = ("-shared", "-fPIC", f"-I{include}", "-o", tmp_path / "both.so")
     building.run("cc", *options, tmp_path / "both.c", *libraries)
-    files = {"both/__init__.py": "", "both/_ext.so": (tmp_path / "both.so").read_bytes()}
+    module = (tmp_path / "both.so").read_bytes()
+    files: dict[str, bytes | str] = {"both/__init__.py": "", "both/_ext.so": module}
     built = wheels.make_wheel(tmp_path, "both", files, requires=["acme"])
     acme.native_lib("bind", "-w", tmp_path / "bound", built, site=site)
     assert requires(tmp_path / "bound" / built.name) == ["acme", "acme>=2.5.0,<2.6"]
@@ -250,7 +270,9 @@ def test_what_comes_along_is_not_required_itself(acme: Acme, tmp_path: Path) -> 
 def test_project_can_widen_the_bound(acme: Acme, tmp_path: Path) -> None:
     pyproject = acme.project / "pyproject.toml"
     (tmp_path / "pyproject.toml").write_text(
-        pyproject.read_text("utf-8").replace('"acme.toml", "runtime.toml"', f'"{acme.project}/acme.toml"')
+        pyproject.read_text("utf-8").replace(
+            '"acme.toml", "runtime.toml"', f'"{acme.project}/acme.toml"'
+        )
         + 'bounds = { acme = ">=2.4,<3" }\n',
         encoding="utf-8",
     )
@@ -352,7 +374,9 @@ def test_library_that_cannot_be_opened(acme: Acme, tmp_path: Path) -> None:
 
 def test_package_that_is_not_installed(acme: Acme, tmp_path: Path) -> None:
     said = run("import plain", acme.site(tmp_path / "site", "plain"), fails=True)
-    assert "plain needs the native library 'acme' of the distribution acme, which is not inst" in said
+    assert (
+        "plain needs the native library 'acme' of the distribution acme, which is not inst" in said
+    )
     assert 'pip install "acme>=2.5.0,<2.6"' in said
 
 
@@ -360,7 +384,9 @@ def test_older_loader_says_in_one_line_that_it_is_too_old(acme: Acme, tmp_path: 
     site = acme.site(tmp_path / "site", "2.5.0", "plain")
     loader = site / "plain" / "_shared_lib_consumer.py"
     text = loader.read_text("utf-8")
-    loader.write_text(re.sub(r"^(REQUIREMENTS_FORMAT) = 2", r"\1 = 1", text, flags=re.M), "utf-8")
+    loader.write_text(
+        re.sub(r"^(REQUIREMENTS_FORMAT) = 2", r"\1 = 1", text, flags=re.MULTILINE), "utf-8"
+    )
     last = run("import plain", site, fails=True).splitlines()[-1]
     assert "plain/_native_requires.py has format 2, and " in last
     assert "reads formats up to 1: update the vendored loader with `native-lib vendor`" in last
