@@ -114,7 +114,8 @@ def requirement_bound(wheels: WheelSet) -> Iterator[Finding]:
         manifests = [
             promised(manifest, provider, link.wheel.binaries)
             for provider, _ in link.answers
-            if links.is_admitted(link.wheel, provider)  # else it was built against another
+            # A package that was not made here promises nothing about what it was not built against.
+            if not provider.known or links.is_admitted(link.wheel, provider)
             for manifest in provider.manifests
         ]
         for requirement, manifest in product(

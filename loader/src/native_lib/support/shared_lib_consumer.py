@@ -77,8 +77,7 @@ def load_library_module(
         What the provider's loader loaded; nothing if the provider is not installed.
 
     Raises:
-        LibraryNotFoundError: `required`, and the provider is not installed; or something else was
-            imported by its name.
+        LibraryNotFoundError: `required`, and it is not installed; or its name is something else's.
         ImportError: whatever the provider's loader has to say.
     """
     provider = _import(name)
