@@ -7,6 +7,7 @@ import sys
 import sysconfig
 import zipfile
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Callable
 
 import building
@@ -17,7 +18,6 @@ from native_lib.literals import read_literals
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from pathlib import Path
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc and ELF files")
 
@@ -303,6 +303,24 @@ def test_bound_again_is_the_same(acme: Acme, tmp_path: Path) -> None:
     site = acme.site(tmp_path / "builders", "2.5.0")
     acme.native_lib("bind", "-w", tmp_path, acme.wheels["other"], site=site)
     assert (tmp_path / acme.wheels["other"].name).read_bytes() == acme.wheels["other"].read_bytes()
+
+
+def test_repair_leaves_the_libraries_out(acme: Acme, tmp_path: Path) -> None:
+    site = acme.site(tmp_path / "builders", "2.5.0")
+    built = acme.project.parent / "built" / acme.wheels["more"].name
+    said = acme.native_lib("repair", "-w", tmp_path / "out", built, site=site)
+    wheel = Path(said.splitlines()[-1])
+    assert requires(wheel) == ["acme", "acme>=2.5.0,<2.6"]
+    with zipfile.ZipFile(wheel) as archive:
+        assert [n for n in archive.namelist() if ".so" in n] == ["more/_ext.so"]
+
+
+def test_preload_says_that_there_is_no_loader(acme: Acme, tmp_path: Path) -> None:
+    site = acme.site(tmp_path / "site", "2.5.0")
+    said = acme.native_lib("preload", "acme", site=site, fails=True)
+    assert said == (
+        "native-lib: acme was not made with native-lib, and has no loader that could be called at start\n"
+    )
 
 
 # At import -----------------------------------------------------------------------------------------
