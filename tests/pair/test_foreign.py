@@ -160,7 +160,7 @@ def _consumer(
     source.write_text(MODULE.format(function=function), encoding="utf-8")
     where = next(site.rglob(library)).parent
     include = sysconfig.get_paths()["include"]
-    link = (f"-L{where}", f"-l:{library}", f"-Wl,-rpath,{where}")
+    link = (f"-L{where}", f"-l:{library}", f"-Wl,-rpath,{where}", "-Wl,--no-as-needed", "-lc")
     building.run("cc", "-shared", "-fPIC", f"-I{include}", source, *link, "-o", made)
     files: dict[str, bytes | str] = {
         f"{name}/__init__.py": "from ._ext import count\n",
