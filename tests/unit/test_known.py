@@ -57,7 +57,11 @@ def write(folder: Path, text: str) -> Path:
         ('linux = ["acme/lib/libacme*.so"]', "", "it has no libraries: write [libraries]"),
         ('"SameMinorVersion"', '"Same"', "compatibility is 'Same', not one of SameMajorVersion,"),
         ('compatibility = "SameMinorVersion"', "", "compatibility is 'missing', not one of"),
-        ('import = "acme"', 'import = "a-b"', "import is 'a-b', which is no module's name"),
+        (
+            'import = "acme"',
+            'import = "a-b"',
+            "import is 'a-b', which is no top-level module's name",
+        ),
         ('import = "acme"', "", "version is '__version__', not the name of an attribute of"),
         ('headers = ["acme/include/stable.h"]', "", "it has no key stable-abi.headers, a list"),
         ('macro = "ACME"', "", "it has no key stable-abi.macro, a text"),

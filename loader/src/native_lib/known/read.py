@@ -126,8 +126,8 @@ def _description(table: Mapping[str, Any]) -> Known:
             f"compatibility is {compatibility or 'missing'!r}, not one of {', '.join(COMPATIBILITIES)}"
         )
     module, attribute = _text(table, "import"), _text(table, "version")
-    if module and not all(part.isidentifier() for part in module.split(".")):
-        raise KnownError(f"import is {module!r}, which is no module's name")
+    if module and not module.isidentifier():
+        raise KnownError(f"import is {module!r}, which is no top-level module's name")
     if attribute and not (module and attribute.isidentifier()):
         raise KnownError(
             f"version is {attribute!r}, not the name of an attribute of what import names; without it "

@@ -271,7 +271,7 @@ def record(needs: list[dict[str, object]], writer: str) -> bytes:
     """
     has_foreign = any("files" in need for need in needs)
     seen = [f"import {need['provider']}" for need in needs if need["provider"]]
-    seen += ["from . import _shared_lib_foreign  # noqa: F401"] if has_foreign else []
+    seen += ["from . import _shared_lib_foreign"] if has_foreign else []
     lines = [
         f"# Written by {writer}: what the extension modules here were linked against.",
         f"FORMAT = {FORMAT + has_foreign}",

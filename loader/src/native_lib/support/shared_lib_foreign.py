@@ -42,7 +42,7 @@ class Package:
 
     def ask(self, module: "Any", attribute: str) -> None:
         """Take what the imported module says: it need not be what the metadata is of."""
-        self.version = str(getattr(module, attribute)) if attribute else self.version
+        self.version = str(getattr(module, attribute, self.version))
         self.root = os.path.dirname(os.path.dirname(os.path.abspath(str(module.__file__))))
 
 
@@ -82,10 +82,10 @@ def _checked(need: "Any", consumer: str, folder: str) -> Package:
     if not package.version:
         raise _explain().no_required_provider(None, need, consumer, folder)
     if not _explain().is_within(package.version, need["requirement"][len(package.distribution) :]):
-        raise _explain().wrong_version(package, need, consumer, folder)
+        raise _wrong_version(package, need, consumer, folder)
     for path in package.paths.values():
         if not os.path.exists(path):
-            raise _explain().lacking(package, need, path, consumer, folder)
+            raise _lacking(package, need, path, consumer, folder)
     return package
 
 
@@ -95,7 +95,7 @@ def _open(package: Package, name: str, consumer: str, folder: str) -> None:
     try:
         CDLL(package.paths[name])  # RTLD_LOCAL: who needs it finds it by its run-time name
     except OSError as error:
-        raise _explain().not_opened(package, name, error, consumer, folder) from error
+        raise _not_opened(package, name, error, consumer, folder) from error
 
 
 def _metadata(distribution: str, module: str) -> "tuple[str, str]":
@@ -113,6 +113,61 @@ def _metadata(distribution: str, module: str) -> "tuple[str, str]":
     return str(found.version), place or str(found.locate_file(""))
 
 
+# What is wrong. ----------------------------------------------------------------------------------
+
+
+def _wrong_version(package: Package, need: "Any", consumer: str, folder: str) -> ImportError:
+    built = f"{package.distribution} {need['version']}"
+    error: ImportError = _explain().version_error(
+        *(package, os.path.dirname(package.__file__)),
+        f"{consumer} was built against {built} and needs",
+        *(package.distribution, need["requirement"]),
+        f"{folder} (built against {need['version']})",
+        _fix(package, need),
+    )
+    return error
+
+
+def _lacking(package: Package, need: "Any", path: str, consumer: str, folder: str) -> ImportError:
+    built = f"{package.distribution} {need['version']}"
+    return _not_found(
+        *(package, path),
+        f"{consumer} needs {os.path.basename(path)} of {built}, and {package.distribution} "
+        f"{package.version} has no such library here: it is another variant, or damaged.",
+        file=f"{path} (no such file)",
+        needed_by=f"{folder} (built against {built})",
+        fix=_fix(package, need, "--force-reinstall"),
+    )
+
+
+def _not_opened(
+    package: Package, name: str, error: OSError, consumer: str, folder: str
+) -> ImportError:
+    there = f"{package.distribution} {package.version}"
+    return _not_found(
+        *(package, package.paths[name]),
+        f"{consumer} needs the library {name!r} of {there}, which cannot be opened.",
+        file=package.paths[name],
+        system=str(error),
+        needed_by=folder,
+        fix=_beside("fixes").again(package.distribution, package.version),
+    )
+
+
+def _not_found(package: Package, path: str, headline: str, **facts: str) -> ImportError:
+    explain = _explain()
+    message = explain.lines(headline, **facts)
+    error: ImportError = explain.LibraryNotFoundError(message, name=package.provider, path=path)
+    return error
+
+
+def _fix(package: Package, need: "Any", option: str = "") -> str:
+    """Say what to install; pip's own index may have another variant."""
+    fix = str(_beside("fixes").install(package.distribution, need["requirement"], option))
+    variant = need["version"].partition("+")[2] or package.version.partition("+")[2]
+    return f"{fix} (from the index that has its variant {variant})" if variant else fix
+
+
 def _imported(name: str) -> "Any":
     try:
         __import__(name)
@@ -124,6 +179,11 @@ def _imported(name: str) -> "Any":
 
 
 def _explain() -> "Any":
-    name = __name__.rpartition("foreign")[0] + "explain"
+    return _beside("explain")
+
+
+def _beside(part: str) -> "Any":
+    """Import another of the loader's files."""
+    name = __name__.rpartition("foreign")[0] + part
     __import__(name)
     return sys.modules[name]
