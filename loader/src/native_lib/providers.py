@@ -167,12 +167,12 @@ def _known(distribution: importlib.metadata.Distribution, it: Known) -> Installe
 def _has_own_name(path: Path) -> bool:
     """Tell whether a library has its file's name; not a copy that is to be a link (wheels have none)."""
     try:
-        with (
-            path.open("rb") as file,
-            mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content,
-        ):
-            return content[:4] != b"\x7fELF" or soname_of(content) == path.name
-    except (OSError, ValueError, CorruptBinaryError):  # it is missing, empty, or damaged
+        with path.open("rb") as opened:
+            if opened.read(4) != b"\x7fELF":
+                return True
+            with mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ) as content:
+                return soname_of(content) == path.name
+    except (OSError, ValueError, CorruptBinaryError):  # it is missing or damaged
         return False
 
 
