@@ -49,8 +49,9 @@ libraries = {{ it = "{provider}" }}
 """
 SETUP = """
 from setuptools import Extension, setup
-extension = Extension("{name}._ext", ["ext.cpp"], libraries={libraries},
-                      extra_compile_args=["-std=c++20"], extra_link_args=["-Wl,--no-as-needed"])
+# Not as `libraries`: those that no symbol is taken of would be left out.
+link = ["-Wl,--no-as-needed", *("-l" + each for each in {libraries})]
+extension = Extension("{name}._ext", ["ext.cpp"], extra_compile_args=["-std=c++20"], extra_link_args=link)
 setup(packages=["{name}"], ext_modules=[extension])
 """
 FLIGHT = "libarrow_flight.so.2600"
@@ -184,8 +185,10 @@ def test_pyarrow(real: Real) -> None:
 
 
 def test_nvidias_run_time(real: Real) -> None:
+    # Its headers include those of further packages.
+    include = 'cstdio>\nextern "C" int cudaRuntimeGetVersion(int *);\n#include <cstdlib'
     version = "([] { int version = 0; cudaRuntimeGetVersion(&version); return version / 1000; }())"
-    wheel = real.build("cuda", "nvidia-cuda-runtime", ["cudart"], "cuda_runtime_api.h", version)
+    wheel = real.build("cuda", "nvidia-cuda-runtime", ["cudart"], include, version)
     assert requires(wheel) == ["nvidia-cuda-runtime>=13.5.37,<14"]
     assert real.run("import cuda; print(cuda.call())") == "13\n"
 
