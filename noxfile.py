@@ -282,6 +282,16 @@ def corpus(session: nox.Session) -> None:
 
 
 @nox.session
+def foreign(session: nox.Session) -> None:
+    """Build consumers of torch, pyarrow, NVIDIA's run time and scipy-openblas64 (Linux, x86_64).
+
+    torch for CPUs is in PyTorch's own index: name it in PIP_EXTRA_INDEX_URL.
+    """
+    install_group(session, "tests")
+    session.run("pytest", "tests/pair/test_foreign_real.py", "--foreign", *session.posargs)
+
+
+@nox.session
 def freezers(session: nox.Session) -> None:
     """Freeze a program with PyInstaller (under Wine, too), cx_Freeze and Nuitka, and run it."""
     install_group(session, "tests")

@@ -52,6 +52,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="run all of libzmq's own tests that the wheel can run, not a few of them",
     )
     parser.addoption("--slow-freezers", action="store_true", help="also those that take minutes")
+    parser.addoption("--foreign", action="store_true", help="download torch, pyarrow and others")
 
 
 @pytest.fixture(scope="session")

@@ -364,7 +364,7 @@ def test_a_newer_manifest_is_refused(installed: building.Environment) -> None:
 
 
 def test_a_newer_record_is_refused(installed: building.Environment) -> None:
-    edit(installed.site_packages / "foo_ext" / "_native_requires.py", "FORMAT = 1", "FORMAT = 2")
+    edit(installed.site_packages / "foo_ext" / "_native_requires.py", "FORMAT = 1", "FORMAT = 3")
     said = installed.run("import foo_ext", fails=True)
-    assert "has format 2" in said
+    assert "has format 3" in said
     assert "`native-lib vendor`" in said

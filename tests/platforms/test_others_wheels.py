@@ -126,16 +126,14 @@ def test_torchvision_looks_for_its_libraries_on_the_machine_that_built_it(
     paths = found(report, "rpath-absolute")
     assert {file for file, _ in paths} == {f"torchvision/{n}_stable.so" for n in ("_C", "image")}
     assert all(folder.startswith("/Users/") for _, folder in paths)
-    # Where torch is, whose libraries have these names, is in no file.
-    needed = {name for _, name in found(report, "needed-unanswered")}
+    # Where torch is, whose libraries have these names, is in no file. It is known whose they are.
+    needed = {name for _, name in found(report, "provider-absent")}
     assert needed == {f"@rpath/lib{n}.dylib" for n in ("c10", "torch", "torch_cpu", "torch_python")}
-    told = {
-        (r.severity_of(f), f.message) for r, f in report.findings if r.id == "needed-unanswered"
-    }
-    to_be_sure = "torch is required and was not given; give its wheel to be sure"
-    assert told == {("note", f"needs {name}: {to_be_sure}") for name in needed}
+    told = {(r.severity_of(f), f.message) for r, f in report.findings if r.id == "provider-absent"}
+    absent = "of torch, which is not here: its names and symbols were not verified"
+    assert told == {("note", f"needs {name} {absent}") for name in needed}
     complete = check([path], config=Config(is_complete=True))
-    assert {r.severity_of(f) for r, f in complete.findings if r.id == "needed-unanswered"} == {
+    assert {r.severity_of(f) for r, f in complete.findings if r.id == "provider-absent"} == {
         "error"
     }
 

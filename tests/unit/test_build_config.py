@@ -42,6 +42,26 @@ def project(folder: Path, old: str = "", new: str = "", inner: str = "") -> Path
 
 
 @pytest.mark.parametrize(
+    ("table", "is_offered"),
+    [
+        ('libraries = { foo = "libfoo" }', True),
+        ('libraries = { torch = "torch" }', False),
+        ('libraries = { torch = "torch" }\nbounds = { torch = ">=2.11" }', True),
+    ],
+)
+def test_metadata_is_not_offered_before_symbols_tell_the_bound(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, table: str, is_offered: bool
+) -> None:
+    """torch has a stable ABI, which has a wider bound, and only the built wheel tells who uses it."""
+    hook = "prepare_metadata_for_build_wheel"
+    inner = f"def {hook}(folder, settings): pass\ndef build_editable(): pass\n"
+    project(tmp_path, 'libraries = { foo = "libfoo>=1" }', table, inner)
+    monkeypatch.chdir(tmp_path)
+    assert hasattr(build, hook) == is_offered
+    assert hasattr(build, "build_editable")
+
+
+@pytest.mark.parametrize(
     ("old", "new", "message"),
     [
         ('dynamic = ["dependencies", "readme"]', "", 'write dynamic = \\["dependencies"\\]'),

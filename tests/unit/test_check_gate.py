@@ -299,27 +299,27 @@ def unanswered(*wheels: Wheel, complete: bool = False) -> list[tuple[str, str]]:
 @pytest.mark.parametrize(
     ("name", "format"),
     [
-        ("libtorch.so", "ELF"),
-        ("@rpath/libtorch.dylib", "Mach-O"),
-        ("torch.dll", "PE"),
+        ("libacme.so", "ELF"),
+        ("@rpath/libacme.dylib", "Mach-O"),
+        ("acme.dll", "PE"),
     ],
 )
 def test_what_a_requirement_may_have_is_a_note(name: str, format: str) -> None:
-    consumer = needing(name, "torch==2.14.1", format=format)
-    to_be_sure = "torch is required and was not given; give its wheel to be sure"
+    consumer = needing(name, "acme==2.14.1", format=format)
+    to_be_sure = "acme is required and was not given; give its wheel to be sure"
     assert unanswered(consumer) == [(NOTE, f"needs {name}: {to_be_sure}")]
     nothing = "no wheel here, no file in this wheel and no system provides it"
     assert unanswered(consumer, complete=True) == [(ERROR, f"needs {name}: {nothing}")]
     # Without the requirement, and with its wheel.
     assert unanswered(needing(name, format=format)) == [(ERROR, f"needs {name}: {nothing}")]
-    given = models.wheel("torch", models.binary("torch/lib/libother.so", format=format))
+    given = models.wheel("acme", models.binary("acme/lib/libother.so", format=format))
     assert unanswered(consumer, given) == [(ERROR, f"needs {name}: {nothing}")]
 
 
 def test_several_requirements() -> None:
-    consumer = needing("libtorch.so", "torch", "torch-extra", "torch>=2", "numpy")
-    told = "torch, torch-extra are required and were not given; give their wheels to be sure"
-    assert unanswered(consumer) == [(NOTE, f"needs libtorch.so: {told}")]
+    consumer = needing("libacme.so", "acme", "acme-extra", "acme>=2", "numpy")
+    told = "acme, acme-extra are required and were not given; give their wheels to be sure"
+    assert unanswered(consumer) == [(NOTE, f"needs libacme.so: {told}")]
 
 
 def test_requirement_that_has_no_libraries() -> None:
@@ -329,10 +329,10 @@ def test_requirement_that_has_no_libraries() -> None:
 
 
 def test_requirement_that_was_given_for_another_platform() -> None:
-    given = models.wheel("torch", models.binary("torch/lib/libtorch.dylib", format="Mach-O"))
-    ((severity, message),) = unanswered(needing("libtorch.so", "torch"), given)
+    given = models.wheel("acme", models.binary("acme/lib/libacme.dylib", format="Mach-O"))
+    ((severity, message),) = unanswered(needing("libacme.so", "acme"), given)
     assert severity == NOTE
-    assert "torch is required" in message
+    assert "acme is required" in message
 
 
 def test_private_name_says_whose_it_is() -> None:

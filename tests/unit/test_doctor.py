@@ -816,13 +816,17 @@ def test_damaged_metadata_is_told_and_the_rest_is_shown(pair: Site) -> None:
     assert "is not made of literals" in other[2]
 
 
-@pytest.mark.parametrize("file", ["libfoo/_native_libs.py", "foo_ext/_native_requires.py"])
-def test_newer_format_is_told(pair: Site, file: str) -> None:
+@pytest.mark.parametrize(
+    ("file", "newest"), [("libfoo/_native_libs.py", 1), ("foo_ext/_native_requires.py", 2)]
+)
+def test_newer_format_is_told(pair: Site, file: str, newest: int) -> None:
     path = pair.folder / file
-    path.write_text(path.read_text("utf-8").replace("FORMAT = 1", "FORMAT = 2"), encoding="utf-8")
+    newer = path.read_text("utf-8").replace("FORMAT = 1", f"FORMAT = {newest + 1}")
+    path.write_text(newer, encoding="utf-8")
     told = [each[2] for each in pair.problems() if each[0] == "unreadable"]
     assert len(told) == 1
-    assert f"{file} has format 2, and this native-lib reads formats up to 1: update it" in told[0]
+    said = f"has format {newest + 1}, and this native-lib reads formats up to {newest}: update it"
+    assert f"{file} {said}" in told[0]
     # Its own loader may well read it: nothing is known to be broken.
     assert told[0].endswith('| python -m pip install --upgrade "native-lib-loader[tools]"')
     assert pair.doctor()[0] == 0

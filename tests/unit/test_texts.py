@@ -67,8 +67,14 @@ def literals(text: str) -> dict[str, object]:
 
 def test_every_reader_and_writer_has_the_same_formats() -> None:
     assert native_library_texts.FORMAT == shared_lib_manager.MANIFEST_FORMAT
-    assert native_library_metadata.FORMAT == shared_lib_consumer.REQUIREMENTS_FORMAT
     assert native_library_metadata.FORMAT == native_library_texts.FORMAT
+    ours = {"provider": "libfoo", "distribution": "libfoo"}
+    known = {"provider": "torch", "distribution": "torch", "files": {"c10": "torch/lib/libc10.so"}}
+    formats = [
+        literals(native_library_metadata.record([*needs], "native-lib").decode())["FORMAT"]
+        for needs in ((ours,), (ours, known))
+    ]
+    assert formats == [native_library_metadata.FORMAT, shared_lib_consumer.REQUIREMENTS_FORMAT]
 
 
 @pytest.mark.parametrize(

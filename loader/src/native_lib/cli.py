@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, NoReturn
 from native_lib.bind import BindError
 from native_lib.environment import FORMATS, as_text, build_variables
 from native_lib.excludes import TOOLS, excludes
+from native_lib.known import KnownError
 from native_lib.prefix import PrefixError, make_prefix
 from native_lib.preload import PreloadError
 from native_lib.providers import ProvidersError, installed_providers
@@ -55,7 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     try:
         status: int = options.run(options)
-    except (VendorError, ProvidersError, PrefixError, BindError, PreloadError) as error:
+    except (VendorError, ProvidersError, PrefixError, BindError, PreloadError, KnownError) as error:
         print(f"native-lib: {error}", file=sys.stderr)
         return 2
     return status
@@ -438,7 +439,7 @@ def _prefix(options: argparse.Namespace) -> int:
 def _env(options: argparse.Namespace) -> int:
     try:
         variables = build_variables(installed_providers(options.providers), os.environ)
-    except (ProvidersError, PrefixError):
+    except (ProvidersError, PrefixError, KnownError):
         if options.format == "sh":
             print("false")  # so that eval fails, too; of nothing it makes a success
         raise

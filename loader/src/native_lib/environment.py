@@ -37,20 +37,21 @@ def build_variables(
         PrefixError: the prefix cannot be made.
     """
     prefix = prefix or cached_prefix(providers)
+    include = [prefix / "include", *(prefix / each for p in providers for each in p.include)]
     lists = {
-        "CMAKE_PREFIX_PATH": prefix,
-        "PKG_CONFIG_PATH": prefix / "lib" / "pkgconfig",
+        "CMAKE_PREFIX_PATH": [prefix],
+        "PKG_CONFIG_PATH": [prefix / "lib" / "pkgconfig"],
         # GCC's and clang's.
-        "CPATH": prefix / "include",
-        "LIBRARY_PATH": prefix / "lib",
+        "CPATH": include,
+        "LIBRARY_PATH": [prefix / "lib"],
     }
     if sys.platform == "win32":
-        lists |= {"INCLUDE": prefix / "include", "LIB": prefix / "lib"}
+        lists |= {"INCLUDE": include, "LIB": [prefix / "lib"]}
     elif sys.platform != "darwin" and _are_private(providers):
         # ld.bfd looks there for what a provider's library needs; without it a program that calls
         # libpng cannot be linked, and configure would do without libpng. And it runs such programs.
-        lists["LD_LIBRARY_PATH"] = prefix / "lib"
-    found = {name: _prepended(folder, environ.get(name, "")) for name, folder in lists.items()}
+        lists["LD_LIBRARY_PATH"] = [prefix / "lib"]
+    found = {name: _prepended(folders, environ.get(name, "")) for name, folders in lists.items()}
     for package in (package for provider in providers for package in provider.packages):
         for name in (package, package.upper()):
             # What no shell can set is found through CMAKE_PREFIX_PATH.
@@ -77,6 +78,7 @@ def _are_private(providers: Sequence[InstalledProvider]) -> bool:
     return all("__" in each.runtime_name for provider in providers for each in provider.libraries)
 
 
-def _prepended(folder: Path, told: str) -> str:
-    others = [part for part in told.split(os.pathsep) if part != str(folder)] if told else []
-    return os.pathsep.join([str(folder), *others])
+def _prepended(folders: Sequence[Path], told: str) -> str:
+    first = [*map(str, folders)]
+    others = [part for part in told.split(os.pathsep) if part not in first] if told else []
+    return os.pathsep.join([*first, *others])

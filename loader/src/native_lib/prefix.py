@@ -154,8 +154,10 @@ def _plan(providers: Sequence[InstalledProvider]) -> _Plan:
                 raise _both(path, owners[path], provider.distribution)
             owners[path] = provider.distribution
     for name in ("include", "share"):
-        folders = [(each.distribution, each.folder / name) for each in providers]
-        _merge(plan, name, [(owner, folder) for owner, folder in folders if is_folder(folder)])
+        # NVIDIA's packages have one folder together.
+        folders = {each.folder / name: each.distribution for each in reversed(providers)}
+        there = [(owner, folder) for folder, owner in folders.items() if is_folder(folder)]
+        _merge(plan, name, there[::-1])
     return plan
 
 
@@ -171,6 +173,8 @@ def _libraries_and_packages(provider: InstalledProvider) -> Iterator[tuple[str, 
         links |= _links(library)
     for path, name in links.items():
         source = provider.folder / name
+        if provider.is_known and source.suffix == ".lib" and not is_file(source):
+            continue  # who did not make it here may call it otherwise, or ship none
         if not is_file(source):
             what = f'"{provider.distribution}=={provider.version}"'
             fix = pip(f"install --force-reinstall --no-deps {what}")

@@ -32,6 +32,7 @@ def added(providers: Iterable[str]) -> list[Change]:
 
     Raises:
         ProvidersError: one is not installed, or is not a provider.
+        PreloadError: one was not made here, and has no loader.
     """
     there = preloads()
     found = []
@@ -88,7 +89,12 @@ def _package(provider: str) -> str:
 
 def _folder_for(provider: str) -> Path:
     """Return where Python looks when it starts: the user's folder, if the provider is there."""
-    root = installed_providers([provider])[0].folder.parent.resolve()
+    found = installed_providers([provider])[0]
+    if found.is_known:
+        raise PreloadError(
+            f"{provider} was not made with native-lib, and has no loader that could be called at start"
+        )
+    root = found.folder.parent.resolve()
     users = [folder for folder in _users_folder() if folder.resolve() == root]
     return users[0] if users else Path(sysconfig.get_path("purelib"))
 

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import mmap
 import re
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from native_lib.check.binary import CorruptBinaryError
+from native_lib.check.elf import soname_of
+from native_lib.known import library_name
+from native_lib.known.read import known
 from native_lib.literals import MANIFEST, REQUIRES, LiteralsError, read_literals
 from native_lib.names import import_name
 from native_lib.paths import is_file
@@ -17,6 +23,8 @@ from native_lib.support.shared_lib_manager import MANIFEST_FORMAT
 if TYPE_CHECKING:
     import importlib.metadata
     from collections.abc import Sequence
+
+    from native_lib.known import Known
 
 
 class ProvidersError(Exception):
@@ -52,6 +60,8 @@ class InstalledProvider:
         libraries: in the order of the manifest.
         programs: paths of its programs below the folder, with slashes.
         requires: the providers that this one requires, by its record and its metadata.
+        include: further folders for the compiler, below its folder.
+        is_known: whether it was not made here.
     """
 
     distribution: str
@@ -61,6 +71,8 @@ class InstalledProvider:
     libraries: tuple[InstalledLibrary, ...]
     programs: tuple[str, ...]
     requires: tuple[str, ...]
+    include: tuple[str, ...] = ()
+    is_known: bool = False
 
 
 def installed_providers(names: Sequence[str]) -> list[InstalledProvider]:
@@ -87,6 +99,9 @@ def _read(name: str) -> InstalledProvider:
     if not distribution:
         raise ProvidersError(f"{name} is not installed here; {pip(f'install {name}')}")
     folder = _folder(distribution, name)
+    it = known(name)
+    if not folder and it:
+        return _known(distribution, it)
     if not folder:
         raise ProvidersError(
             f"{name} {distribution.version} is not a provider: it has no manifest "
@@ -111,9 +126,6 @@ def _read(name: str) -> InstalledProvider:
         needs = tuple(str(entry["distribution"]) for entry in record)
     except (KeyError, TypeError, AttributeError) as error:
         raise ProvidersError(f"{path} lacks {error}") from error
-    # Other packages are among these, and some that are not installed because of a marker.
-    lines = [line for line in distribution.requires or () if not re.search(r";.*\bextra\b", line)]
-    required = (re.split(r"[^\w.-]", line)[0] for line in lines)
     return InstalledProvider(
         distribution=distribution.metadata["Name"],
         version=distribution.version,
@@ -121,8 +133,57 @@ def _read(name: str) -> InstalledProvider:
         packages=packages,
         libraries=libraries,
         programs=programs,
-        requires=(*needs, *(each for each in required if _is_provider(each))),
+        requires=(*needs, *filter(_is_provider, _required(distribution))),
     )
+
+
+def _known(distribution: importlib.metadata.Distribution, it: Known) -> InstalledProvider:
+    """Return what is known of a package that was not made here."""
+    paths: dict[str, str] = {}
+    for file in map(str, distribution.files or ()):
+        path = Path(str(distribution.locate_file(file)))
+        if it.chooses(file.replace("\\", "/"), sys.platform) and _has_own_name(path):
+            paths.setdefault(library_name(path.name), file.replace("\\", "/"))
+    if not paths:
+        told = f"{distribution.metadata['Name']} {distribution.version}"
+        raise ProvidersError(f"{told} has none of the libraries here that are known of it")
+    folder = it.folder_of(next(iter(paths.values())))
+    return InstalledProvider(
+        distribution=distribution.metadata["Name"],
+        version=distribution.version,
+        folder=Path(str(distribution.locate_file(folder))),
+        packages=it.packages,
+        libraries=tuple(
+            InstalledLibrary(name, path.removeprefix(f"{folder}/"), path.rpartition("/")[2], ())
+            for name, path in paths.items()
+        ),
+        programs=(),
+        requires=tuple(each for each in _required(distribution) if _is_brought(it, each)),
+        include=it.include,
+        is_known=True,
+    )
+
+
+def _has_own_name(path: Path) -> bool:
+    """Tell whether a library has its file's name; not a copy that is to be a link (wheels have none)."""
+    try:
+        with path.open("rb") as opened:
+            if opened.read(4) != b"\x7fELF":
+                return True
+            with mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ) as content:
+                return soname_of(content) == path.name
+    except (OSError, ValueError, CorruptBinaryError):  # it is missing or damaged
+        return False
+
+
+def _is_brought(it: Known, name: str) -> bool:
+    return it.is_brought(name.lower().replace("_", "-")) and _distribution(name) is not None
+
+
+def _required(distribution: importlib.metadata.Distribution) -> list[str]:
+    """Return what a distribution requires: all kinds of packages, and some that are not installed."""
+    lines = [line for line in distribution.requires or () if not re.search(r";.*\bextra\b", line)]
+    return [re.split(r"[^\w.-]", line)[0] for line in lines]
 
 
 def _distribution(name: str) -> importlib.metadata.Distribution | None:

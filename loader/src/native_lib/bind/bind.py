@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+import sys
 import tempfile
 import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import Version
@@ -17,7 +19,7 @@ from native_lib import support
 from native_lib.bind import BindError
 from native_lib.bind.init_file import with_call
 from native_lib.bind.metadata import with_components, with_requirements
-from native_lib.bind.needs import needs_of, packages_of
+from native_lib.bind.needs import needs_of, packages_of, with_promises
 from native_lib.bind.providers import providers_for, read_named
 from native_lib.bind.runpath import without_paths
 from native_lib.bind.wheel_file import record, rewrite
@@ -27,22 +29,21 @@ from native_lib.check.compatibility import incompatible
 from native_lib.check.markers import always_holds
 from native_lib.check.read import read_binary
 from native_lib.check.read_wheel import read_wheel
-from native_lib.check.wheel import UnusableError
+from native_lib.check.wheel import UnusableError, root_of
 from native_lib.literals import REQUIRES, read_literals
 from native_lib.names import import_name
-from native_lib.support.native_library_metadata import FORMAT
 from native_lib.support.native_library_metadata import record as requires_text
+from native_lib.support.shared_lib_consumer import REQUIREMENTS_FORMAT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from packaging.requirements import Requirement
     from packaging.tags import Tag
 
     from native_lib.bind.needs import Need
     from native_lib.bind.providers import Provider
     from native_lib.check.binary import Binary
-    from native_lib.check.wheel import Manifest, Wheel
+    from native_lib.check.wheel import Library, Manifest, Wheel
 
 _LOADER = {
     "_shared_lib_consumer.py": "shared_lib_consumer.py",
@@ -50,6 +51,7 @@ _LOADER = {
     "_shared_lib_fixes.py": "shared_lib_fixes.py",
     "_shared_lib_LICENSE": "LICENSE",
 }
+_FOREIGN = {"_shared_lib_foreign.py": "shared_lib_foreign.py"}
 # Where builds happen: pip, build, uv, cibuildwheel, the cache of `native-lib prefix`, the Pythons of
 # pyenv, uv, GitHub and manylinux (setuptools writes their folders down), temporary folders.
 _BUILDS = re.compile(
@@ -69,6 +71,7 @@ class Plan:
         needed: the distributions of the former.
         files: new contents by path; empty if nothing is to be done.
         model: a file of the wheel, whose time and mode the added files get.
+        warnings: what the authors of providers do not promise.
     """
 
     source: Path
@@ -76,6 +79,12 @@ class Plan:
     needed: frozenset[str] = frozenset()
     files: Mapping[str, bytes] = field(default_factory=dict)
     model: str = ""
+    warnings: tuple[str, ...] = ()
+
+    def warn(self) -> None:
+        """Print what the authors of providers do not promise."""
+        for line in dict.fromkeys(self.warnings):
+            print(f"native-lib: warning: {line}", file=sys.stderr)
 
     def write(self, folder: Path) -> Path:
         """Write the bound wheel into a folder, and return its path."""
@@ -100,7 +109,10 @@ def bind(wheels: Iterable[Path], folder: Path, providers: Iterable[str] = ()) ->
         BindError: one cannot be bound.
     """
     named = read_named(providers)
-    return [plan.write(folder) for plan in [plan_of(wheel, named) for wheel in wheels]]
+    plans = [plan_of(wheel, named) for wheel in wheels]
+    for plan in plans:
+        plan.warn()
+    return [plan.write(folder) for plan in plans]
 
 
 def plan_of(path: Path, named: Sequence[Provider] = ()) -> Plan:
@@ -127,11 +139,16 @@ def read(path: str, content: bytes) -> tuple[Binary, ...]:
 
 def _plan(wheel: Wheel, archive: zipfile.ZipFile, named: Sequence[Provider]) -> Plan:
     providers = providers_for(wheel, named)
-    needs = needs_of(wheel, providers)
+    needs = with_promises(needs_of(wheel, providers), providers, archive.read)
     manifests = [manifest for libraries in needs.values() for manifest, _ in libraries]
     needed = frozenset(manifest.distribution for manifest in manifests)
     used = _used(providers, needed)
-    plan = Plan(wheel.path, used, needed)
+    warnings = tuple(
+        f"{m.distribution}: {m.known.warning}; the wheel will require {m.requirement}"
+        for m in manifests
+        if m.known and m.known.warning
+    )
+    plan = Plan(wheel.path, used, needed, warnings=warnings)
     if not needs:
         return plan
     metadata = next(f for f in wheel.files if re.fullmatch(r"[^/]+\.dist-info/METADATA", f))
@@ -151,7 +168,8 @@ def _plan(wheel: Wheel, archive: zipfile.ZipFile, named: Sequence[Provider]) -> 
     for file in wheel.files:
         if re.fullmatch(rf"{re.escape(info)}/sboms/[^/]+\.json", file):
             files[file] = with_components(archive.read(file), wheel.distribution, versions)
-    files.update(_without_builders(wheel, needed, archive.read))
+    theirs = {root_of(each.file).rpartition("/")[0] for m in manifests for each in m.libraries}
+    files.update(_without_builders(wheel, theirs, archive.read))
     there = set(wheel.files)
     files = {f: new for f, new in files.items() if f not in there or archive.read(f) != new}
     if not files:
@@ -162,7 +180,7 @@ def _plan(wheel: Wheel, archive: zipfile.ZipFile, named: Sequence[Provider]) -> 
     if f"{info}/RECORD" not in there:
         raise BindError("has no RECORD")
     files[f"{info}/RECORD"] = record(archive.read(f"{info}/RECORD"), files)
-    return Plan(wheel.path, used, needed, files, metadata)
+    return Plan(wheel.path, used, needed, files, metadata, warnings)
 
 
 def _used(providers: Sequence[Provider], needed: Iterable[str]) -> tuple[Provider, ...]:
@@ -178,7 +196,8 @@ def _entries(
 ) -> list[dict[str, Any]]:
     """Return what the record of a package is to say: what it says, and what is missing in it."""
     path = f"{package}/{REQUIRES}"
-    known = read_literals(path, archive.read(path), FORMAT) if path in wheel.files else {}
+    is_there = path in wheel.files
+    known = read_literals(path, archive.read(path), REQUIREMENTS_FORMAT) if is_there else {}
     entries = {entry["distribution"]: dict(entry) for entry in known.get("REQUIRES", ())}
     # By name, and the libraries of each in the order in which they are loaded.
     for manifest, library in sorted(
@@ -186,7 +205,7 @@ def _entries(
     ):
         entry = entries.setdefault(manifest.distribution, _entry(manifest))
         if library.name not in entry["libraries"]:
-            entry["libraries"] = (*entry["libraries"], library.name)
+            add_library(entry, manifest, library)
     return list(entries.values())
 
 
@@ -196,15 +215,28 @@ def entries_of(manifests: Iterable[Manifest]) -> dict[str, dict[str, Any]]:
     return {name: _entry(manifest) for name, manifest in every}
 
 
+def add_library(entry: dict[str, Any], manifest: Manifest, library: Library) -> None:
+    """Add a library to what a record says of its provider."""
+    entry["libraries"] = (*entry["libraries"], library.name)
+    if manifest.known:
+        # Nobody else tells the consumer's loader where the file is, and who opens it.
+        entry["files"] = {**entry["files"], library.name: root_of(library.file)}
+        if manifest.known.is_by_path(library.name):
+            entry["by_path"] = (*entry["by_path"], library.name)
+
+
 def _entry(manifest: Manifest) -> dict[str, Any]:
     """Return what a record says of a provider, without libraries."""
+    it = manifest.known
+    more = {"attribute": it.attribute, "files": {}, "by_path": ()} if it else {}
     return {
-        "provider": import_name(manifest.distribution),
+        "provider": it.module if it else import_name(manifest.distribution),
         "distribution": manifest.distribution,
         "version": str(manifest.version),
         "compatibility": manifest.compatibility,
         "requirement": manifest.requirement,
         "libraries": (),
+        **more,
     }
 
 
@@ -214,18 +246,23 @@ def _package_files(
     init, path = f"{package}/__init__.py", f"{package}/{REQUIRES}"
     files = {init: with_call(init, read(init)), path: requires_text(entries, "native-lib")}
     there = set(wheel.files)
-    if path in there and read_literals(path, read(path), FORMAT)["REQUIRES"] == tuple(entries):
+    told = read_literals(path, read(path), REQUIREMENTS_FORMAT) if path in there else {}
+    if told.get("REQUIRES") == tuple(entries):
         del files[path]
-    # The two belong together: a loader that is there stays, whatever its version.
-    if not there.issuperset(f"{package}/{name}" for name in [*_LOADER][:2]):
-        files.update({f"{package}/{name}": text for name, text in loader_files().items()})
+    loader = loader_files(entries)
+    # They belong together: a loader that is there stays, whatever its version, if nothing is missing.
+    parts = [name for name in loader if not name.endswith(("_fixes.py", "_LICENSE"))]
+    if not there.issuperset(f"{package}/{name}" for name in parts):
+        files.update({f"{package}/{name}": text for name, text in loader.items()})
     return files
 
 
-def loader_files() -> dict[str, bytes]:
-    """Return the consumer's loader: contents by file name."""
+def loader_files(entries: Iterable[Mapping[str, Any]]) -> dict[str, bytes]:
+    """Return the consumer's loader for what its record says: contents by file name."""
+    has_foreign = any("files" in entry for entry in entries)
     folder = Path(support.__file__ or "").parent
-    return {name: (folder / source).read_bytes() for name, source in _LOADER.items()}
+    files = {**_LOADER, **(_FOREIGN if has_foreign else {})}
+    return {name: (folder / source).read_bytes() for name, source in files.items()}
 
 
 def missing_bounds(
@@ -258,21 +295,27 @@ def missing_bounds(
                 f"Requires-Dist: {lines[0]} excludes {name} {version}, which the wheel was linked against: "
                 "correct the requirement, or build against a version that it admits"
             )
-        excluded = incompatible(version, entry["compatibility"])
+        # A project can admit more than the rule does.
+        bound = Requirement(entry["requirement"]).specifier
+        excluded = (
+            each
+            for each in incompatible(version, entry["compatibility"])
+            if not bound.contains(each, prereleases=True)
+        )
         if not lines or any(told.contains(each, prereleases=True) for each in excluded):
             missing.append(entry["requirement"])
     return missing
 
 
 def _without_builders(
-    wheel: Wheel, needed: Iterable[str], read: Callable[[str], bytes]
+    wheel: Wheel, folders_of: Iterable[str], read: Callable[[str], bytes]
 ) -> dict[str, bytes]:
     """Return the binaries without search paths that lead to where they were built.
 
     On that machine they would hide that the library is not loaded.
     """
-    folders = "|".join(re.escape(import_name(distribution)) for distribution in needed)
-    theirs = re.compile(rf"/(?:{folders})/lib(?:/|$)")
+    folders = "|".join(map(re.escape, sorted(folders_of)))
+    theirs = re.compile(rf"/(?:{folders})(?:/|$)")
     temporary = Path(tempfile.gettempdir()).as_posix() + "/"
 
     def unwanted(path: str) -> bool:

@@ -13,9 +13,11 @@ from packaging.requirements import Requirement
 from native_lib.bind import BindError
 from native_lib.bind.init_file import is_namespace
 from native_lib.check import links
+from native_lib.check.read import read_binary
 from native_lib.check.rule import WheelSet
 from native_lib.check.rules_set import library_copied
 from native_lib.check.wheel import root_of
+from native_lib.known.manifest import promised
 from native_lib.names import import_name
 from native_lib.support.shared_lib_fixes import pip
 
@@ -57,10 +59,50 @@ def needs_of(wheel: Wheel, providers: Sequence[Provider]) -> dict[str, list[Need
         need = _library(link)
         if need:
             found.setdefault(link.binary.path, []).append(need)
+    found = _without_brought(found)
     _refuse_copies(
         user, providers, {manifest.distribution for each in found.values() for manifest, _ in each}
     )
     return found
+
+
+def _without_brought(needs: dict[str, list[Need]]) -> dict[str, list[Need]]:
+    """Leave out what comes along with a package that is needed as well, and that opens it."""
+    known = [m.known for each in needs.values() for m, _ in each if m.known]
+    left = {
+        path: [
+            need for need in each if not any(it.is_brought(need[0].distribution) for it in known)
+        ]
+        for path, each in needs.items()
+    }
+    return {path: each for path, each in left.items() if each}
+
+
+def with_promises(
+    needs: dict[str, list[Need]], providers: Sequence[Provider], read: Callable[[str], bytes]
+) -> dict[str, list[Need]]:
+    """Return needs with what each provider promises to these binaries.
+
+    A package that was not made here may have a stable ABI, and promises more to who uses only that.
+
+    Args:
+        needs: what `needs_of` returns.
+        providers: the providers.
+        read: reads a file of the wheel.
+    """
+    promises: dict[str, Manifest] = {}
+    for provider in providers:
+        for manifest in provider.wheel.manifests if provider.wheel.known else ():
+            name = manifest.distribution
+            paths = [p for p, each in needs.items() if any(m.distribution == name for m, _ in each)]
+            users = [binary for path in paths for binary in read_binary(path, read(path))]
+            promises[name] = promised(manifest, provider.wheel, users)
+    return {
+        path: [
+            (promises.get(manifest.distribution, manifest), library) for manifest, library in each
+        ]
+        for path, each in needs.items()
+    }
 
 
 def _refuse_two_versions(needed: Iterable[Link]) -> None:

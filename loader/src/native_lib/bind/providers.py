@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING
 from packaging.utils import canonicalize_name
 
 from native_lib.bind import BindError
-from native_lib.check.links import private_distribution
+from native_lib.check.links import leaf_of, private_distribution
 from native_lib.check.read_wheel import read_wheel
 from native_lib.check.wheel import UnusableError
 from native_lib.doctor.installed import find_installed, read_installed
+from native_lib.known import PLATFORMS
+from native_lib.known.read import known
 from native_lib.support.shared_lib_fixes import pip
 
 if TYPE_CHECKING:
@@ -73,26 +75,39 @@ def providers_for(wheel: Wheel, named: Sequence[Provider]) -> tuple[Provider, ..
     """
     names = {private_distribution(name) for binary in wheel.binaries for name in binary.needed}
     names |= {canonicalize_name(line.name) for line in wheel.requirements} | wheel.recorded
+    needed = {(leaf_of(name), b.format) for b in wheel.binaries for name in b.needed}
     found = {provider.wheel.distribution: provider for provider in named}
     waiting = sorted(names - {"", wheel.distribution})
     waiting += [need for provider in named for need in sorted(provider.wheel.recorded)]
     seen = set(waiting)
     for name in waiting:
-        provider = found.get(name) or _installed(name)
+        provider = found.get(name) or _installed(name, needed)
         if provider and provider.wheel.manifests:
             found[name] = provider
             more = provider.wheel.recorded - seen - {wheel.distribution}
+            if provider.wheel.known:
+                required = {canonicalize_name(line.name) for line in provider.wheel.requirements}
+                more |= {each for each in required - seen if provider.wheel.known.is_brought(each)}
             seen |= more
             waiting += sorted(more)
     there = {provider.wheel.distribution for provider in named}
     return (*named, *(each for name, each in found.items() if name not in there))
 
 
-def _installed(name: str, *, is_named: bool = False) -> Provider | None:
+def _installed(
+    name: str, needed: Iterable[tuple[str, str]] = (), *, is_named: bool = False
+) -> Provider | None:
+    """Read a provider, unless it is none, or is not made here and has nothing of what is needed."""
     installed = find_installed(name)
-    # Reading all of numpy because a wheel requires it would take seconds.
-    if installed is None or not installed.named("_native_libs.py"):
+    if installed is None:
         return None
+    # Reading all of numpy because a wheel requires it would take seconds.
+    if not installed.named("_native_libs.py"):
+        it = known(name)
+        if it is None or not (
+            is_named or any(it.may_have(leaf, PLATFORMS[form]) for leaf, form in needed)
+        ):
+            return None
     try:
         return Provider(read_installed(installed), installed.root, is_named)
     except UnusableError as error:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from native_lib.bind import BindError
 from native_lib.build.config import BuildError, read_config
 from native_lib.build.inside import inside
+from native_lib.known import KnownError
 from native_lib.prefix import PrefixError
 from native_lib.providers import ProvidersError
 from native_lib.support.shared_lib_fixes import pip
@@ -34,7 +35,7 @@ def _told() -> Iterator[None]:
     """Print what is wrong as one line: front ends show a traceback of anything else."""
     try:
         yield
-    except (BuildError, BindError, PrefixError, ProvidersError) as error:
+    except (BuildError, BindError, KnownError, PrefixError, ProvidersError) as error:
         sys.exit(f"native_lib.build: {error}")
 
 
@@ -124,7 +125,8 @@ def __getattr__(name: str) -> Any:
     if name in _OPTIONAL:
         config = _config()
         with _told(), inside(config, are_needed=False) as back_end:
-            if hasattr(back_end, _GIVEN_BY.get(name, name)):
+            is_early = name == "prepare_metadata_for_build_wheel" and config.is_bound_by_symbols
+            if hasattr(back_end, _GIVEN_BY.get(name, name)) and not is_early:
                 return _OPTIONAL[name]
     raise AttributeError(name)
 

@@ -8,6 +8,7 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from native_lib.known.read import known
 from native_lib.support.native_library_metadata import is_from_system
 
 if TYPE_CHECKING:
@@ -16,7 +17,8 @@ if TYPE_CHECKING:
 
 toml: Any = importlib.import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
 
-_KEYS = {"backend", "backend-path", "libraries", "check"}  # the last is `native-lib check`'s
+# `native_lib.known` reads two of them, and `native-lib check` the last.
+_KEYS = {"backend", "backend-path", "libraries", "known", "bounds", "check"}
 _ITSELF = "native_lib.build"
 # By which of these tables another back end computes dependencies itself.
 _COMPUTING = (
@@ -50,6 +52,12 @@ class Config:
     providers: tuple[str, ...]
     system: Mapping[str, str]
     document: Mapping[str, Any]
+
+    @property
+    def is_bound_by_symbols(self) -> bool:
+        """Whether only the built wheel tells a bound: a provider has a stable ABI beside the other."""
+        described = (known(distribution_of(told)) for told in self.providers)
+        return any(each and each.stable and not each.bound for each in described)
 
     @property
     def static(self) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from native_lib.bind.bind import entries_of, loader_files
+from native_lib.bind.bind import add_library, entries_of, loader_files
 from native_lib.bind.wheel_file import record, rewrite
 from native_lib.build.config import BuildError
 from native_lib.build.result import providers_of, with_bounds
@@ -65,13 +65,14 @@ def _package(distribution: str, config: Config) -> dict[str, bytes]:
     entries = entries_of(manifests)
     for manifest in manifests:
         entry = entries[manifest.distribution]
-        entry["libraries"] = (*entry["libraries"], *(each.name for each in manifest.libraries))
+        for library in manifest.libraries:
+            add_library(entry, manifest, library)
     package = f"_native_lib_editable_{distribution}"
     files = {
         "__init__.py": Path(__file__).with_name("editable_finder.py").read_bytes(),
         "_project.py": f"ROOT = {os.path.realpath(config.root)!r}\n".encode(),
         "_native_requires.py": requires_text([*entries.values()], "native-lib"),
-        **loader_files(),
+        **loader_files(entries.values()),
     }
     # Python imports in the order of these files' names, and the finders of meson-python and
     # scikit-build-core put themselves first.

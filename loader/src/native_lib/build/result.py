@@ -64,6 +64,7 @@ def bound(built: Path, folder: Path, config: Config) -> Path:
         return folder / built.name
     named = providers_of(config)
     plan = plan_of(built, named)
+    plan.warn()
     for provider in named:
         if provider.wheel.distribution not in plan.needed:
             raise BuildError(f"{built.name}: {_not_needed(wheel, provider)}")

@@ -18,7 +18,9 @@ _WORD = re.compile(rb"[A-Za-z_]\w*")
 _PASTED = re.compile(rb"##")
 # What g++ and clang++ emit into each user of a template of their library: namespaces std, __gnu_cxx,
 # __cxxabiv1, std::__1.
-_STANDARD = re.compile(r"_Z(?:GV|GR|T[VISTC])?Z?N?[rVK]*(?:S[tabsiod]|9__gnu_cxx|10__cxxabiv1)")
+_STANDARD = re.compile(
+    r"_Z(?:GV|GR|T[VISTC])?Z?N?[rVK]*[RO]?(?:S[tabsiod]|9__gnu_cxx|10__cxxabiv1)"
+)
 # Headers that declare fewer of the exports say little about the others: macros make the names.
 _MOST_ARE_DECLARED = 0.5
 # What leaked, where no well-known library has it.

@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING
 from packaging.utils import canonicalize_name
 
 from native_lib.check.system import is_system_library
+from native_lib.known import PLATFORMS
+from native_lib.known.read import all_known, known
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from native_lib.check.binary import Binary
     from native_lib.check.wheel import Library, Wheel
+    from native_lib.known import Known
 
 OWN, SYSTEM, PROVIDER = "own", "system", "provider"
 ABSENT = "absent"  # its provider is required, and not in the set
@@ -98,10 +101,17 @@ class _Index:
         self._by_file: dict[str, list[tuple[Wheel, Binary]]] = {}  # of Windows
         # One of each platform, by distribution.
         self.platforms: dict[str, dict[str, Binary]] = {}
+        self.required: dict[str, set[str]] = {}  # by distribution, what its wheels require
         for wheel in wheels:
             platforms = self.platforms.setdefault(wheel.distribution, {})
+            names = {canonicalize_name(line.name) for line in wheel.requirements}
+            self.required.setdefault(wheel.distribution, set()).update(names)
+            # Of a package that was not made here, some are for others: not the libgomp of torch.
+            chosen = {library.file for m in wheel.manifests if m.known for library in m.libraries}
             for binary in wheel.binaries:
                 platforms.setdefault(binary.platform, binary)
+                if wheel.known and binary.path not in chosen:
+                    continue
                 if binary.format == "PE":
                     self._by_file.setdefault(binary.leaf.lower(), []).append((wheel, binary))
                 elif binary.runtime_name:
@@ -146,6 +156,9 @@ class _Search:
             for library in required.libraries
         }
 
+        required = {name: known(name) for name in sorted(index.required[wheel.distribution])}
+        self._known = {name: it for name, it in required.items() if it}
+
     def links(self) -> Iterator[Link]:
         answers: dict[tuple[str, str], _Answer] = {}  # many files need the same
         for binary in self._wheel.binaries:
@@ -183,14 +196,40 @@ class _Search:
         if found:
             return UNFIT, found[0][0].distribution, ()
         if distribution and self._is_present(distribution):
-            # Names differ between platforms: the set may have the provider for others only.
-            fits = any(b.fits(binary) for b in index.platforms[distribution].values())
-            return (UNANSWERED if fits else UNFIT), distribution, ()
+            return self._lacking(binary, distribution), distribution, ()
         if distribution:
             return ABSENT, distribution, ()
         for library in sorted(self._absent.keys() & libraries_of(leaf_of(needed)).keys()):
             return ABSENT, self._absent[library], ()
-        return UNANSWERED, "", ()
+        return self._of_known(binary, needed) or (UNANSWERED, "", ())
+
+    def _lacking(self, binary: Binary, distribution: str) -> str:
+        """Return what is wrong with a provider of the set that has not what a binary needs."""
+        # Names differ between platforms: the set may have the provider for others only.
+        fits = any(b.fits(binary) for b in self._index.platforms[distribution].values())
+        return UNANSWERED if fits else UNFIT
+
+    def _of_known(self, binary: Binary, needed: str) -> _Answer | None:
+        """Look for a package that was not made here, and that the wheel requires."""
+        leaf, platform = leaf_of(needed), PLATFORMS[binary.format]
+        for name, it in self._known.items():
+            if it.may_have(leaf, platform):
+                return self._lacking(binary, name) if self._is_present(name) else ABSENT, name, ()
+            if self._is_brought_by(name, it, leaf, platform):
+                return ABSENT, name, ()
+        return None
+
+    def _is_brought_by(self, name: str, it: Known, leaf: str, platform: str) -> bool:
+        """Tell whether a library comes with a package of which another brings it along."""
+        # If that other one is here, it says which; torch for CPUs brings none of NVIDIA's.
+        brought = self._index.required.get(name)
+        if brought is None:
+            return any(each.may_have(leaf, platform) for each in all_known() if it.may_bring(each))
+        return any(
+            each.may_have(leaf, platform)
+            for each in map(known, sorted(filter(it.is_brought, brought)))
+            if each and not self._is_present(name)
+        )
 
     def _is_present(self, distribution: str) -> bool:
         return distribution in self._index.platforms and distribution != self._wheel.distribution
@@ -210,6 +249,14 @@ def _answers(binary: Binary, needed: str) -> bool:
     if binary.format == "PE":
         return binary.leaf.lower() == needed
     return needed == binary.runtime_name or leaf_of(needed) == binary.leaf
+
+
+def is_required(wheel: Wheel, distribution: str) -> bool:
+    """Tell whether Requires-Dist names a distribution, or one that brings it along."""
+    if wheel.requirement(distribution) is not None:
+        return True
+    required = (known(line.name) for line in wheel.requirements)
+    return any(each.is_brought(distribution) for each in required if each)
 
 
 def private_distribution(needed: str) -> str:

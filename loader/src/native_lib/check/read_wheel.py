@@ -35,6 +35,7 @@ from native_lib.check.records import (
 )
 from native_lib.check.wheel import Unread, UnusableError, Wheel
 from native_lib.file_names import parse_wheel
+from native_lib.known.manifest import manifest_of_known
 from native_lib.literals import MANIFEST, REQUIRES
 
 if TYPE_CHECKING:
@@ -141,6 +142,9 @@ class _Contents:
         texts = [n for n in self.members if n.endswith((".cmake", ".pc"))]
         vendored = [n for n in self.members if PurePosixPath(n).name in VENDORED]
         manifests = tuple(manifest_of(n, self._text(n)) for n in self._named(MANIFEST))
+        manifests = manifests or manifest_of_known(
+            distribution, version, self.members, binaries, self._text
+        )
         link_files = [f for m in manifests for each in m.libraries for f in each.link_files]
         packages = [
             n for n in self._named("__init__.py") if self.members[n].file_size <= MAX_PACKAGE

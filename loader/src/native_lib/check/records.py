@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 VENDORED = (
     *("_shared_lib_manager.py", "_shared_lib_consumer.py", "_shared_lib_programs.py"),
+    "_shared_lib_foreign.py",
     *("_shared_lib_explain.py", "_shared_lib_fixes.py", "_shared_lib_wordings.py"),
 )
 _INSTALLED = ("_native_libs", "_native_requires", "_shared_lib_manager", "_shared_lib_consumer")
@@ -103,8 +104,10 @@ def requires_of(path: str, source: bytes) -> Iterator[Required]:
                 compatibility=str(entry["compatibility"]),
                 requirement=str(entry["requirement"]),
                 libraries=tuple(map(str, entry["libraries"])),
+                is_known="files" in entry,
             )
-    except (KeyError, TypeError, AttributeError, InvalidVersion) as error:
+            Requirement(str(entry["requirement"]))
+    except (KeyError, TypeError, AttributeError, InvalidVersion, InvalidRequirement) as error:
         raise UnusableError(f"{path} lacks what a requirement has: {error}") from error
 
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 def symbols_leaked(wheels: WheelSet) -> Iterator[Finding]:
     for wheel in wheels.wheels:
-        for library, binary in wheel.libraries:
+        for library, binary in wheel.made_libraries:
             of: defaultdict[str, list[str]] = defaultdict(list)
             for name, known in leaked(wheel, library, binary.own_exports).items():
                 of[known].append(name)
@@ -38,7 +38,7 @@ def symbols_leaked(wheels: WheelSet) -> Iterator[Finding]:
 
 def symbols_unique(wheels: WheelSet) -> Iterator[Finding]:
     for wheel in wheels.wheels:
-        for _, binary in wheel.libraries:
+        for _, binary in wheel.made_libraries:
             names = _unique(binary)
             if names:
                 message = (

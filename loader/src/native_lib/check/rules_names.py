@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 def _provided(wheels: WheelSet, format: str) -> Iterator[tuple[Wheel, Library, Binary]]:
     for wheel in wheels.wheels:
-        for library, binary in wheel.libraries:
+        for library, binary in wheel.made_libraries:
             if binary.format == format:
                 yield wheel, library, binary
 

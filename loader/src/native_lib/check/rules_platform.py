@@ -36,7 +36,7 @@ _WINDOWS_TAGS = {"win_amd64": "x86_64", "win_arm64": "aarch64", "win32": "i686"}
 
 def anchor_missing(wheels: WheelSet) -> Iterator[Finding]:
     for wheel in wheels.wheels:
-        for library, binary in wheel.libraries:
+        for library, binary in wheel.made_libraries:
             if binary.format != "ELF" or not _is_for_musl(wheel, binary):
                 continue
             # A library that NEEDs itself is its own anchor.
@@ -74,7 +74,7 @@ def unsigned(wheels: WheelSet) -> Iterator[Finding]:
 
 def symbols_interposed(wheels: WheelSet) -> Iterator[Finding]:
     for wheel in wheels.wheels:
-        for _, binary in wheel.libraries:
+        for _, binary in wheel.made_libraries:
             held = sorted({e.name for e in binary.exports} & interpreters_symbols())
             if binary.format == "ELF" and held:
                 yield Finding(

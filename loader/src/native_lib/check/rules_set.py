@@ -9,6 +9,7 @@ from native_lib.check import links
 from native_lib.check.compatibility import incompatible, next_incompatible
 from native_lib.check.rule import ERROR, NOTE, Finding, Rule, WheelSet
 from native_lib.check.system import interpreters_functions
+from native_lib.known.manifest import promised
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -86,7 +87,7 @@ def _is_copy(binary: Binary, library: Library, original: Binary, provider: Wheel
 
 def requirement_missing(wheels: WheelSet) -> Iterator[Finding]:
     for link in wheels.links:
-        if link.distribution and link.wheel.requirement(link.distribution) is None:
+        if link.distribution and not links.is_required(link.wheel, link.distribution):
             yield _at(
                 link,
                 f"needs {link.needed} of {link.distribution}, which Requires-Dist does not name",
@@ -98,7 +99,8 @@ def requirement_bound(wheels: WheelSet) -> Iterator[Finding]:
         for required in wheel.requires:
             for requirement in wheel.requirements_on(required.distribution):
                 for version in incompatible(required.version, required.compatibility):
-                    if requirement.specifier.contains(version):
+                    # A project can admit more than the rule does.
+                    if requirement.specifier.contains(version) and not required.admits(version):
                         yield Finding(
                             *(wheel.path.name, required.path, str(requirement)),
                             f"Requires-Dist: {requirement} admits {version}; built against "
@@ -109,12 +111,18 @@ def requirement_bound(wheels: WheelSet) -> Iterator[Finding]:
         # Without a record, the provider shows only which newer versions are incompatible.
         if link.distribution in link.wheel.recorded:
             continue
-        manifests = [manifest for provider, _ in link.answers for manifest in provider.manifests]
+        manifests = [
+            promised(manifest, provider, link.wheel.binaries)
+            for provider, _ in link.answers
+            # A package that was not made here promises nothing about what it was not built against.
+            if not provider.known or links.is_admitted(link.wheel, provider)
+            for manifest in provider.manifests
+        ]
         for requirement, manifest in product(
             link.wheel.requirements_on(link.distribution), manifests
         ):
             newer = next_incompatible(manifest.version, manifest.compatibility)
-            admitted = _admitted_newer(requirement.specifier, newer)
+            admitted = newer and _admitted_newer(requirement.specifier, newer)
             if admitted:
                 yield _at(
                     link,
@@ -198,7 +206,7 @@ def provider_platform(wheels: WheelSet) -> Iterator[Finding]:
 
 def provider_absent(wheels: WheelSet) -> Iterator[Finding]:
     for link in wheels.links:
-        if link.kind == links.ABSENT and link.wheel.requirement(link.distribution) is not None:
+        if link.kind == links.ABSENT and links.is_required(link.wheel, link.distribution):
             yield _at(
                 link,
                 f"needs {link.needed} of {link.distribution}, which is not here: its names and "

@@ -79,6 +79,9 @@ def judge(
     # Slices of a universal binary, or versions of a provider, may have the same findings.
     all_found = dict.fromkeys((rule, found) for rule in rules for found in rule.find(wheels))
     names = {path.name for path in checked}
+    # A package that was not made here is given to answer for what others need.
+    known = {wheel.path.name for wheel in wheels.wheels if wheel.known}
+    names = names - known or names
     found = [
         (rule, finding)
         for rule, finding in all_found

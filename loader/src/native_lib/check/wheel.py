@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 from copy import copy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
+from native_lib.check.compatibility import can_replace
 from native_lib.check.leaks import Headers
 from native_lib.check.markers import always_holds
 
@@ -18,12 +20,12 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from packaging.requirements import Requirement
     from packaging.tags import Tag
     from packaging.version import Version
 
     from native_lib.check.binary import Binary
     from native_lib.check.packing import Packing
+    from native_lib.known import Known
 
 _DATA_SCHEME = re.compile(r"^[^/]+\.data/(?:purelib|platlib)/")
 
@@ -47,7 +49,7 @@ class Library:
 
 @dataclass(frozen=True)
 class Manifest:
-    """A provider's `_native_libs.py`."""
+    """A provider's `_native_libs.py`, or what one would say of a package that was not made here."""
 
     path: str
     distribution: str
@@ -57,6 +59,12 @@ class Manifest:
     # Programs, and the data that DATA_ENV names: what each is, and its file or folder in the wheel.
     others: tuple[tuple[str, str], ...] = ()
     requirement: str = ""  # what a consumer's wheel requires
+    known: Known | None = None  # what is known of a package that was not made here
+    stable: frozenset[str] = frozenset()  # symbols that it promises to keep in every release
+
+    def with_promise(self, compatibility: str, requirement: str) -> Manifest:
+        """Return it with another promise."""
+        return replace(self, compatibility=compatibility, requirement=requirement)
 
 
 @dataclass(frozen=True)
@@ -67,8 +75,16 @@ class Required:
     distribution: str  # normalised
     version: Version
     compatibility: str
-    requirement: str  # what must be installed, for messages
+    requirement: str  # what must be installed
     libraries: tuple[str, ...]
+    is_known: bool = False  # whether it is a package that was not made here
+
+    def admits(self, version: Version) -> bool:
+        """Tell whether the consumer's loader accepts a version."""
+        if self.is_known:
+            specifier = Requirement(self.requirement).specifier
+            return specifier.contains(version, prereleases=True)
+        return can_replace(version, self.version, self.compatibility)
 
 
 @dataclass(frozen=True)
@@ -131,6 +147,16 @@ class Wheel:
             for library in manifest.libraries
             for binary in binaries.get(library.file, ())
         )
+
+    @cached_property
+    def made_libraries(self) -> tuple[tuple[Library, Binary], ...]:
+        """The libraries without those of a package that was not made here, and has rules of its own."""
+        return () if self.known else self.libraries
+
+    @cached_property
+    def known(self) -> Known | None:
+        """What is known of it, if it was not made here."""
+        return next((manifest.known for manifest in self.manifests if manifest.known), None)
 
     @cached_property
     def is_by_hand(self) -> bool:

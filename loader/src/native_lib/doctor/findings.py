@@ -14,7 +14,6 @@ from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 from native_lib.check.binary import CorruptBinaryError
-from native_lib.check.compatibility import can_replace
 from native_lib.check.links import leaf_of, looks_like
 from native_lib.check.read import read_binary
 from native_lib.check.rule import ERROR, NOTE, WARNING, WheelSet
@@ -84,8 +83,10 @@ def _missing_files(environment: Environment) -> Iterator[Problem]:
     for wheel in environment.wheels:
         each = environment.distributions[wheel.distribution]
         libraries = (library.file for m in wheel.manifests for library in m.libraries)
+        # Of a package that was not made here, people remove tests and headers.
+        files = () if wheel.known else each.files
         # Python writes and removes .pyc files, and installers differ in the metadata that they write.
-        listed = (f for f in each.files if not re.search(r"\.pyc$|^[^/]+\.dist-info/", f))
+        listed = (f for f in files if not re.search(r"\.pyc$|^[^/]+\.dist-info/", f))
         paths = dict.fromkeys((*libraries, *listed))
         missing = [path for path in paths if not is_file(each.root / path)]
         if missing:
@@ -134,13 +135,14 @@ def _install(environment: Environment, provider: str, wanted: str, option: str =
 
 def _fits(version: Version, required: Required) -> bool:
     """Tell whether the consumer's loader would accept a version."""
-    return can_replace(version, required.version, required.compatibility)
+    return required.admits(version)
 
 
 def _unanswered(
     environment: Environment, needs: tuple[Need, ...], damaged: set[str]
 ) -> Iterator[Problem]:
     providers = {provider.distribution for provider in environment.providers}
+    known = {provider.distribution for provider in environment.providers if provider.known}
     requirements = {
         (w.distribution, r.distribution): r.requirement
         for w in environment.wheels
@@ -157,7 +159,12 @@ def _unanswered(
             message = (
                 f"{where} needs {need.name}, which {need.distribution} {version} does not have"
             )
-            if need.distribution not in providers:  # something else has its name
+            if need.distribution in known:
+                same = f"{need.distribution}=={version.partition('+')[0]}"
+                wanted = requirements.get((need.consumer, need.distribution), same)
+                fix = _install(environment, need.distribution, wanted, "--force-reinstall ")
+                fix += f" (from the index that has the variant with {leaf_of(need.name)})"
+            elif need.distribution not in providers:  # something else has its name
                 wanted = requirements.get((need.consumer, need.distribution), need.distribution)
                 fix = _install(environment, need.distribution, wanted, "--force-reinstall ")
         elif need.distribution:
@@ -207,12 +214,15 @@ def _interpreter() -> Binary | None:
 
 def _checked(environment: Environment, lost: set[str]) -> Iterator[Problem]:
     """Run the rules, and leave out what only follows from a missing or a wrong file."""
-    by_info = {wheel.path.name: wheel.distribution for wheel in environment.wheels}
+    # How a package is made that was not made here is the affair of those who made it.
+    ours = (wheel for wheel in environment.wheels if not wheel.known)
+    by_info = {wheel.path.name: wheel.distribution for wheel in ours}
     found = [
         (rule, finding, by_info[finding.wheel])
         for rule in RULES
         if rule.id in _DAMAGED | _MADE_SO
         for finding in rule.find(WheelSet(environment.wheels, is_complete=True))
+        if finding.wheel in by_info
     ]
     differing = {name for rule, _, name in found if rule.id == "manifest-differs"}
     for rule, finding, name in found:
@@ -286,6 +296,8 @@ def _in_this_process(environment: Environment) -> Iterator[Problem]:
     # On musl a file that was opened by its path has no name that others could find.
     has_names = python is None or python.libc != "musl"
     for provider, library in libraries_of(environment):
+        if provider.known:
+            continue  # nobody here decides which file it opens
         ours = environment.root_of(provider.distribution) / library.file
         yield from _override(provider, library, ours)
         if any(is_same_file(file, ours) for file in loaded):
@@ -336,6 +348,8 @@ def _copies(environment: Environment) -> Iterator[Problem]:
     """Find copies of a provider's library in packages that do not use the provider."""
     told = {stranger.distribution for stranger in environment.strangers}
     for provider, library in libraries_of(environment):
+        if provider.known:
+            continue
         users = {wheel.distribution for wheel in environment.consumers(provider)}
         for each in environment.distributions.values():
             if each.name not in {provider.distribution, *users, *told}:
@@ -411,6 +425,8 @@ def _foreign(environment: Environment) -> Iterator[Problem]:
     """Find providers that open their libraries without the vendored loader."""
     loader = "_shared_lib_manager.py"
     for provider in environment.providers:
+        if provider.known:
+            continue
         files = (*environment.distributions[provider.distribution].files, *provider.vendored)
         if not any(PurePosixPath(file).name == loader for file in files):
             message = f"has no {loader}, so native-lib cannot tell how it opens its libraries"

@@ -33,6 +33,8 @@ from native_lib.check.records import (
     requires_of,
 )
 from native_lib.check.wheel import UnusableError, Wheel
+from native_lib.known.manifest import manifest_of_known
+from native_lib.known.read import known
 from native_lib.literals import MANIFEST, REQUIRES, NewerFormatError
 from native_lib.names import import_name
 from native_lib.paths import is_file, is_folder, is_there
@@ -201,20 +203,40 @@ def read_environment(paths: Sequence[str] | None = None) -> Environment:
     providers = {name: each for name, each in first.items() if each.named(MANIFEST)}
     wheels = list(wheels_of(providers.values(), unreadable))
     names = {library.runtime_name for w in wheels for m in w.manifests for library in m.libraries}
+    # The names of the libraries of packages that were not made here; reading those takes seconds.
+    foreign = {name: _known_names(each) for name, each in first.items() if name not in providers}
+    foreign = {name: theirs for name, theirs in foreign.items() if theirs}
+    every = names.union(*foreign.values())
     consumers: list[Installed] = []
     strangers: list[Stranger] = []
-    for each in (each for name, each in first.items() if name not in providers):
-        if _says_that_it_needs(each, providers.keys()):
+    used: set[str] = set()
+    for each in (each for name, each in first.items() if name not in {*providers, *foreign}):
+        is_told = _says_that_it_needs(each, providers.keys())
+        if is_told and not foreign:
             consumers.append(each)
-        elif names:
+        elif every:
             # Only the dynamic section is read: an environment has thousands of files.
             found_in = [_dynamic_names(each.root / file) for file in each.binaries]
-            if any(names.intersection(needed) for _, needed in found_in):
+            needed = {name for _, needs in found_in for name in needs} & every
+            used |= needed
+            if is_told or needed:
                 consumers.append(each)
             else:
                 strangers += (Stranger(each.name, own) for own, _ in found_in if own in names)
     wheels += wheels_of(consumers, unreadable)
+    told = {required.distribution for wheel in wheels for required in wheel.requires}
+    wheels += wheels_of(
+        (first[name] for name, theirs in foreign.items() if name in told or theirs & used),
+        unreadable,
+    )
     return Environment(first, tuple(shadowed), tuple(wheels), tuple(unreadable), tuple(strangers))
+
+
+def _known_names(each: Installed) -> frozenset[str]:
+    """Return the file names of the libraries of a package that was not made here."""
+    it = known(each.name)
+    paths = (file for file in each.files if it and it.chooses(file, sys.platform))
+    return frozenset(path.rpartition("/")[2] for path in paths)
 
 
 def all_installed(
@@ -399,13 +421,17 @@ def _wheel(each: Installed, unreadable: list[Unreadable]) -> Wheel:
             reason = error.strerror if isinstance(error, OSError) else str(error)
             unreadable.append(Unreadable(each.name, each.root / file, str(reason)))
     manifests = tuple(manifest_of(f, _text(each.root / f)) for f in each.named(MANIFEST))
+    version = Version(each.version)
+    manifests = manifests or manifest_of_known(
+        each.name, version, each.files, binaries, lambda file: _bytes(each.root / file)
+    )
     link_files = [f for m in manifests for library in m.libraries for f in library.link_files]
     packages = {f: _bytes(each.root / f) for f in each.named("__init__.py")}
     tags = re.findall(rb"^Tag: *(\S+)", _bytes(each.info / "WHEEL"), re.MULTILINE)
     return Wheel(
         path=each.info,
         distribution=each.name,
-        version=Version(each.version),
+        version=version,
         tags=frozenset(tag for line in tags for tag in parse_tag(line.decode())),
         requirements=requirements_of(_bytes(each.info / "METADATA"), _holds),
         files=each.files,

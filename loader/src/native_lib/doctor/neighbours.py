@@ -23,7 +23,7 @@ def plugins_unfound(environment: Environment) -> Iterator[Problem]:
     """
     for provider, library in libraries_of(environment):
         ours = next((each for each in provider.binaries if each.path == library.file), None)
-        if ours is None or ours.format != "ELF":
+        if ours is None or ours.format != "ELF" or provider.known:
             continue
         file = environment.root_of(provider.distribution) / library.file
         content = file.read_bytes()

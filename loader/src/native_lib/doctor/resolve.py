@@ -64,7 +64,8 @@ def _need(environment: Environment, wheel: Wheel, link: links.Link) -> Need:
     if link.kind == links.PROVIDER:
         provider, binary = link.answers[0]
         answer = str(environment.root_of(provider.distribution) / binary.path)
-        for library in (lib for m in provider.manifests for lib in m.libraries):
+        made = () if provider.known else provider.manifests
+        for library in (lib for m in made for lib in m.libraries):
             if library.file == binary.path:
                 answer = instead_of(library) or answer
         return Need(*about, PROVIDER, answer, provider.distribution)

@@ -16,6 +16,7 @@ from native_lib.doctor.problem import Problem, is_same_file, libraries_of
 from native_lib.doctor.report import FORMATS, Diagnosis
 from native_lib.doctor.resolve import PROVIDER, has_private_name, needs_of
 from native_lib.doctor.scope import after_import, symbols_of
+from native_lib.known.read import known
 from native_lib.literals import MANIFEST, REQUIRES
 
 if TYPE_CHECKING:
@@ -62,6 +63,9 @@ def _modules(each: Installed) -> dict[str, bool]:
     These are the packages with a record or manifest, not the top packages: there may be others beside
     them, and an editable install records none.
     """
+    it = known(each.name)
+    if it:
+        return {it.module: False} if it.module else {}
     # The interface of another loader is not known.
     has_loader = bool(each.named("_shared_lib_manager.py")) or each.is_editable
     found = {

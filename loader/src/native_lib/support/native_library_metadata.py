@@ -265,14 +265,20 @@ def requirements(folder: Path, targets: list[str]) -> list[dict[str, object]]:
 
 
 def record(needs: list[dict[str, object]], writer: str) -> bytes:
-    """Return the content of ``_native_requires.py``, with the same bytes on every system."""
+    """Return the content of ``_native_requires.py``, with the same bytes on every system.
+
+    Only what names files of packages that were not made with native-lib is of the newer format.
+    """
+    has_foreign = any("files" in need for need in needs)
+    seen = [f"import {need['provider']}" for need in needs if need["provider"]]
+    seen += ["from . import _shared_lib_foreign"] if has_foreign else []
     lines = [
         f"# Written by {writer}: what the extension modules here were linked against.",
-        f"FORMAT = {FORMAT}",
+        f"FORMAT = {FORMAT + has_foreign}",
         "REQUIRES = (",
         *(line for need in needs for line in _literal(need)),
         ")",
-        *_seen_by_freezers([str(need["provider"]) for need in needs]),
+        *_seen_by_freezers(seen),
     ]
     return "\n".join([*lines, ""]).encode("utf-8")
 
@@ -286,11 +292,11 @@ def _literal(need: dict[str, object]) -> list[str]:
     return ["    {", *(f"        {key!r}: {fact!r}," for key, fact in need.items()), "    },"]
 
 
-def _seen_by_freezers(providers: list[str]) -> list[str]:
+def _seen_by_freezers(imports: list[str]) -> list[str]:
     """Return a function that imports the providers: the loader's import of a name is not seen."""
     # Freezers read the bytecode, which has no body of an `if False:`.
     head = ["", "", "def _seen_by_freezers():  # never called; PyInstaller and others read it"]
-    return [*head, *(f"    import {provider}" for provider in providers)] if providers else []
+    return [*head, *(f"    {each}" for each in imports)] if imports else []
 
 
 def _main(command: str, folder: str, *arguments: str) -> None:

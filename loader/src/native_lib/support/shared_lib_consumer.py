@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["LibraryNotFoundError", "LibraryVersionError", "NativeLibraryError"]
 __all__ += ["load_library_module", "load_requirements"]
-REQUIREMENTS_FORMAT = 1
+REQUIREMENTS_FORMAT = 2  # 1 has no packages that were not made with native-lib
 
 
 def load_requirements(requires: "ModuleType") -> "tuple[Any, ...]":
@@ -40,20 +40,21 @@ def load_requirements(requires: "ModuleType") -> "tuple[Any, ...]":
 
     Raises:
         LibraryNotFoundError: a provider is not installed.
-        LibraryVersionError: a provider is older than what the extension was built against, or
-            outside the range that its author promised to be compatible.
-        ImportError: whatever else the provider's loader has to say; an error that the import of an
-            installed provider raises passes through as it is.
+        LibraryVersionError: a provider does not fit what the extension was built against.
+        ImportError: whatever else the provider's loader, or its import, has to say.
     """
     if requires.FORMAT > REQUIREMENTS_FORMAT:
-        raise _explain().newer_format(requires, __file__, REQUIREMENTS_FORMAT)
+        raise _beside().newer_format(requires, __file__, REQUIREMENTS_FORMAT)
     consumer = requires.__name__.rpartition(".")[0]
     folder = os.path.dirname(os.path.abspath(requires.__file__ or "module"))
     loaded: list[Any] = []
     for need in requires.REQUIRES:
+        if "files" in need:  # of a package that has no loader of ours
+            loaded.extend(_beside("foreign").load(need, consumer, folder))
+            continue
         provider = _import(need["provider"])
         if not hasattr(provider, "loader"):
-            raise _explain().no_required_provider(provider, need, consumer, folder)
+            raise _beside().no_required_provider(provider, need, consumer, folder)
         _check_version(provider, need, consumer, folder)
         loaded.extend(provider.loader.load(*need["libraries"]))
     return tuple(loaded)
@@ -76,8 +77,7 @@ def load_library_module(
         What the provider's loader loaded; nothing if the provider is not installed.
 
     Raises:
-        LibraryNotFoundError: `required`, and the provider is not installed; or something else was
-            imported by its name.
+        LibraryNotFoundError: `required`, and it is not installed; or its name is something else's.
         ImportError: whatever the provider's loader has to say.
     """
     provider = _import(name)
@@ -85,7 +85,7 @@ def load_library_module(
         loaded: tuple[Any, ...] = provider.loader.load(prefer_system=prefer_system)
         return loaded
     if required or getattr(provider, "__file__", None):
-        raise _explain().no_provider(provider, name)
+        raise _beside().no_provider(provider, name)
     _debug(f"{name} is not installed, the library is left to the system")
     return ()
 
@@ -107,7 +107,7 @@ def _check_version(provider: "Any", need: "Any", consumer: str, folder: str) -> 
     fixed = {"SameMajorVersion": 1, "SameMinorVersion": 2, "ExactVersion": 3}[need["compatibility"]]
     ours, theirs = _version_key(installed), _version_key(built)
     if ours[0][:fixed] != theirs[0][:fixed] or ours < theirs:
-        raise _explain().wrong_version(provider, need, consumer, folder)
+        raise _beside().wrong_version(provider, need, consumer, folder)
 
 
 def _version_key(version: str) -> "tuple[list[int], list[tuple[int, int]]]":
@@ -143,12 +143,12 @@ def _parts(version: str) -> "list[str]":
 
 def _debug(message: str) -> None:
     if os.environ.get("NATIVE_LIB_DEBUG"):
-        _explain().debug(message)
+        _beside().debug(message)
 
 
-def _explain() -> "Any":
+def _beside(part: str = "explain") -> "Any":
     # The loader's files share a prefix: `_shared_lib_` in a package, `shared_lib_` as plain modules.
-    name = __name__.rpartition("consumer")[0] + "explain"
+    name = __name__.rpartition("consumer")[0] + part
     __import__(name)
     return sys.modules[name]
 
@@ -156,5 +156,5 @@ def _explain() -> "Any":
 def __getattr__(name: str) -> "Any":
     """Import the error classes when somebody asks for them."""
     if name in __all__:
-        return getattr(_explain(), name)
+        return getattr(_beside(), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -74,30 +74,41 @@ def _fixes() -> "Any":
     return _beside("fixes")
 
 
-def _wrong_version(
+def version_error(
     loader: "Any",
     provider: str,
     needs: str,
     distribution: str,
     requirement: str,
     needed_by: str,
-    build_again: str = "",
+    fix: str = "",
 ) -> LibraryVersionError:
+    """Say that a provider's version does not fit.
+
+    Args:
+        loader: what has the provider's version and names.
+        provider: where it is.
+        needs: the beginning of the message, up to the requirement.
+        distribution, requirement: what pip is to install, if there is no other fix.
+        needed_by: who needs it, and where that is.
+        fix: another one.
+    """
     version, fixes = loader.version or "a version that nobody wrote down", _fixes()
     restart = fixes.restart(loader)
     there = f"{version} is installed"
     if restart or fixes.is_frozen():
         there = f"this {'process' if restart else 'program'} has {version}"
-    message = _lines(
+    message = lines(
         f"{needs} {requirement}, but {there}.",
         provider=f"{provider} ({version})",
         needed_by=needed_by,
-        fix=restart or build_again or fixes.install(distribution, requirement),
+        fix=restart or fix or fixes.install(distribution, requirement),
     )
     return LibraryVersionError(message, name=loader.provider, path=provider)
 
 
-def _lines(headline: str, **facts: str) -> str:
+def lines(headline: str, **facts: str) -> str:
+    """Return a message: what failed, and below it facts by name, one on each line."""
     width = max(len(name) for name in facts) + 1
     named = ((name.replace("_", " ") + ":", fact) for name, fact in facts.items())
     return "\n".join([headline, *(f"  {name:<{width}} {fact}" for name, fact in named)])
@@ -121,7 +132,7 @@ def no_such_library(loader: "Any", name: str) -> LibraryNotFoundError:
         f"it has {', '.join(loader._libraries) or 'none'}"
     )
     fix = _fixes().restart(loader)
-    return LibraryNotFoundError(_lines(message, fix=fix) if fix else message, name=loader.provider)
+    return LibraryNotFoundError(lines(message, fix=fix) if fix else message, name=loader.provider)
 
 
 def circle(loader: "Any") -> NativeLibraryError:
@@ -136,7 +147,7 @@ def circle(loader: "Any") -> NativeLibraryError:
 def no_ctypes(loader: "Any", library: "Any", error: ImportError) -> NativeLibraryError:
     """Say that this interpreter has no way to open a library."""
     if _beside("wordings").recognise(str(error))[1].get("symbol", "").startswith(("Py", "_Py")):
-        message = _lines(
+        message = lines(
             f"{loader.provider} cannot open {library.path}: no extension module can be imported here, "
             "Python's own _ctypes neither. The program that runs Python opened libpython so that "
             "others do not see its symbols (RTLD_LOCAL).",
@@ -190,7 +201,7 @@ def not_found(
     if means:
         facts["means"] = means
     facts["python"] = f"{sys.version.split()[0]} for {sys.platform}, {machine}"
-    message = _lines(
+    message = lines(
         f"{loader.provider} cannot load its library {library.name!r}.", **facts, fix=fix
     )
     return LibraryNotFoundError(message, name=loader.provider, path=path)
@@ -209,7 +220,7 @@ def no_program(loader: "Any", program: str, path: str, error: OSError) -> str:
     facts = {"file": f"{path} ({state})", "system": str(error.strerror)}
     if means:
         facts["means"] = means
-    return _lines(f"{loader.provider} cannot run its program {program!r}.", **facts, fix=fix)
+    return lines(f"{loader.provider} cannot run its program {program!r}.", **facts, fix=fix)
 
 
 def _is_below_a_file(path: str) -> bool:
@@ -264,27 +275,32 @@ def check_bound(loader: "Any", bound: str) -> None:
         LibraryVersionError: it is.
         ValueError: this is no bound.
     """
+    if is_within(loader.version, bound):
+        return
+    caller = sys._getframe(2).f_globals
+    raise version_error(
+        *(loader, _folder_of(sys.modules.get(loader.provider))),
+        f"{caller['__name__']} needs",
+        *(loader.distribution, loader.distribution + "".join(bound.split())),
+        str(caller.get("__file__", "no file")),
+    )
+
+
+def is_within(version: str, bound: str) -> bool:
+    """Tell whether a version is within a bound; see `check_bound`."""
     import re
 
-    installed = re.match(_VERSION, loader.version)
+    installed = re.match(_VERSION, version)
     clauses = [
         re.fullmatch(rf"\s*(>=|<=|>|<|==|!=|~=)\s*{_VERSION}(\.\*)?\s*", clause)
         for clause in bound.split(",")
     ]
     if None in clauses:
         raise ValueError(f"{bound!r} is not a bound, such as '>=1.4,<2'")
-    if installed and all(
+    return bool(installed) and all(
         _is_within(_version_key(*installed.groups()), *clause.groups())
         for clause in clauses
-        if clause
-    ):
-        return
-    caller = sys._getframe(2).f_globals
-    raise _wrong_version(
-        *(loader, _folder_of(sys.modules.get(loader.provider))),
-        f"{caller['__name__']} needs",
-        *(loader.distribution, loader.distribution + "".join(bound.split())),
-        str(caller.get("__file__", "no file")),
+        if installed and clause
     )
 
 
@@ -353,7 +369,7 @@ def symbol_conflict(loader: "Any", library: "Any", path: str, address: int) -> N
 
 
 def _conflict(headline: str, loader: "Any", path: str, other: str, fix: str) -> None:
-    message = _lines(
+    message = lines(
         headline,
         answers=other,
         ours=f"{path} ({loader.distribution} {loader.version})",
@@ -569,13 +585,13 @@ def _no_provider(
     facts["fix"] = fixes.appeared(name, there) or fixes.install(
         *(distribution, requirement, "--force-reinstall", file)
     )
-    return LibraryNotFoundError(_lines(message, **facts), name=name)
+    return LibraryNotFoundError(lines(message, **facts), name=name)
 
 
 def wrong_version(provider: "Any", need: "Any", consumer: str, folder: str) -> LibraryVersionError:
     """Say which version of a provider is installed, and which one fits."""
     loader, built = provider.loader, need["version"]
-    return _wrong_version(
+    return version_error(
         *(loader, _folder_of(provider)),
         f"{consumer} was built against {need['distribution']} {built} and needs",
         *(need["distribution"], need["requirement"]),
