@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import building
+import public_wheels
 import pytest
+from native_lib.check.read_wheel import read_wheel
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -214,6 +216,23 @@ def test_published_wheels_are_right(real: Real) -> None:
     rules = set(re.findall(r"^error +([\w-]+) +(\w+)-", said, re.MULTILINE))
     # It is the torch for CPUs that lacks CUDA's libraries, and it is older than 2.14.
     assert rules == {("needed-unanswered", "torchaudio"), ("provider-version", "torch_harmonics")}
+
+
+@pytest.mark.parametrize("platform", ["macosx_14_0_arm64", "win_amd64"])
+def test_wheels_for_other_systems(platform: str, real: Real, tmp_path: Path) -> None:
+    """torchvision uses the stable ABI only, and says so by its name: _C_stable."""
+    torch, vision = (
+        public_wheels.get(each, platform) for each in ("torch==2.14.1", "torchvision==0.29.1")
+    )
+    real.native_lib("bind", "-w", tmp_path, "--provider", torch, vision)
+    assert requires(tmp_path / vision.name)[-2:] == ["torch>=2.14.0", "torch>=2.14.1"]
+    said = real.native_lib("check", "--ignore", "rpath-absolute", tmp_path / vision.name, torch)
+    assert "2 files checked: 0 errors" in said
+    arrow = public_wheels.get("pyarrow==26.0.1", platform.replace("_14_0_", "_12_0_"))
+    (manifest,) = read_wheel(arrow).manifests
+    names = {library.name for library in manifest.libraries}
+    assert {"arrow", "arrow_flight", "parquet"} <= names
+    assert len(manifest.libraries) == 11
 
 
 def test_doctor_finds_nothing_wrong(real: Real) -> None:

@@ -160,6 +160,7 @@ def test_bound_of_each_rule(compatibility: str, bound: str) -> None:
         ("libarrow.so.2600", "arrow"),
         ("libarrow.2600.dylib", "arrow"),
         ("arrow.dll", "arrow"),
+        ("libc10.dylib", "c10"),
         ("libtorch_cpu.so", "torch_cpu"),
         ("libcudart.so.12", "cudart"),
     ],

@@ -122,7 +122,7 @@ def is_path_like(path: str, pattern: str) -> bool:
 
 def library_name(leaf: str) -> str:
     """Return a library's name from its file's: libarrow.so.2600, libarrow.2600.dylib and arrow.dll are arrow."""
-    found = re.fullmatch(r"(?:lib)?(.+?)(?:[.\d]*\.dylib|\.so[.\d]*|\.dll)", leaf)
+    found = re.fullmatch(r"(?:lib)?(.+?)(?:(?:\.\d+)*\.dylib|\.so[.\d]*|\.dll)", leaf)
     return found[1] if found else leaf
 
 
