@@ -305,6 +305,18 @@ def test_bound_again_is_the_same(acme: Acme, tmp_path: Path) -> None:
     assert (tmp_path / acme.wheels["other"].name).read_bytes() == acme.wheels["other"].read_bytes()
 
 
+def test_bind_refuses_what_the_package_here_does_not_have(acme: Acme, tmp_path: Path) -> None:
+    built = acme.project.parent / "built" / acme.wheels["more"].name
+    bind = ("bind", "-w", tmp_path / "out", built)
+    said = acme.native_lib(*bind, fails=True)
+    assert "more/_ext.so needs libacme_more.so, and acme is not installed here: " in said
+    said = acme.native_lib(*bind, site=acme.site(tmp_path / "cpu", "cpu"), fails=True)
+    assert (
+        "more/_ext.so needs libacme_more.so, and acme 2.5.0+cpu has libacme.so: bind with" in said
+    )
+    assert not (tmp_path / "out").exists()
+
+
 def test_repair_leaves_the_libraries_out(acme: Acme, tmp_path: Path) -> None:
     site = acme.site(tmp_path / "builders", "2.5.0")
     built = acme.project.parent / "built" / acme.wheels["more"].name

@@ -225,7 +225,7 @@ def test_wheels_for_other_systems(platform: str, real: Real, tmp_path: Path) -> 
         public_wheels.get(each, platform) for each in ("torch==2.14.1", "torchvision==0.29.1")
     )
     real.native_lib("bind", "-w", tmp_path, "--provider", torch, vision)
-    assert requires(tmp_path / vision.name)[-2:] == ["torch>=2.14.0", "torch>=2.14.1"]
+    assert requires(tmp_path / vision.name)[-1] == "torch>=2.14.1"
     said = real.native_lib("check", "--ignore", "rpath-absolute", tmp_path / vision.name, torch)
     assert "2 files checked: 0 errors" in said
     arrow = public_wheels.get("pyarrow==26.0.1", platform.replace("_14_0_", "_12_0_"))
