@@ -1,4 +1,4 @@
-"""Wheels that others published, for the checker to look at; kept in a cache."""
+"""Wheels and sdists that others published; kept in a cache."""
 
 from __future__ import annotations
 
@@ -36,10 +36,35 @@ def get(requirement: str, platform: str) -> Path:
             except building.CommandError as error:
                 said = str(error).strip().rpartition("\n")[2]
                 raise NotToBeHadError(f"{requirement} for {platform}: {said}") from error
-            # In one step, so that what is there is whole; another process may have been faster.
-            try:
-                made.rename(folder)
-            except OSError:
-                if not folder.exists():
-                    raise
+            _keep(made, folder)
     return next(folder.glob("*.whl"))
+
+
+def sdist(pinned: str, sha256: str) -> Path:
+    """Return an sdist.
+
+    Args:
+        pinned: a distribution of one version, `lz4==4.4.5`.
+        sha256: the hash of its file, which pip compares.
+    """
+    folder = upstream_sources.CACHE / "sdists" / sha256
+    if not folder.exists():
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder.parent) as work:
+            required, made = Path(work, "requirements.txt"), Path(work, "made")
+            required.write_text(f"{pinned} --hash=sha256:{sha256}\n", "utf-8")
+            # Not :all:, with which pip would build CMake and Cython from their sdists as well.
+            only = ["--no-deps", f"--no-binary={pinned.partition('==')[0]}", "--require-hashes"]
+            pip = [sys.executable, "-m", "pip", "download", "--quiet", "--retries", "2"]
+            building.run(*pip, *only, "--dest", made, "-r", required)
+            _keep(made, folder)
+    return next(folder.glob("*.tar.gz"))
+
+
+def _keep(made: Path, folder: Path) -> None:
+    # In one step, so that what is there is whole; another process may have been faster.
+    try:
+        made.rename(folder)
+    except OSError:
+        if not folder.exists():
+            raise

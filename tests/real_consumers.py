@@ -28,6 +28,7 @@ ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "loader" / "src")]  # as pytest has it
 
 import building
+import public_wheels
 import upstream_sources
 
 if TYPE_CHECKING:
@@ -156,6 +157,10 @@ class Consumer:
     def pinned(self) -> str:
         """Its requirement."""
         return f"{self.name}=={self.version}"
+
+    def sdist(self) -> Path:
+        """Return its sdist."""
+        return public_wheels.sdist(self.pinned, self.sha256)
 
 
 CONSUMERS = (
@@ -302,23 +307,6 @@ def _generated(wrapped: Wrapped, work: Path) -> Path:
     return provider
 
 
-def sdist(consumer: Consumer) -> Path:
-    """Return a package's sdist, from PyPI by pip, which compares the hash; kept in a cache."""
-    folder = upstream_sources.CACHE / "sdists" / consumer.sha256
-    if not folder.exists():
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder.parent) as work:
-            pinned = Path(work, "requirements.txt")
-            pinned.write_text(f"{consumer.pinned} --hash=sha256:{consumer.sha256}\n", "utf-8")
-            made = Path(work, "made")
-            pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
-            only = ["--no-binary=:all:", "--require-hashes", "--dest", str(made)]
-            building.run(*pip, *only, "-r", pinned)
-            made.rename(folder)
-    (archive,) = folder.glob("*.tar.gz")
-    return archive
-
-
 def build(consumer: Consumer, tools: building.Environment, out: Path) -> Path:
     """Build a package's sdist as its authors wrote it, and repair the wheel.
 
@@ -333,7 +321,7 @@ def build(consumer: Consumer, tools: building.Environment, out: Path) -> Path:
     with tempfile.TemporaryDirectory() as work:
         pip = [str(tools.python), "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-cache-dir"]
         options = [part for option in consumer.options for part in ("-C", option)]
-        building.run(*pip, *options, "-w", work, sdist(consumer), env={**env, **json.loads(shown)})
+        building.run(*pip, *options, "-w", work, consumer.sdist(), env={**env, **json.loads(shown)})
         (built,) = Path(work).glob("*.whl")
         building.run(command, "repair", built, "-w", out, env=env)
     (repaired,) = out.glob(f"{re.sub('[-.]', '_', consumer.name.lower())}-*.whl")
@@ -357,7 +345,7 @@ def run_tests(consumer: Consumer, env: building.Environment, folder: Path) -> Ou
     """Run a package's own tests against what is installed, away from its sources."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    with tarfile.open(sdist(consumer)) as archive:
+    with tarfile.open(consumer.sdist()) as archive:
         archive.extractall(folder, filter="data")
     (top,) = folder.iterdir()
     for path in top.iterdir():

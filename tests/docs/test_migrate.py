@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import shutil
 import sys
-import tempfile
 from pathlib import Path
 
 import building
 import docs_pages
+import public_wheels
 import pytest
-import upstream_sources
 
 pytestmark = pytest.mark.skipif(
     sys.platform != "linux" or not all(map(shutil.which, ("patch", "unzip"))),
@@ -41,26 +40,9 @@ assert pyspng.load(bytes([137]) + b"PNG\\r\\n" + bytes([26]) + b"\\n" + chunks).
 """
 
 
-def sdist(pinned: str, sha256: str) -> Path:
-    """Return an sdist of PyPI from the cache, which pip fills; pip compares the hash."""
-    folder = upstream_sources.CACHE / "sdists" / sha256
-    if not folder.exists():
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder.parent) as work:
-            required, made = Path(work, "requirements.txt"), Path(work, "made")
-            required.write_text(f"{pinned} --hash=sha256:{sha256}\n", "utf-8")
-            # Not :all:, with which pip would build CMake and Cython from their sdists as well.
-            only = f"--no-binary={pinned.partition('==')[0]}"
-            pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", only]
-            building.run(*pip, "--require-hashes", "--dest", made, "-r", required)
-            made.rename(folder)
-    (archive,) = folder.glob("*.tar.gz")
-    return archive
-
-
 def test_every_command_prints_what_is_shown(reference: building.Reference, tmp_path: Path) -> None:
     for pinned, sha256 in SDISTS.items():
-        shutil.copy(sdist(pinned, sha256), tmp_path)
+        shutil.copy(public_wheels.sdist(pinned, sha256), tmp_path)
     env = building.new_environment(tmp_path / "env")
     uv, providers = building.tool("uv"), tmp_path / "providers"
     providers.mkdir()
