@@ -247,7 +247,7 @@ CONSUMERS = (
         requires=("numpy", "nibabel"),
     ),
 )
-MINUTES = 5  # that a package's tests may take
+MINUTES = 15  # that a package's tests may take
 
 
 @dataclass(frozen=True)
@@ -376,7 +376,9 @@ def run_tests(consumer: Consumer, env: building.Environment, folder: Path) -> Ou
     )
     if done.returncode not in (0, 1):  # 1: a test failed
         raise building.CommandError(f"{consumer.name}: status {done.returncode}\n{done.stdout}")
-    return _outcome(ElementTree.parse(junit).getroot())
+    outcome = _outcome(ElementTree.parse(junit).getroot())
+    print(f"{consumer.name}: {outcome} in {env.folder}", file=sys.stderr, flush=True)
+    return outcome
 
 
 def _outcome(report: ElementTree.Element) -> Outcome:

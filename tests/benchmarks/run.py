@@ -20,6 +20,7 @@ import building
 import cpythons
 from benchmarks import (
     bind_speed,
+    bound_import,
     check_speed,
     codecs,
     environment_of_many,
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
 
 MEASUREMENTS = (
     *("import-cost", "instructions", "modules", "many-providers", "first-use", "sharing", "codecs"),
-    *("check-speed", "bind-speed", "doctor"),
+    *("check-speed", "bind-speed", "bound-import", "doctor"),
 )
 
 
@@ -75,8 +76,9 @@ def measure(
     """Take the measurements of these names, one after the other."""
     effort = QUICK if quick else Effort()
     environments: dict[str, building.Environment] = {}
-    if {"import-cost", "instructions", "modules"} & set(names):
+    if {"import-cost", "instructions", "modules", "bound-import"} & set(names):
         pair = building.build_pair(folder)
+    if {"import-cost", "instructions", "modules"} & set(names):
         environments = interpreters.environments(folder, pair.provider, pythons)
     if "import-cost" in names:
         yield "import-cost", import_cost.measure(environments, effort)
@@ -98,6 +100,8 @@ def measure(
         yield "check-speed", check_speed.measure(effort)
     if "bind-speed" in names and sys.platform == "linux":  # auditwheel
         yield "bind-speed", bind_speed.measure(folder / "bind", effort)
+    if "bound-import" in names and sys.platform == "linux":  # LD_LIBRARY_PATH
+        yield "bound-import", bound_import.measure(folder / "bound", pair, effort)
     if "doctor" in names and sys.platform == "linux":  # it compiles ELF files
         yield "doctor", environment_of_many.measure(folder / "doctor", effort)
 

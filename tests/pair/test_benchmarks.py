@@ -12,6 +12,7 @@ import public_wheels
 import pytest
 from benchmarks import (
     bind_speed,
+    bound_import,
     check_speed,
     environment_of_many,
     first_use,
@@ -104,6 +105,13 @@ def test_bind_speed(tmp_path: Path) -> None:
     (row,), (bound,) = found.table.rows, found.bounds
     assert float(row[0].partition(" ")[0]) > 20
     assert bound.measured > 0
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux only: needs LD_LIBRARY_PATH")
+def test_bound_import(pair: building.Pair, tmp_path: Path) -> None:
+    found = bound_import.measure(tmp_path, pair, report.QUICK)
+    check_shape(found, ["foo-ext"], bounds=1)
+    assert found.bounds[0].measured > 0
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="Linux only: makes ELF files")
