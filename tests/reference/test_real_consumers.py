@@ -34,3 +34,13 @@ def test_a_test_that_fails_only_here_is_named() -> None:
     ours = real_consumers.Outcome(1, 0, frozenset({"tests::old", "tests::new"}))
     with pytest.raises(AssertionError, match=r"PyNaCl 1\.6\.2: .*\['tests::new'\]"):
         real_consumers.assert_no_more_failures(PYNACL, theirs, ours)
+
+
+def test_the_table_of_the_docs_is_of_these_packages() -> None:
+    page = real_consumers.ROOT / "docs" / "explanation" / "real-consumers.md"
+    lines = [line for line in page.read_text("utf-8").splitlines() if line.startswith("| ")]
+    head, *rows = (tuple(line.strip("| ").split(" | ")) for line in lines)
+    assert head == real_consumers.COLUMNS
+    assert [row[:4] for row in rows] == [one.facts() for one in real_consumers.CONSUMERS]
+    for *_, ours, theirs in rows:
+        assert ours == theirs
