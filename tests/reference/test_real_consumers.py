@@ -11,6 +11,7 @@ if sys.platform != "linux":
     pytest.skip("auditwheel and /proc/self/maps are Linux's", allow_module_level=True)
 
 import real_consumers
+import wheels
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,6 +35,26 @@ def test_a_test_that_fails_only_here_is_named() -> None:
     ours = real_consumers.Outcome(1, 0, frozenset({"tests::old", "tests::new"}))
     with pytest.raises(AssertionError, match=r"PyNaCl 1\.6\.2: .*\['tests::new'\]"):
         real_consumers.assert_no_more_failures(PYNACL, theirs, ours)
+
+
+@pytest.mark.parametrize(
+    ("name", "is_copy"),
+    [
+        ("pynacl.libs/libsodium-4a3b2c1d.so.26.2.0", True),
+        ("nacl/libsodium.so", True),
+        ("nacl/native_sodium__sodium.so.1.0", True),
+        ("nacl/libsodium.pxd", False),
+    ],
+)
+def test_a_copy_of_the_library_is_found(tmp_path: Path, name: str, is_copy: bool) -> None:
+    wheel = wheels.make_wheel(
+        tmp_path, "PyNaCl", {"nacl/__init__.py": "", name: ""}, requires=["native-sodium>=1.0.22"]
+    )
+    if is_copy:
+        with pytest.raises(AssertionError, match=name):
+            real_consumers.assert_uses_provider(PYNACL, wheel)
+    else:
+        real_consumers.assert_uses_provider(PYNACL, wheel)
 
 
 def test_the_table_of_the_docs_is_of_these_packages() -> None:
