@@ -265,7 +265,8 @@ def upstreams_tests(session: nox.Session) -> None:
 def real_consumers(session: nox.Session) -> None:
     """Build packages of PyPI against providers, and compare their own tests with PyPI's wheels'.
 
-    Linux, some twenty minutes; `nox -s real_consumers -- lz4 PyNaCl` takes those only.
+    Linux with libjpeg's headers, some twenty minutes. `nox -s real_consumers -- lz4 PyNaCl` takes
+    only those.
     """
     install_group(session, "tests")
     session.run("python", "tests/real_consumers.py", *session.posargs)
