@@ -131,7 +131,8 @@ def sdists(session: nox.Session) -> None:
             with session.chdir(folder):
                 session.run("python", "-m", "native_lib.support.fetch_source")
     else:
-        session.run("python", "tests/upstream_sources.py")
+        names = [folder.name for folder in PROVIDERS.values()]
+        session.run("python", "tests/upstream_sources.py", *names)
     shutil.rmtree(DIST, ignore_errors=True)
     command = ["python", "-m", "build", "--no-isolation", "--outdir", str(DIST)]
     # This comes first, because the others may be built with it.
@@ -255,10 +256,11 @@ def all_combinations(session: nox.Session) -> None:
 
 @nox.session
 def upstreams_tests(session: nox.Session) -> None:
-    """Run all of libzmq's own tests against its wheel; `nox -s tests` runs a few."""
+    """Run all of libzmq's and HDF5's own tests against their wheels; `nox -s tests` runs a few."""
     install_group(session, "tests")
-    command = ["pytest", "tests/reference/test_sockets.py", "--all-of-upstreams-tests"]
-    session.run(*command, *(session.posargs or ("-k", "libzmqs_own_tests")))
+    tests = [f"tests/reference/test_{name}.py" for name in ("sockets", "hdf5")]
+    command = ["pytest", *tests, "--all-of-upstreams-tests"]
+    session.run(*command, *(session.posargs or ("-k", "libzmqs_own_tests or hdf5s_own_tests")))
 
 
 @nox.session
@@ -290,6 +292,17 @@ def foreign(session: nox.Session) -> None:
     """
     install_group(session, "tests")
     session.run("pytest", "tests/pair/test_foreign_real.py", "--foreign", *session.posargs)
+
+
+@nox.session
+def hdf5(session: nox.Session) -> None:
+    """Build h5py and PyTables on one HDF5, and compare them with PyPI's wheels, which bring two.
+
+    Linux, some fifteen minutes; it prints the figures of docs/explanation/one-hdf5.md.
+    """
+    install_group(session, "tests")
+    test = "tests/reference/test_one_hdf5.py"
+    session.run("pytest", test, "--one-hdf5", *(session.posargs or ("-rP",)))
 
 
 @nox.session

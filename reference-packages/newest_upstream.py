@@ -46,12 +46,14 @@ class Upstream:
     tags: str
 
 
-# Another first number, and with libpng another second one, is another ABI: for a person to decide.
+# Another first number, and with libpng and HDF5 another second one, is another ABI: for a person to
+# decide.
 UPSTREAMS = {
     "zlib": Upstream("madler/zlib", r"refs/tags/v(1(?:\.[0-9]+)+)"),
     "libpng": Upstream("pnggroup/libpng", r"refs/tags/v(1\.6\.[0-9]+)"),
     "sodium": Upstream("jedisct1/libsodium", r"refs/tags/(1\.0\.[0-9]+)-RELEASE"),
     "zmq": Upstream("zeromq/libzmq", r"refs/tags/v(4\.[0-9]+\.[0-9]+)"),
+    "hdf5": Upstream("HDFGroup/hdf5", r"refs/tags/hdf5_(1\.14\.[0-9]+)"),
 }
 
 

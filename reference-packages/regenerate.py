@@ -21,7 +21,7 @@ from cookiecutter.main import cookiecutter
 from nox.project import load_toml
 
 ROOT = Path(__file__).parent
-PACKAGES = ("zlib", "libpng", "sodium", "zmq", "minipng")
+PACKAGES = ("zlib", "libpng", "sodium", "zmq", "hdf5", "minipng")
 # The template makes pairs; a package is one half of its pair.
 HALVES = ("provider", "extension")
 OWNED = {

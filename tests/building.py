@@ -332,6 +332,17 @@ def build_sockets(folder: Path) -> Sockets:
     return Sockets(*(build(ROOT / "reference-packages" / name, folder) for name in names))
 
 
+def build_hdf5(folder: Path, zlib: Path) -> Path:
+    """Build native-hdf5 against native-zlib's wheel, which takes two minutes of processor time.
+
+    Raises:
+        upstream_sources.SourcesError: upstream's sources cannot be had.
+    """
+    upstream_sources.provide("hdf5")
+    shutil.copy(zlib, folder)
+    return build(ROOT / "reference-packages" / "hdf5", folder)
+
+
 def build_reference(folder: Path, *, python: Path | str = sys.executable) -> Reference:
     """Build the reference packages, each against the wheels just built.
 

@@ -49,7 +49,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--all-of-upstreams-tests",
         action="store_true",
-        help="run all of libzmq's own tests that the wheel can run, not a few of them",
+        help="run all of libzmq's and HDF5's own tests that the wheels can run, not a few of them",
+    )
+    parser.addoption(
+        "--one-hdf5",
+        action="store_true",
+        help="also build h5py and PyTables against native-hdf5, which takes minutes",
     )
     parser.addoption("--slow-freezers", action="store_true", help="also those that take minutes")
     parser.addoption("--foreign", action="store_true", help="download torch, pyarrow and others")
@@ -122,6 +127,17 @@ def sockets(
     """native-sodium and native-zmq, built from upstream's sources."""
     try:
         return once("sockets", building.build_sockets)
+    except upstream_sources.SourcesError as error:
+        pytest.skip(f"not available: the sources of {error}")
+
+
+@pytest.fixture(scope="session")
+def hdf5(
+    reference: building.Reference, once: Callable[[str, Callable[[Path], Path]], Path]
+) -> Path:
+    """native-hdf5's wheel, built from upstream's sources against `reference`'s native-zlib."""
+    try:
+        return once("hdf5", lambda folder: building.build_hdf5(folder, reference.zlib))
     except upstream_sources.SourcesError as error:
         pytest.skip(f"not available: the sources of {error}")
 

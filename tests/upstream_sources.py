@@ -1,6 +1,6 @@
 """Put upstream's sources into the reference packages, also where upstream cannot be reached.
 
-    python tests/upstream_sources.py
+    python tests/upstream_sources.py [NAME ...]
 
 takes what source.toml lists, and where upstream's server cannot be reached, Debian's source package:
 the newest suite that has one. Debian's archives are checked by apt, and may be of another version; what
@@ -27,7 +27,13 @@ PACKAGES = ROOT / "reference-packages"
 FETCH_SOURCE = ROOT / "loader" / "src" / "native_lib" / "support" / "fetch_source.py"
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "native-lib-template"
 SUITES = ("sid", "trixie", "bookworm")
-DEBIAN_SOURCES = {"zlib": "zlib", "libpng": "libpng1.6", "sodium": "libsodium", "zmq": "zeromq3"}
+DEBIAN_SOURCES = {
+    "zlib": "zlib",
+    "libpng": "libpng1.6",
+    "sodium": "libsodium",
+    "zmq": "zeromq3",
+    "hdf5": "hdf5",
+}
 # What Debian leaves out of an archive, and upstream's CMakeLists.txt asks for.
 LEFT_OUT = {"zlib": ("contrib/CMakeLists.txt", "win32/zlib1.rc")}
 
@@ -174,9 +180,9 @@ def _completed(name: str, archive: Path, version: str) -> Path:
 
 
 def main() -> int:
-    """Provide every reference package's sources; a line for each that cannot be had."""
+    """Provide the sources of these reference packages, or of all; a line for each that cannot be had."""
     status = 0
-    for name in DEBIAN_SOURCES:
+    for name in sys.argv[1:] or DEBIAN_SOURCES:
         try:
             provide(name)
         except SourcesError as error:

@@ -256,6 +256,9 @@ def test_calendar_version_is_written_as_pip_writes_it(tmp_path: Path) -> None:
         "target_sources(foo PUBLIC FILE_SET api TYPE HEADERS FILES foo.h)",
         "target_include_directories(foo PUBLIC $<INSTALL_INTERFACE:include>)",
         "target_include_directories(foo PUBLIC $<BUILD_INTERFACE:${CMAKE_SOURCE_DIR}>)",
+        # HDF5's.
+        'target_include_directories(foo INTERFACE "$<INSTALL_INTERFACE:$<INSTALL_PREFIX>/include>")',
+        'target_include_directories(foo INTERFACE "$<BUILD_INTERFACE:${CMAKE_SOURCE_DIR};/usr>")',
         "target_sources(foo PRIVATE FILE_SET HEADERS FILES foo.h)",
     ],
 )

@@ -52,6 +52,7 @@ def test_wheels(
     pair: building.Pair,
     reference: building.Reference,
     sockets: building.Sockets,
+    hdf5: Path,
     tmp_path: Path,
 ) -> None:
     loader = building.ROOT / "loader"
@@ -61,6 +62,7 @@ def test_wheels(
         **{PACKAGES / name: getattr(reference, name) for name in REFERENCE},
         PACKAGES / "sodium": sockets.sodium,
         PACKAGES / "zmq": sockets.zmq,
+        PACKAGES / "hdf5": hdf5,
         loader: building.build(loader, tmp_path),
     }
     for project, wheel in wheels.items():

@@ -110,6 +110,10 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
         ("zmq", "v4.4.0", "4.4.0"),
         ("zmq", "v4.3.6-rc1", ""),
         ("zmq", "v5.0.0", ""),
+        ("hdf5", "hdf5_1.14.7", "1.14.7"),
+        ("hdf5", "hdf5_1.14.4.3", ""),
+        ("hdf5", "hdf5-1_14_3", ""),
+        ("hdf5", "2.0.0", ""),
     ],
 )
 def test_tags_that_are_releases(name: str, tag: str, version: str) -> None:

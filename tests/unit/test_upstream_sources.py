@@ -28,3 +28,21 @@ def test_newest_version_comes_first(
     for version in (*others, newest):
         upstream_sources._cached(name, version).write_bytes(b"")
     assert upstream_sources.from_debian(name, "") == upstream_sources._cached(name, newest)
+
+
+@pytest.mark.parametrize("names", [["zlib", "hdf5"], []])
+def test_named_packages_or_all(
+    names: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def provide(name: str) -> None:
+        provided.append(name)
+        if name == "hdf5":
+            raise upstream_sources.SourcesError("hdf5: this is no Debian")
+
+    provided: list[str] = []
+    monkeypatch.setattr(upstream_sources, "provide", provide)
+    monkeypatch.setattr("sys.argv", ["upstream_sources.py", *names])
+    assert upstream_sources.main() == 1
+    assert provided == (names or [*upstream_sources.DEBIAN_SOURCES])
+    said = "not available: the sources of hdf5: this is no Debian\n"
+    assert capsys.readouterr().err == said

@@ -313,21 +313,12 @@ function(_native_library_export_header target header folder)
 endfunction()
 
 function(_native_library_headers_for_others target)
-    # Relative to the wheel's root, upstream's include/ is another: the package adds its own. A folder of
-    # the sources is none for others, and CMake would not export it.
+    # What upstream names is for its own build and its own installation: the package adds the wheel's
+    # include/. Inside generator expressions lists cannot be told apart (a;b), so all goes into one.
     get_target_property(includes ${target} INTERFACE_INCLUDE_DIRECTORIES)
     if(includes)
-        string(REGEX REPLACE "\\$<INSTALL_INTERFACE:[^>]*>" "" includes "${includes}")
-        set(kept "")
-        foreach(include IN LISTS includes)
-            cmake_path(IS_PREFIX CMAKE_SOURCE_DIR "${include}" in_sources)
-            cmake_path(IS_PREFIX CMAKE_BINARY_DIR "${include}" in_build)
-            if(in_sources OR in_build)
-                set(include "$<BUILD_INTERFACE:${include}>")
-            endif()
-            list(APPEND kept "${include}")
-        endforeach()
-        set_target_properties(${target} PROPERTIES INTERFACE_INCLUDE_DIRECTORIES "${kept}")
+        set(includes "$<BUILD_INTERFACE:${includes}>")
+        set_target_properties(${target} PROPERTIES INTERFACE_INCLUDE_DIRECTORIES "${includes}")
     endif()
     # CMake takes a relative one from the folder that installs, not from the target's.
     get_target_property(public_headers ${target} PUBLIC_HEADER)
