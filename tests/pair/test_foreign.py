@@ -289,6 +289,18 @@ def test_project_can_widen_the_bound(acme: Acme, tmp_path: Path) -> None:
     assert "0 errors" in said
 
 
+def test_bound_that_excludes_what_was_linked_is_refused(acme: Acme, tmp_path: Path) -> None:
+    (tmp_path / "acme.toml").write_text(DESCRIPTION, encoding="utf-8")
+    table = '[tool.native-lib]\nknown = ["acme.toml"]\nbounds = { acme = ">=3" }\n'
+    (tmp_path / "pyproject.toml").write_text(table, encoding="utf-8")
+    built = acme.project.parent / "built" / acme.wheels["other"].name
+    project, site = Acme(tmp_path, acme.libraries, acme.wheels), tmp_path / "builders"
+    bind = ("bind", "-w", tmp_path / "bound", built)
+    said = project.native_lib(*bind, site=acme.site(site, "2.5.0"), fails=True)
+    assert "[tool.native-lib]: bounds has acme>=3, and the wheel was linked against 2.5.0" in said
+    assert not (tmp_path / "bound").exists()
+
+
 def test_warning_where_authors_promise_nothing(acme: Acme, tmp_path: Path) -> None:
     site = acme.site(tmp_path / "builders", "2.5.0")
     built = acme.project.parent / "built" / acme.wheels["other"].name
