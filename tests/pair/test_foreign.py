@@ -247,9 +247,7 @@ def test_package_without_python(acme: Acme, tmp_path: Path) -> None:
 def test_what_comes_along_is_not_required_itself(acme: Acme, tmp_path: Path) -> None:
     """torch requires one version of NVIDIA's run time, and a bound of ours might exclude that."""
     site = acme.site(tmp_path / "builders", "2.5.0", "runtime")
-    source = (
-        "int acme_count(void); int run_it(void); int both(void) {return acme_count() + run_it();}"
-    )
+    source = 'int acme_count(void); int run_it(void); __attribute__((visibility("hidden"))) int both(void) {return acme_count() + run_it();}'
     (tmp_path / "both.c").write_text(
         f"{MODULE.format(function='both')}\n{source}", encoding="utf-8"
     )
@@ -264,7 +262,18 @@ def test_what_comes_along_is_not_required_itself(acme: Acme, tmp_path: Path) -> 
     files: dict[str, bytes | str] = {"both/__init__.py": "", "both/_ext.so": module}
     built = wheels.make_wheel(tmp_path, "both", files, requires=["acme"])
     acme.native_lib("bind", "-w", tmp_path / "bound", built, site=site)
-    assert requires(tmp_path / "bound" / built.name) == ["acme", "acme>=2.5.0,<2.6"]
+    bound = tmp_path / "bound" / built.name
+    assert requires(bound) == ["acme", "acme>=2.5.0,<2.6"]
+    alone = acme.native_lib("check", bound)
+    assert "1 file checked: 0 errors, 0 warnings, 2 notes" in alone, alone
+    assert "needs librun.so.3 of acme, which is not here" in alone
+    said = acme.native_lib("check", bound, acme.wheels["2.5.0"], acme.wheels["runtime"])
+    assert "3 files checked: 0 errors" in said
+    said = acme.native_lib("check", bound, acme.wheels["2.5.0"])
+    assert "2 files checked: 0 errors, 0 warnings, 1 note" in said
+    # This variant requires no run time, so nothing brings the library.
+    said = acme.native_lib("check", bound, acme.wheels["cpu"], fails=True)
+    assert "needs librun.so.3: no wheel here" in said
 
 
 def test_project_can_widen_the_bound(acme: Acme, tmp_path: Path) -> None:
