@@ -247,7 +247,10 @@ def test_package_without_python(acme: Acme, tmp_path: Path) -> None:
 def test_what_comes_along_is_not_required_itself(acme: Acme, tmp_path: Path) -> None:
     """torch requires one version of NVIDIA's run time, and a bound of ours might exclude that."""
     site = acme.site(tmp_path / "builders", "2.5.0", "runtime")
-    source = 'int acme_count(void); int run_it(void); __attribute__((visibility("hidden"))) int both(void) {return acme_count() + run_it();}'
+    source = """
+        int acme_count(void), run_it(void);
+        __attribute__((visibility("hidden"))) int both(void) { return acme_count() + run_it(); }
+    """
     (tmp_path / "both.c").write_text(
         f"{MODULE.format(function='both')}\n{source}", encoding="utf-8"
     )
