@@ -465,6 +465,10 @@ def test_excludes_and_env(acme: Acme, tmp_path: Path) -> None:
     with (tmp_path / "call").open("rb") as file:
         assert "libacme.so" in elf.dynamic(file)["NEEDED"]
     assert prefix.startswith(str(acme.project))
+    for library in (site / "acme" / "lib").iterdir():
+        library.unlink()
+    said = acme.native_lib("env", "--format", "json", "acme", site=site, fails=True)
+    assert said == "native-lib: acme 2.5.0 has none of the libraries here that are known of it\n"
 
 
 def test_check_of_the_consumer_alone_and_beside_the_package(acme: Acme) -> None:
@@ -501,7 +505,8 @@ def test_check_finds_a_bound_that_is_missing_or_too_wide(acme: Acme) -> None:
 def test_doctor(acme: Acme, tmp_path: Path, version: str, told: str) -> None:
     names = ("more",) if version == "cpu" else ("plain", "stable", "run", "runtime")
     site = acme.site(tmp_path / "site", version, *names)
-    said = acme.native_lib("doctor", site=site, fails=bool(told))
+    load = [] if told else ["--load"]
+    said = acme.native_lib("doctor", *load, site=site, fails=bool(told))
     assert "acme 2" in said
     lines = [line for line in said.splitlines() if line.startswith(("error", "warning", "note"))]
     assert [told in line for line in lines] == ([True] if told else []), said
