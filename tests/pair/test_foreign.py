@@ -175,7 +175,8 @@ def acme(once: Callable[[str, Callable[[Path], Acme]], Acme]) -> Acme:
 
 
 def run(code: str, site: Path, *, fails: bool = False) -> str:
-    env = {"PYTHONPATH": str(site)}
+    # A module that a test edits within a second would be taken for the one that was compiled.
+    env = {"PYTHONPATH": str(site), "PYTHONDONTWRITEBYTECODE": "1"}
     return building.run(sys.executable, "-c", code, env=env, fails=fails)
 
 
@@ -247,9 +248,10 @@ def test_package_without_python(acme: Acme, tmp_path: Path) -> None:
 def test_what_comes_along_is_not_required_itself(acme: Acme, tmp_path: Path) -> None:
     """torch requires one version of NVIDIA's run time, and a bound of ours might exclude that."""
     site = acme.site(tmp_path / "builders", "2.5.0", "runtime")
-    source = (
-        "int acme_count(void); int run_it(void); int both(void) {return acme_count() + run_it();}"
-    )
+    source = """
+        int acme_count(void), run_it(void);
+        __attribute__((visibility("hidden"))) int both(void) { return acme_count() + run_it(); }
+    """
     (tmp_path / "both.c").write_text(
         f"{MODULE.format(function='both')}\n{source}", encoding="utf-8"
     )
@@ -264,7 +266,18 @@ def test_what_comes_along_is_not_required_itself(acme: Acme, tmp_path: Path) -> 
     files: dict[str, bytes | str] = {"both/__init__.py": "", "both/_ext.so": module}
     built = wheels.make_wheel(tmp_path, "both", files, requires=["acme"])
     acme.native_lib("bind", "-w", tmp_path / "bound", built, site=site)
-    assert requires(tmp_path / "bound" / built.name) == ["acme", "acme>=2.5.0,<2.6"]
+    bound = tmp_path / "bound" / built.name
+    assert requires(bound) == ["acme", "acme>=2.5.0,<2.6"]
+    alone = acme.native_lib("check", bound)
+    assert "1 file checked: 0 errors, 0 warnings, 2 notes" in alone, alone
+    assert "needs librun.so.3 of acme, which is not here" in alone
+    said = acme.native_lib("check", bound, acme.wheels["2.5.0"], acme.wheels["runtime"])
+    assert "3 files checked: 0 errors" in said
+    said = acme.native_lib("check", bound, acme.wheels["2.5.0"])
+    assert "2 files checked: 0 errors, 0 warnings, 1 note" in said
+    # This variant requires no run time, so nothing brings the library.
+    said = acme.native_lib("check", bound, acme.wheels["cpu"], fails=True)
+    assert "needs librun.so.3: no wheel here" in said
 
 
 def test_project_can_widen_the_bound(acme: Acme, tmp_path: Path) -> None:
@@ -287,6 +300,18 @@ def test_project_can_widen_the_bound(acme: Acme, tmp_path: Path) -> None:
     assert run("import other; print(other.count())", site) == "1\n"
     said = wider.native_lib("check", bound)
     assert "0 errors" in said
+
+
+def test_bound_that_excludes_what_was_linked_is_refused(acme: Acme, tmp_path: Path) -> None:
+    (tmp_path / "acme.toml").write_text(DESCRIPTION, encoding="utf-8")
+    table = '[tool.native-lib]\nknown = ["acme.toml"]\nbounds = { acme = ">=3" }\n'
+    (tmp_path / "pyproject.toml").write_text(table, encoding="utf-8")
+    built = acme.project.parent / "built" / acme.wheels["other"].name
+    project, site = Acme(tmp_path, acme.libraries, acme.wheels), tmp_path / "builders"
+    bind = ("bind", "-w", tmp_path / "bound", built)
+    said = project.native_lib(*bind, site=acme.site(site, "2.5.0"), fails=True)
+    assert "[tool.native-lib]: bounds has acme>=3, and the wheel was linked against 2.5.0" in said
+    assert not (tmp_path / "bound").exists()
 
 
 def test_warning_where_authors_promise_nothing(acme: Acme, tmp_path: Path) -> None:
@@ -441,6 +466,10 @@ def test_excludes_and_env(acme: Acme, tmp_path: Path) -> None:
     with (tmp_path / "call").open("rb") as file:
         assert "libacme.so" in elf.dynamic(file)["NEEDED"]
     assert prefix.startswith(str(acme.project))
+    for library in (site / "acme" / "lib").iterdir():
+        library.unlink()
+    said = acme.native_lib("env", "--format", "json", "acme", site=site, fails=True)
+    assert said == "native-lib: acme 2.5.0 has none of the libraries here that are known of it\n"
 
 
 def test_check_of_the_consumer_alone_and_beside_the_package(acme: Acme) -> None:
@@ -477,7 +506,8 @@ def test_check_finds_a_bound_that_is_missing_or_too_wide(acme: Acme) -> None:
 def test_doctor(acme: Acme, tmp_path: Path, version: str, told: str) -> None:
     names = ("more",) if version == "cpu" else ("plain", "stable", "run", "runtime")
     site = acme.site(tmp_path / "site", version, *names)
-    said = acme.native_lib("doctor", site=site, fails=bool(told))
+    load = [] if told else ["--load"]
+    said = acme.native_lib("doctor", *load, site=site, fails=bool(told))
     assert "acme 2" in said
     lines = [line for line in said.splitlines() if line.startswith(("error", "warning", "note"))]
     assert [told in line for line in lines] == ([True] if told else []), said

@@ -297,6 +297,11 @@ def missing_bounds(
             )
         # A project can admit more than the rule does.
         bound = Requirement(entry["requirement"]).specifier
+        if not bound.contains(version, prereleases=True):
+            raise BindError(
+                f"[tool.native-lib]: bounds has {entry['requirement']}, and the wheel was linked against "
+                f"{version}: correct it, or build against a version that it admits"
+            )
         excluded = (
             each
             for each in incompatible(version, entry["compatibility"])

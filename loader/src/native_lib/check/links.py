@@ -225,11 +225,8 @@ class _Search:
         brought = self._index.required.get(name)
         if brought is None:
             return any(each.may_have(leaf, platform) for each in all_known() if it.may_bring(each))
-        return any(
-            each.may_have(leaf, platform)
-            for each in map(known, sorted(filter(it.is_brought, brought)))
-            if each and not self._is_present(name)
-        )
+        absent = (each for each in brought if it.is_brought(each) and not self._is_present(each))
+        return any(each.may_have(leaf, platform) for each in map(known, absent) if each)
 
     def _is_present(self, distribution: str) -> bool:
         return distribution in self._index.platforms and distribution != self._wheel.distribution

@@ -68,6 +68,9 @@ def _unloaded(wheels: WheelSet) -> Iterator[tuple[Wheel, Link, str]]:
             continue
         for link in first.values():
             names = {(link.distribution, binary.known_as) for _, binary in link.answers}
+            # A package that was not made here is there, and brings along what is not.
+            if link.kind == links.ABSENT and link.distribution in wheel.recorded:
+                continue
             is_found = any(_reaches(own, b) for own in wheel.binaries for _, b in link.answers)
             if not (is_found or names & loaded or import_name(link.distribution) in wheel.imported):
                 why = why_not or f"{_RECORD} names neither it nor a library that needs it"
@@ -116,10 +119,18 @@ def _loaded_by_record(wheel: Wheel, wheels: WheelSet) -> set[_Library] | None:
             return None
         for provider in providers:
             waiting += provider.requires
+            loaded |= _brought(provider, wheels)
             for binary in _opened(provider, required):
                 behind = wheels.scopes.of(provider, binary).libraries
                 loaded |= {(other.distribution, each.known_as) for other, each in behind.values()}
     return loaded
+
+
+def _brought(provider: Wheel, wheels: WheelSet) -> set[_Library]:
+    """Return the libraries that a package opens which was not made here: those that come along with it."""
+    it = provider.known
+    brought = (each for each in wheels.wheels if it and it.is_brought(each.distribution))
+    return {(each.distribution, b.known_as) for each in brought for _, b in each.libraries}
 
 
 def _opened(provider: Wheel, required: Required) -> Iterator[Binary]:

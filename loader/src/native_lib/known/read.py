@@ -170,35 +170,33 @@ def _path(key: str, path: str) -> str:
     return path
 
 
-def _typed(kind: str, is_right: Callable[[object], bool]) -> Callable[..., Any]:
-    def get(table: Mapping[str, Any], key: str, *, needed: bool = False, where: str = "") -> Any:
-        told = table.get(key)
-        if told is None:
-            if needed:
-                raise KnownError(f"it has no key {where}{key}, {kind}")
-            return None
-        if not is_right(told):
-            raise KnownError(f"{where}{key} is not {kind}")
-        return told
-
-    return get
+_KINDS: Mapping[str, Callable[[object], bool]] = {
+    "a text": lambda told: isinstance(told, str) and bool(told),
+    "a list of texts": lambda told: (
+        isinstance(told, list) and all(isinstance(each, str) and each for each in told)
+    ),
+    "a table": lambda told: isinstance(told, dict),
+}
 
 
-_get_text = _typed("a text", lambda told: isinstance(told, str) and bool(told))
-_get_texts = _typed(
-    "a list of texts",
-    lambda told: isinstance(told, list) and all(isinstance(each, str) and each for each in told),
-)
-_get_table = _typed("a table", lambda told: isinstance(told, dict))
+def _told(
+    table: Mapping[str, Any], key: str, kind: str, *, needed: bool = False, where: str = ""
+) -> Any:
+    told = table.get(key)
+    if told is None and needed:
+        raise KnownError(f"it has no key {where}{key}, {kind}")
+    if told is not None and not _KINDS[kind](told):
+        raise KnownError(f"{where}{key} is not {kind}")
+    return told
 
 
 def _text(table: Mapping[str, Any], key: str, **how: Any) -> str:
-    return str(_get_text(table, key, **how) or "")
+    return _told(table, key, "a text", **how) or ""
 
 
 def _texts(table: Mapping[str, Any], key: str, **how: Any) -> tuple[str, ...]:
-    return tuple(_get_texts(table, key, **how) or ())
+    return tuple(_told(table, key, "a list of texts", **how) or ())
 
 
 def _table(table: Mapping[str, Any], key: str) -> Mapping[str, Any]:
-    return _get_table(table, key) or {}
+    return _told(table, key, "a table") or {}
