@@ -24,7 +24,6 @@ from native_lib.bind.providers import providers_for, read_named
 from native_lib.bind.runpath import without_paths
 from native_lib.bind.wheel_file import record, rewrite
 from native_lib.check import elf
-from native_lib.check.binary import INIT_FUNCTIONS
 from native_lib.check.compatibility import incompatible
 from native_lib.check.markers import always_holds
 from native_lib.check.read import read_binary
@@ -131,7 +130,7 @@ def plan_of(path: Path, named: Sequence[Provider] = ()) -> Plan:
 
 def read(path: str, content: bytes) -> tuple[Binary, ...]:
     """Read a binary, but no symbols of ELF files that are no extension modules: they take long."""
-    is_module = any(name.encode() in content for name in INIT_FUNCTIONS)
+    is_module = b"PyInit" in content or b"PyModExport" in content
     if content.startswith(b"\x7fELF") and not is_module:
         return elf.read(path, content, symbols=False)
     return read_binary(path, content)

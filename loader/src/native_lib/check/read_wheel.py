@@ -130,10 +130,12 @@ class _Contents:
                     content = file.read()
                     found = self._binaries(name, content, unread)
                     binaries += found
-                    if found:
-                        digests[name] = hashlib.sha256(content).hexdigest()
                     if hasher:
                         hasher.update(content)
+                    if found:
+                        # Once is enough: to hash a large library takes as long as to read it.
+                        sha256 = hasher if hasher and hasher.name == "sha256" else None
+                        digests[name] = (sha256 or hashlib.sha256(content)).hexdigest()
                 elif hasher:
                     while part := file.read(_PART):
                         hasher.update(part)
