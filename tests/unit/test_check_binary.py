@@ -392,3 +392,13 @@ def test_a_dotnet_assembly_is_for_any_processor() -> None:
 
     assert len(read_binary("a.dll", of(bytes(8)))) == 1
     assert read_binary("a.dll", of(struct.pack("<II", 0x1000, 72))) == ()
+
+
+@pytest.mark.parametrize("kind", ["Mach-O", "PE"])
+def test_a_processor_that_lief_does_not_know_is_told_without_its_warning(kind: str) -> None:
+    pe = b"MZ".ljust(60, b"\0") + struct.pack("<I", 64) + b"PE\0\0"
+    pe += struct.pack("<HHIIIHHH", 0x1234, 0, 0, 0, 0, 240, 0x2022, 0x20B)
+    macho = struct.pack("<8I", 0xFEEDFACF, 0x1000063, 0, 6, 0, 0, 0, 0)
+    content = {"PE": pe, "Mach-O": macho}[kind].ljust(1000, b"\0")
+    (found,) = read_binary("bad/one.dll", content)
+    assert (found.format, found.architecture) == (kind, "unknown")

@@ -533,6 +533,26 @@ def test_installed_and_damaged(
     assert finding["file"] == f"libfoo/lib/{wheels.NAME}"
 
 
+@pytest.mark.parametrize(
+    ("content", "severity"),
+    [
+        (b"", "error"),
+        (b"version https://git-lfs", "error"),
+        (b"\xca\xfe\xba\xbf" + bytes(20), "note"),
+    ],
+)
+def test_installed_and_not_understood(
+    content: bytes, severity: str, tmp_path: Path, site: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As in a wheel."""
+    wheel = wheels.make_wheel(tmp_path, "bad", {"bad/one.dylib": content})
+    unpack(wheel, site)
+    for command in (["--installed"], [str(wheel)]):
+        main(["check", *command, "--format", "json", "--select", "unreadable"])
+        (finding,) = json.loads(capsys.readouterr().out)["findings"]
+        assert (finding["file"], finding["severity"]) == ("bad/one.dylib", severity)
+
+
 # In CI --------------------------------------------------------------------------------------------
 
 
