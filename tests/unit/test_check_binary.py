@@ -76,6 +76,20 @@ def test_versions_that_must_be_there(elf: wheels.Elf) -> None:
         assert binary.libc == ("glibc" if "GLIBC_2.9" in versions else "")
 
 
+def test_packed_relocations_need_a_glibc_that_has_them(elf: wheels.Elf) -> None:
+    """lld's `--pack-dyn-relocs=relr` writes no version for them."""
+    # In place of DT_SYMENT, which nothing reads.
+    entry, packed = (struct.pack("=qq", tag, 24) for tag in (11, 36))
+    version = ("libc.so.6", "GLIBC_ABI_DT_RELR")
+    for options, is_glibc in ((("-Wl,--no-as-needed", "-lc"), True), ((), False)):
+        content = elf.library(*options)
+        assert content.count(entry) == 1
+        (binary,) = read_binary("lib", content)
+        assert version not in binary.needed_versions
+        (binary,) = read_binary("lib", content.replace(entry, packed))
+        assert (version in binary.needed_versions) == is_glibc  # musl has them, too
+
+
 def _hash(name: str) -> int:
     """Return System V's hash of a symbol's name."""
     value = 0
