@@ -16,7 +16,7 @@ import pytest
 import readelf
 import wheels
 from native_lib.check.binary import Binary, CorruptBinaryError, Export
-from native_lib.check.read import is_binary, read_binary
+from native_lib.check.read import is_binary, is_named_as_library, read_binary
 from native_lib.check.system import is_system_library
 
 
@@ -416,3 +416,22 @@ def test_a_processor_that_lief_does_not_know_is_told_without_its_warning(kind: s
     content = {"PE": pe, "Mach-O": macho}[kind].ljust(1000, b"\0")
     (found,) = read_binary("bad/one.dll", content)
     assert (found.format, found.architecture) == (kind, "unknown")
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("_x.cpython-313-x86_64-linux-gnu.so", True),
+        ("foo.libs/libssl-81259c47.so.1.1.1k", True),
+        ("foo/libfoo.1.DYLIB", True),
+        ("foo/Qt/lib/QtCore.framework/Versions/A/QtCore", True),
+        ("Python.framework/Python", True),
+        ("foo/QtCore.framework/Versions/A/Resources/Info.plist", False),
+        ("foo/QtCore.framework/QtGui", False),
+        ("foo/MyQtCore.framework.d/QtCore", False),
+        ("foo/libfoo.so.py", False),
+        ("foo/dll", False),
+    ],
+)
+def test_names_of_libraries(path: str, expected: bool) -> None:
+    assert is_named_as_library(path) is expected

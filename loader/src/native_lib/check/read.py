@@ -15,7 +15,11 @@ if TYPE_CHECKING:
 
 # Real binaries need fewer than two hundred libraries.
 _MAX_NAMES = 1000
-_LIBRARY = re.compile(r"\.(?:so|dylib|dll|pyd)(?:[.\d]*)?$", re.IGNORECASE)
+# OpenSSL had libssl.so.1.1.1k. A framework's library is named as its folder.
+_LIBRARY = re.compile(
+    r"\.(?:so|dylib|dll|pyd)[.\d]*$|\.so\.\d[.\w]*$|(?:^|/)([^/]+)\.framework/(?:Versions/[^/]+/)?\1$",
+    re.IGNORECASE,
+)
 # What a library may be that nothing here reads, by its first bytes.
 _UNKNOWN = {
     b"\0asm": "WebAssembly",
