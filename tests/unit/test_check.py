@@ -373,6 +373,12 @@ NOT_UNDERSTOOD: dict[str, tuple[bytes, str, str]] = {
     "bad/cut_off.so": (b"\x7fELF" + b"\xff" * 100, "is corrupt: ", "error"),
     "bad/fixture": (b"\x7fELF" + b"\xff" * 100, "is corrupt: ", "warning"),
     "bad/broken.pyd": (b"MZ" + b"\xff" * 100, "is corrupt: not readable as PE", "error"),
+    "bad/empty.pyd": (b"", "is corrupt: it is empty", "error"),
+    "bad/lfs.so": (
+        b"version https://git-lfs.github.com/spec/v1\noid sha256:0a\nsize 9\n",
+        "is corrupt: it is a text, a pointer of Git LFS",
+        "error",
+    ),
     "bad/broken.dylib": (b"\xcf\xfa\xed\xfe" + b"\xff" * 100, "is corrupt: ", "error"),
     "bad/wasm.cpython-313-wasm32-emscripten.so": (
         b"\0asm\1\0\0\0" + bytes(20),

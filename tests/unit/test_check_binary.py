@@ -16,7 +16,7 @@ import pytest
 import readelf
 import wheels
 from native_lib.check.binary import Binary, CorruptBinaryError, Export
-from native_lib.check.read import is_binary, read_binary
+from native_lib.check.read import is_binary, is_named_as_library, read_binary
 from native_lib.check.system import is_system_library
 
 
@@ -74,6 +74,20 @@ def test_versions_that_must_be_there(elf: wheels.Elf) -> None:
         assert binary.needed_versions == {("libm.so.6", version) for version in versions}
         # The version tells: any file may have the name.
         assert binary.libc == ("glibc" if "GLIBC_2.9" in versions else "")
+
+
+def test_packed_relocations_need_a_glibc_that_has_them(elf: wheels.Elf) -> None:
+    """lld's `--pack-dyn-relocs=relr` writes no version for them."""
+    # In place of DT_SYMENT, which nothing reads.
+    entry, packed = (struct.pack("=qq", tag, 24) for tag in (11, 36))
+    version = ("libc.so.6", "GLIBC_ABI_DT_RELR")
+    for options, is_glibc in ((("-Wl,--no-as-needed", "-lc"), True), ((), False)):
+        content = elf.library(*options)
+        assert content.count(entry) == 1
+        (binary,) = read_binary("lib", content)
+        assert version not in binary.needed_versions
+        (binary,) = read_binary("lib", content.replace(entry, packed))
+        assert (version in binary.needed_versions) == is_glibc  # musl has them, too
 
 
 def _hash(name: str) -> int:
@@ -392,3 +406,32 @@ def test_a_dotnet_assembly_is_for_any_processor() -> None:
 
     assert len(read_binary("a.dll", of(bytes(8)))) == 1
     assert read_binary("a.dll", of(struct.pack("<II", 0x1000, 72))) == ()
+
+
+@pytest.mark.parametrize("kind", ["Mach-O", "PE"])
+def test_a_processor_that_lief_does_not_know_is_told_without_its_warning(kind: str) -> None:
+    pe = b"MZ".ljust(60, b"\0") + struct.pack("<I", 64) + b"PE\0\0"
+    pe += struct.pack("<HHIIIHHH", 0x1234, 0, 0, 0, 0, 240, 0x2022, 0x20B)
+    macho = struct.pack("<8I", 0xFEEDFACF, 0x1000063, 0, 6, 0, 0, 0, 0)
+    content = {"PE": pe, "Mach-O": macho}[kind].ljust(1000, b"\0")
+    (found,) = read_binary("bad/one.dll", content)
+    assert (found.format, found.architecture) == (kind, "unknown")
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("_x.cpython-313-x86_64-linux-gnu.so", True),
+        ("foo.libs/libssl-81259c47.so.1.1.1k", True),
+        ("foo/libfoo.1.DYLIB", True),
+        ("foo/Qt/lib/QtCore.framework/Versions/A/QtCore", True),
+        ("Python.framework/Python", True),
+        ("foo/QtCore.framework/Versions/A/Resources/Info.plist", False),
+        ("foo/QtCore.framework/QtGui", False),
+        ("foo/MyQtCore.framework.d/QtCore", False),
+        ("foo/libfoo.so.py", False),
+        ("foo/dll", False),
+    ],
+)
+def test_names_of_libraries(path: str, expected: bool) -> None:
+    assert is_named_as_library(path) is expected

@@ -533,6 +533,38 @@ def test_installed_and_damaged(
     assert finding["file"] == f"libfoo/lib/{wheels.NAME}"
 
 
+def test_installed_with_a_letter_in_a_librarys_version(
+    elf: wheels.Elf, tmp_path: Path, site: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """opencv-python-headless has libssl-81259c47.so.1.1.1k."""
+    name = "libssl-81259c47.so.1.1.1k"
+    files: dict[str, bytes | str] = {f"foo.libs/{name}": elf.library(soname=name, file=name)}
+    user = elf.extension(f"-L{elf.folder}", f"-l:{name}", "-Wl,-rpath,$ORIGIN/foo.libs", source="")
+    unpack(wheels.make_wheel(tmp_path, "foo", {**files, "_foo.so": user}), site)
+    assert main(["check", "--installed", "--select", "needed-unanswered"]) == 0
+    assert capsys.readouterr().out == "1 file checked: 0 errors, 0 warnings, 0 notes\n"
+
+
+@pytest.mark.parametrize(
+    ("content", "severity"),
+    [
+        (b"", "error"),
+        (b"version https://git-lfs", "error"),
+        (b"\xca\xfe\xba\xbf" + bytes(20), "note"),
+    ],
+)
+def test_installed_and_not_understood(
+    content: bytes, severity: str, tmp_path: Path, site: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As in a wheel."""
+    wheel = wheels.make_wheel(tmp_path, "bad", {"bad/one.dylib": content})
+    unpack(wheel, site)
+    for command in (["--installed"], [str(wheel)]):
+        main(["check", *command, "--format", "json", "--select", "unreadable"])
+        (finding,) = json.loads(capsys.readouterr().out)["findings"]
+        assert (finding["file"], finding["severity"]) == ("bad/one.dylib", severity)
+
+
 # In CI --------------------------------------------------------------------------------------------
 
 

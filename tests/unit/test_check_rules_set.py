@@ -610,6 +610,23 @@ def test_every_version_that_is_here_must_have_the_symbols() -> None:
     assert "libfoo 1.0.0 does not export" in found.message
 
 
+@pytest.mark.parametrize(
+    ("path", "rule"),
+    [
+        # torchvision's copy has the SONAME of NVIDIA's library, for which torchaudio requires torch.
+        ("bar.libs/libcudart.faf08d9a.so.13", "needed-unanswered"),
+        ("bar/lib/libcudart.so.13", "requirement-missing"),
+    ],
+)
+def test_a_copy_in_a_wheel_that_is_not_used_is_nobodys_answer(path: str, rule: str) -> None:
+    other, user = wheel("bar", binary(path, "libcudart.so.13")), consumer("libcudart.so.13")
+    for each in ("needed-unanswered", "requirement-missing"):
+        assert len(find(each, other, bound(user))) == (each == rule)
+    # If the wheel requires it, the copy may be meant for it.
+    assert find("needed-unanswered", other, bound(user, "bar")) == []
+    assert find("requirement-missing", other, bound(user, "bar")) == []
+
+
 # provider-platform --------------------------------------------------------------------------------
 
 

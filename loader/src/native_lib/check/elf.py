@@ -33,7 +33,7 @@ _EXECUTABLE_BY_DEFAULT = (62, 3, 40, 22)  # x86_64, i686, armv7l, s390x
 _EXECUTABLE, _SHARED = 2, 3
 _LOAD, _DYNAMIC, _NOTE, _GNU_STACK, _X = 1, 2, 4, 0x6474E551, 1
 _NEEDED, _HASH, _STRTAB, _SYMTAB, _SONAME, RPATH, _TEXTREL = 1, 4, 5, 6, 14, 15, 22
-RUNPATH, _FLAGS, _DF_TEXTREL = 29, 30, 4
+RUNPATH, _FLAGS, _RELR, _DF_TEXTREL = 29, 30, 36, 4
 _GNU_HASH, _VERSYM, _VERDEF, _VERNEED = 0x6FFFFEF5, 0x6FFFFFF0, 0x6FFFFFFC, 0x6FFFFFFE
 # Tags whose number is a name: the last are filters and auditors.
 _NAMES = (_NEEDED, _SONAME, RPATH, RUNPATH, *range(0x6FFFFEFA, 0x6FFFFEFD), 0x7FFFFFFD, 0x7FFFFFFF)
@@ -88,6 +88,10 @@ def _read(path: str, file: File, symbols: bool) -> tuple[Binary, ...]:
     needed = file.texts(_NEEDED)
     # Without a weak version, glibc only complains.
     versions = {(need.library, need.version) for need in file.version_needs if not need.is_weak}
+    libc = "bionic" if _is_for_android(file) else _libc(needed, {v for _, v in versions})
+    if libc == "glibc" and _RELR in file.dynamic:
+        # Not every linker writes it. An older glibc leaves these relocations out then, and says nothing.
+        versions.add(("libc.so.6", "GLIBC_ABI_DT_RELR"))
     exports, imports = _symbols(file) if symbols else (frozenset(), frozenset())
     return (
         Binary(
@@ -101,7 +105,7 @@ def _read(path: str, file: File, symbols: bool) -> tuple[Binary, ...]:
             exports=exports,
             imports=imports,
             needed_versions=frozenset(versions),
-            libc="bionic" if _is_for_android(file) else _libc(needed, {v for _, v in versions}),
+            libc=libc,
             has_executable_stack=_has_executable_stack(file),
             has_text_relocations=_TEXTREL in file.dynamic
             or any(flags & _DF_TEXTREL for flags in file.dynamic.get(_FLAGS, ())),

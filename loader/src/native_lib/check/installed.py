@@ -10,6 +10,7 @@ from packaging.utils import canonicalize_name
 
 from native_lib.check.choose import ChoiceError
 from native_lib.check.reach import lost_in
+from native_lib.check.read import unknown_kind
 from native_lib.check.records import is_code, opens_libraries
 from native_lib.check.report import printable
 from native_lib.check.rule import WheelSet
@@ -85,12 +86,27 @@ def _whole(each: Installed, wheel: Wheel, unreadable: Sequence[Unreadable]) -> W
         },
         opens_libraries=bool(lost_in(wheel.binaries))
         and any(opens_libraries(_bytes(each.root / file)) for file in each.files if is_code(file)),
-        unread=tuple(
-            Unread(lost.file.relative_to(each.root).as_posix(), lost.reason, is_corrupt=True)
-            for lost in unreadable
-            if lost.file != each.info
+        unread=(
+            *(
+                Unread(lost.file.relative_to(each.root).as_posix(), lost.reason, is_corrupt=True)
+                for lost in unreadable
+                if lost.file != each.info
+            ),
+            *(
+                Unread(file, kind, is_corrupt=False)
+                for file in each.binaries
+                if (kind := unknown_kind(file, _head(each.root / file)))
+            ),
         ),
     )
+
+
+def _head(file: Path) -> bytes:
+    try:
+        with file.open("rb") as opened:
+            return opened.read(8)
+    except OSError:
+        return b""
 
 
 def _digest(file: Path) -> str:

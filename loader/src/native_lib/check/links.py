@@ -188,8 +188,11 @@ class _Search:
             # A private name says whose it is; a file of that name in another wheel is a copy.
             ours = [(o, b) for o, b in found if o.distribution == distribution]
             found = ours or [(o, b) for o, b in found if o.manifests]
-        # If several have this plain name, a consumer needs the one that it uses.
-        found = [(o, b) for o, b in found if wheel.uses(o.distribution)] or found
+        # If several have this plain name, a consumer needs the one that it uses, and never a repair tool's
+        # copy in a wheel that it does not use.
+        found = [(o, b) for o, b in found if wheel.uses(o.distribution)] or [
+            (o, b) for o, b in found if not is_bundled(b.path)
+        ]
         fitting = tuple(_admitted(wheel, [(o, b) for o, b in found if b.fits(binary)]))
         if fitting:
             return PROVIDER, fitting[0][0].distribution, fitting

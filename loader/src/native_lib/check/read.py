@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from typing import TYPE_CHECKING
 
 from native_lib.check import elf
@@ -14,7 +15,11 @@ if TYPE_CHECKING:
 
 # Real binaries need fewer than two hundred libraries.
 _MAX_NAMES = 1000
-_LIBRARY = re.compile(r"\.(?:so|dylib|dll|pyd)(?:[.\d]*)?$", re.IGNORECASE)
+# OpenSSL had libssl.so.1.1.1k. A framework's library is named as its folder.
+_LIBRARY = re.compile(
+    r"\.(?:so|dylib|dll|pyd)[.\d]*$|\.so\.\d[.\w]*$|(?:^|/)([^/]+)\.framework/(?:Versions/[^/]+/)?\1$",
+    re.IGNORECASE,
+)
 # What a library may be that nothing here reads, by its first bytes.
 _UNKNOWN = {
     b"\0asm": "WebAssembly",
@@ -22,6 +27,8 @@ _UNKNOWN = {
     b"\xfe\xed\xfa\xce": "big-endian Mach-O",
     b"\xfe\xed\xfa\xcf": "big-endian Mach-O",
 }
+
+_LFS = b"version "
 
 
 def is_named_as_library(path: str) -> bool:
@@ -37,6 +44,22 @@ def unknown_kind(path: str, head: bytes) -> str:
         head: its first eight bytes.
     """
     return _UNKNOWN.get(head[:4], "") if is_named_as_library(path) else ""
+
+
+def damage(path: str, head: bytes) -> str:
+    """Return why a file cannot be the library that its name says; empty if it may be one.
+
+    Other texts may be one: a linker's script, or a link that an installer wrote as a text.
+
+    Args:
+        path: its path in the wheel.
+        head: its first eight bytes.
+    """
+    if not is_named_as_library(path):
+        return ""
+    if not head:
+        return "it is empty"
+    return "it is a text, a pointer of Git LFS" if head == _LFS else ""
 
 
 def is_binary(head: bytes) -> bool:
@@ -61,7 +84,10 @@ def read_binary(path: str, content: bytes) -> tuple[Binary, ...]:
     if reader is None:
         return ()
     try:
-        binaries = reader(path, content)
+        with warnings.catch_warnings():
+            # lief's, of a processor that it does not know.
+            warnings.simplefilter("ignore", RuntimeWarning)
+            binaries = reader(path, content)
         for binary in binaries:
             most = max(len(binary.needed), len(binary.search_paths))
             require(most <= _MAX_NAMES, f"{most} libraries or search paths")

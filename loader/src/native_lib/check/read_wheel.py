@@ -19,7 +19,7 @@ from native_lib.check.leaks import Headers, headers_of
 from native_lib.check.markers import may_hold
 from native_lib.check.packing import is_so, packing_of, record_of
 from native_lib.check.reach import lost_in
-from native_lib.check.read import is_binary, read_binary, unknown_kind
+from native_lib.check.read import damage, is_binary, read_binary, unknown_kind
 from native_lib.check.records import (
     MAX_PACKAGE,
     VENDORED,
@@ -126,6 +126,8 @@ class _Contents:
                 kind = unknown_kind(name, head) if head else ""
                 if kind:
                     unread.append(Unread(name, kind, is_corrupt=False))
+                if reason := damage(name, head):
+                    unread.append(Unread(name, reason, is_corrupt=True))
                 if is_binary(head):
                     content = file.read()
                     found = self._binaries(name, content, unread)

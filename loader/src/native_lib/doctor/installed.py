@@ -21,7 +21,7 @@ from packaging.version import Version
 
 from native_lib.check.binary import Binary, CorruptBinaryError
 from native_lib.check.elf import needed_of, soname_of
-from native_lib.check.read import is_binary, is_named_as_library, read_binary
+from native_lib.check.read import damage, is_binary, is_named_as_library, read_binary
 from native_lib.check.records import (
     VENDORED,
     code_with_loader,
@@ -413,8 +413,8 @@ def _wheel(each: Installed, unreadable: list[Unreadable]) -> Wheel:
             content = (each.root / file).read_bytes()
             if is_binary(content[:8]):
                 binaries += read_binary(file, content)
-            elif not content:
-                raise CorruptBinaryError("it is empty")
+            elif wrong := damage(file, content[:8]):
+                raise CorruptBinaryError(wrong)
         except FileNotFoundError:
             pass  # the findings report that
         except (OSError, CorruptBinaryError) as error:
