@@ -74,6 +74,22 @@ def test_check_finds_nothing(reference: building.Reference, hdf5: Path) -> None:
     assert (report.findings, report.unusable) == ((), ())
 
 
+def test_repair_leaves_a_library_that_another_of_the_wheel_needs(
+    reference: building.Reference, hdf5: Path, tmp_path: Path
+) -> None:
+    """auditwheel finds no native_hdf5__hdf5.so.1.14 for the high-level library: it has no RPATH."""
+    command = [sys.executable, "-m", "native_lib", "repair", "--provider", reference.zlib]
+    source = {"PYTHONPATH": str(building.ROOT / "loader" / "src")}
+    building.run(*command, "-w", tmp_path, hdf5, env=source)
+    (repaired,) = tmp_path.glob("*.whl")
+    assert "-manylinux" in repaired.name
+    with zipfile.ZipFile(hdf5) as before, zipfile.ZipFile(repaired) as after:
+        names = elf.names(before)
+        assert elf.names(after) == names
+    for name in names:
+        assert elf.dynamic_in_wheel(repaired, name) == elf.dynamic_in_wheel(hdf5, name)
+
+
 def test_contract_tests_pass(env: building.Environment) -> None:
     options = ("-q", "-p", "no:cacheprovider")
     building.run(env.python, "-m", "pytest", *options, PACKAGE / "tests")

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from native_lib.bind import BindError
 from native_lib.bind.bind import bind, plan_of
-from native_lib.bind.providers import read_named
+from native_lib.bind.providers import Provider, read_named
 from native_lib.bind.wheel_file import replacing
 from native_lib.check.choose import ChoiceError
 from native_lib.check.config import read_config
@@ -32,8 +32,8 @@ from native_lib.support.shared_lib_fixes import pip
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from native_lib.bind.providers import Provider
     from native_lib.check.config import Config
+    from native_lib.check.wheel import Wheel
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ def _repair(
     """Return the repaired and bound wheel; None if the check found an error in it."""
     plan = plan_of(wheel, read_named(providers))
     folder.mkdir()
-    repaired = _run(wheel, folder, plan.providers, options)
+    repaired = _run(wheel, folder, (*plan.providers, *_itself(plan.wheel)), options)
     (bound,) = bind([repaired], folder / "bound", providers)
     try:
         beside = (read_wheel(bound), *(provider.wheel for provider in plan.providers))
@@ -108,6 +108,16 @@ def _repair(
             where = f"{found.wheel}: {found.file}: " if found.file else f"{found.wheel}: "
             print(printable(f"{rule.id}: {where}{found.message}"), file=sys.stderr)
     return None if report.has_errors else bound
+
+
+def _itself(wheel: Wheel) -> Iterator[Provider]:
+    """Return the wheel as a provider, if one of its libraries is needed by another of them.
+
+    The loader opens them in order. They have no RPATH, so repair tools would not find them.
+    """
+    names = {leaf_of(each.runtime_name) for m in wheel.manifests for each in m.libraries}
+    if not names.isdisjoint(leaf_of(name) for b in wheel.binaries for name in b.needed):
+        yield Provider(wheel)
 
 
 def _run(wheel: Path, folder: Path, providers: Sequence[Provider], options: Sequence[str]) -> Path:

@@ -65,7 +65,7 @@ class Plan:
     """What binding changes in a wheel.
 
     Attributes:
-        source: the wheel.
+        wheel: what is in the wheel.
         providers: those that it needs, and those that they need.
         needed: the distributions of the former.
         files: new contents by path; empty if nothing is to be done.
@@ -73,7 +73,7 @@ class Plan:
         warnings: what the authors of providers do not promise.
     """
 
-    source: Path
+    wheel: Wheel
     providers: tuple[Provider, ...]
     needed: frozenset[str] = frozenset()
     files: Mapping[str, bytes] = field(default_factory=dict)
@@ -87,8 +87,8 @@ class Plan:
 
     def write(self, folder: Path) -> Path:
         """Write the bound wheel into a folder, and return its path."""
-        output = folder / self.source.name
-        rewrite(self.source, output, self.files, self.model)
+        output = folder / self.wheel.path.name
+        rewrite(self.wheel.path, output, self.files, self.model)
         return output
 
 
@@ -147,7 +147,7 @@ def _plan(wheel: Wheel, archive: zipfile.ZipFile, named: Sequence[Provider]) -> 
         for m in manifests
         if m.known and m.known.warning
     )
-    plan = Plan(wheel.path, used, needed, warnings=warnings)
+    plan = Plan(wheel, used, needed, warnings=warnings)
     if not needs:
         return plan
     metadata = next(f for f in wheel.files if re.fullmatch(r"[^/]+\.dist-info/METADATA", f))
@@ -179,7 +179,7 @@ def _plan(wheel: Wheel, archive: zipfile.ZipFile, named: Sequence[Provider]) -> 
     if f"{info}/RECORD" not in there:
         raise BindError("has no RECORD")
     files[f"{info}/RECORD"] = record(archive.read(f"{info}/RECORD"), files)
-    return Plan(wheel.path, used, needed, files, metadata, warnings)
+    return Plan(wheel, used, needed, files, metadata, warnings)
 
 
 def _used(providers: Sequence[Provider], needed: Iterable[str]) -> tuple[Provider, ...]:
