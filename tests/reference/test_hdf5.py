@@ -78,7 +78,7 @@ def test_repair_leaves_a_library_that_another_of_the_wheel_needs(
     reference: building.Reference, hdf5: Path, tmp_path: Path
 ) -> None:
     """auditwheel finds no native_hdf5__hdf5.so.1.14 for the high-level library: it has no RPATH."""
-    command = [sys.executable, "-m", "native_lib", "repair", "--provider", reference.zlib]
+    command = (sys.executable, "-m", "native_lib", "repair", "--provider", reference.zlib)
     source = {"PYTHONPATH": str(building.ROOT / "loader" / "src")}
     building.run(*command, "-w", tmp_path, hdf5, env=source)
     (repaired,) = tmp_path.glob("*.whl")

@@ -121,7 +121,7 @@ def plan_of(path: Path, named: Sequence[Provider] = ()) -> Plan:
         BindError: it cannot be bound.
     """
     try:
-        wheel = read_wheel(path, read)
+        wheel = read_wheel(path, read, has_hashes=False)
         with zipfile.ZipFile(path) as archive:
             return _plan(wheel, archive, named)
     except (UnusableError, BindError) as error:
@@ -130,9 +130,8 @@ def plan_of(path: Path, named: Sequence[Provider] = ()) -> Plan:
 
 def read(path: str, content: bytes) -> tuple[Binary, ...]:
     """Read a binary, but no symbols of ELF files that are no extension modules: they take long."""
-    is_module = b"PyInit" in content or b"PyModExport" in content
-    if content.startswith(b"\x7fELF") and not is_module:
-        return elf.read(path, content, symbols=False)
+    if content.startswith(b"\x7fELF"):
+        return elf.read(path, content, symbols_of=(b"PyInit", b"PyModExport"))
     return read_binary(path, content)
 
 

@@ -54,7 +54,7 @@ def bound(built: Path, folder: Path, config: Config) -> Path:
         BuildError, BindError: it does not need what pyproject.toml names, or cannot be bound.
     """
     try:
-        wheel = read_wheel(built, read)
+        wheel = read_wheel(built, read, has_hashes=False)
     except UnusableError as error:
         raise BuildError(f"{built.name}: {error}") from None
     _refuse_unnamed(wheel, config)

@@ -32,7 +32,7 @@ _ARCHITECTURES = {
 _EXECUTABLE_BY_DEFAULT = (62, 3, 40, 22)  # x86_64, i686, armv7l, s390x
 _EXECUTABLE, _SHARED = 2, 3
 _LOAD, _DYNAMIC, _NOTE, _GNU_STACK, _X = 1, 2, 4, 0x6474E551, 1
-_NEEDED, _HASH, _STRTAB, _SYMTAB, _SONAME, RPATH, _TEXTREL = 1, 4, 5, 6, 14, 15, 22
+_NEEDED, _HASH, _STRTAB, _SYMTAB, _STRSZ, _SONAME, RPATH, _TEXTREL = 1, 4, 5, 6, 10, 14, 15, 22
 RUNPATH, _FLAGS, _RELR, _DF_TEXTREL = 29, 30, 36, 4
 _GNU_HASH, _VERSYM, _VERDEF, _VERNEED = 0x6FFFFEF5, 0x6FFFFFF0, 0x6FFFFFFC, 0x6FFFFFFE
 # Tags whose number is a name: the last are filters and auditors.
@@ -46,10 +46,11 @@ _VER_FLG_WEAK = 2
 _MAX_NAMES = 2
 
 
-def read(path: str, content: bytes, *, symbols: bool = True) -> tuple[Binary, ...]:
-    """Read an ELF file, with or without its symbols; see `read_binary`."""
+def read(path: str, content: bytes, *, symbols_of: tuple[bytes, ...] = ()) -> tuple[Binary, ...]:
+    """Read an ELF file; its symbols only if one has one of these parts, if given; see `read_binary`."""
     try:
-        return _read(path, File(content), symbols)
+        file = File(content)
+        return _read(path, file, not symbols_of or any(map(file.has_name, symbols_of)))
     except (struct.error, OverflowError) as error:
         raise CorruptBinaryError("its tables point outside of the file") from error
 
@@ -248,6 +249,13 @@ class File:
             require(self._names_left >= 0, "names without end")
             name = self._names[offset] = text(self.content[at:end])
         return name
+
+    def has_name(self, part: bytes) -> bool:
+        """Return whether the string table has a part of a name."""
+        if _STRTAB not in self.dynamic:
+            return False
+        size = max(self.dynamic.get(_STRSZ, ()), default=0)
+        return self.content.find(part, self.strings, self.strings + size) >= 0
 
     def texts(self, tag: int) -> tuple[str, ...]:
         """Return the texts of a tag of the dynamic section."""

@@ -59,13 +59,16 @@ T = TypeVar("T")
 _NO_BINARIES = (".py", ".pyi", ".h", ".hpp", ".txt", ".md", ".json", ".html", ".js", ".css", ".csv")
 
 
-def read_wheel(path: Path, read: Read = read_binary, *, keep_going: bool = False) -> Wheel:
+def read_wheel(
+    path: Path, read: Read = read_binary, *, keep_going: bool = False, has_hashes: bool = True
+) -> Wheel:
     """Read a wheel.
 
     Args:
         path: its file.
         read: reads a binary; what it raises passes through, except CorruptBinaryError.
         keep_going: whether a corrupt binary is only recorded. By default the wheel is unusable.
+        has_hashes: whether files are compared with RECORD and with each other; it takes time.
 
     Returns:
         What the rules look at.
@@ -81,7 +84,9 @@ def read_wheel(path: Path, read: Read = read_binary, *, keep_going: bool = False
         raise UnusableError(f"not a wheel: {error}") from error
     try:
         with zipfile.ZipFile(path) as archive:
-            return _Contents(archive, read, keep_going).wheel(path, distribution, version, tags)
+            return _Contents(archive, read, keep_going, has_hashes).wheel(
+                path, distribution, version, tags
+            )
     except (OSError, zipfile.BadZipFile, zlib.error, EOFError) as error:
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
         raise UnusableError(f"cannot be read: {reason}") from error
@@ -93,9 +98,12 @@ def read_wheel(path: Path, read: Read = read_binary, *, keep_going: bool = False
 class _Contents:
     """Return the files of an archive, if it is safe to read."""
 
-    def __init__(self, archive: zipfile.ZipFile, read: Read, keep_going: bool) -> None:
+    def __init__(
+        self, archive: zipfile.ZipFile, read: Read, keep_going: bool, has_hashes: bool
+    ) -> None:
         self.archive = archive
         self.read = read
+        self.has_hashes = has_hashes
         self.most_corrupt = _MAX_CORRUPT if keep_going else 0
         # Folders and duplicate names too: an installer may unpack another duplicate than zipfile does.
         entries = archive.infolist()
@@ -119,7 +127,7 @@ class _Contents:
         unread: list[Unread] = []
         for name, member in self.members.items():
             line = (record or {}).get(name)
-            hasher = line.hasher() if line else None
+            hasher = line.hasher() if line and self.has_hashes else None
             with cast("zipfile.ZipExtFile", self.archive.open(name)) as file:
                 # By the first bytes, where the name does not tell.
                 head = b"" if name.endswith(_NO_BINARIES) else file.peek(8)[:8]
@@ -134,7 +142,7 @@ class _Contents:
                     binaries += found
                     if hasher:
                         hasher.update(content)
-                    if found:
+                    if found and self.has_hashes:
                         # Once is enough: to hash a large library takes as long as to read it.
                         sha256 = hasher if hasher and hasher.name == "sha256" else None
                         digests[name] = (sha256 or hashlib.sha256(content)).hexdigest()
