@@ -16,7 +16,9 @@ PROJECT = nox.project.load_toml(ROOT / "pyproject.toml")
 # mypy checks one branch of `if sys.platform` at a time.
 SYSTEMS = ("linux", "darwin", "win32")
 # What is published from here, with its folder; each reference package follows those it requires.
-PROVIDERS = {f"native-{name}": PACKAGES / name for name in ("zlib", "libpng", "sodium", "zmq")}
+PROVIDERS = {
+    f"native-{name}": PACKAGES / name for name in ("zlib", "libpng", "sodium", "zmq", "hdf5")
+}
 WHEELS = {**PROVIDERS, "minipng": PACKAGES / "minipng"}
 DISTRIBUTIONS = {"native-lib-loader": ROOT / "loader", **WHEELS}
 # What the reference packages are tested on: minipng's oldest Python, the newest, and those without

@@ -19,7 +19,14 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent
 # Each after those that it requires.
-DISTRIBUTIONS = ("native-zlib", "native-libpng", "native-sodium", "native-zmq", "minipng")
+DISTRIBUTIONS = (
+    "native-zlib",
+    "native-libpng",
+    "native-sodium",
+    "native-zmq",
+    "native-hdf5",
+    "minipng",
+)
 LIBCS = ("manylinux", "musllinux")
 # Where cibuildwheel's container has this machine's files.
 IN_CONTAINER = "/host"

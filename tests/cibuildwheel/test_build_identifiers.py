@@ -32,7 +32,10 @@ def sections(generated: Path) -> Iterator[tuple[str, str, Path]]:
     reference = building.ROOT / "reference-packages"
     packages = {
         **{name: generated / name for name in ("libfoo", "foo-ext")},
-        **{f"native-{name}": reference / name for name in ("zlib", "libpng", "sodium", "zmq")},
+        **{
+            f"native-{name}": reference / name
+            for name in ("zlib", "libpng", "sodium", "zmq", "hdf5")
+        },
         "minipng": reference / "minipng",
     }
     for name, folder in packages.items():

@@ -91,11 +91,12 @@ def test_artifacts_of_packages(packages: Finished) -> None:
     }
     assert found.pop("dist-sdists") == [
         *("minipng.tar.gz", "native_lib_loader-py3-none-any.whl", "native_lib_loader.tar.gz"),
-        *(f"native_{name}.tar.gz" for name in ("libpng", "sodium", "zlib", "zmq")),
+        *(f"native_{name}.tar.gz" for name in ("hdf5", "libpng", "sodium", "zlib", "zmq")),
     ]
     wheels = found.pop("dist-manylinux-x86_64")
     assert [name.partition("-")[0] for name in wheels] == [
-        *("minipng", "native_libpng", "native_sodium", "native_zlib", "native_zmq")
+        "minipng",
+        *(f"native_{name}" for name in ("hdf5", "libpng", "sodium", "zlib", "zmq")),
     ]
     assert all("-manylinux" in name for name in wheels)
     # There is no tag, and nothing is released.

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from our_workflows import Finished
 
 PACKAGES = building.ROOT / "reference-packages"
-PROVIDERS = ("zlib", "libpng", "sodium", "zmq")
+PROVIDERS = ("zlib", "libpng", "sodium", "zmq", "hdf5")
 DISTRIBUTIONS = {**{f"native-{name}": name for name in PROVIDERS}, "minipng": "minipng"}
 
 
@@ -48,6 +48,10 @@ def test_repair_changed_no_name_and_added_no_copy(repaired: dict[str, Path]) -> 
         "native_libpng": ["native_libpng/lib/native_libpng__png.so.1.6"],
         "native_sodium": ["native_sodium/lib/native_sodium__sodium.so.1.0"],
         "native_zmq": ["native_zmq/lib/native_zmq__zmq.so.4"],
+        "native_hdf5": [
+            "native_hdf5/lib/native_hdf5__hdf5.so.1.14",
+            "native_hdf5/lib/native_hdf5__hdf5_hl.so.1.14",
+        ],
         "minipng": ["minipng/_ext.abi3.so"],
     }
     facts = {
@@ -56,6 +60,7 @@ def test_repair_changed_no_name_and_added_no_copy(repaired: dict[str, Path]) -> 
     assert facts["native_zlib"]["SONAME"] == ["native_zlib__z.so.1"]
     assert facts["native_libpng"]["SONAME"] == ["native_libpng__png.so.1.6"]
     assert "native_zlib__z.so.1" in facts["native_libpng"]["NEEDED"]
+    assert "native_zlib__z.so.1" in facts["native_hdf5"]["NEEDED"]
     assert "native_sodium__sodium.so.1.0" in facts["native_zmq"]["NEEDED"]
     assert {"native_zlib__z.so.1", "native_libpng__png.so.1.6"} < set(facts["minipng"]["NEEDED"])
     assert not any({"RPATH", "RUNPATH"} & dynamic.keys() for dynamic in facts.values())
