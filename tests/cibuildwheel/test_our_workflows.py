@@ -90,8 +90,9 @@ def test_artifacts_of_packages(packages: Finished) -> None:
         for name, files in packages.artifacts().items()
     }
     assert found.pop("dist-sdists") == [
-        *("minipng.tar.gz", "native_lib_loader-py3-none-any.whl", "native_lib_loader.tar.gz"),
-        *(f"native_{name}.tar.gz" for name in ("hdf5", "libpng", "sodium", "zlib", "zmq")),
+        *("minipng.tar.gz", "native_hdf5.tar.gz"),
+        *("native_lib_loader-py3-none-any.whl", "native_lib_loader.tar.gz"),
+        *(f"native_{name}.tar.gz" for name in ("libpng", "sodium", "zlib", "zmq")),
     ]
     wheels = found.pop("dist-manylinux-x86_64")
     assert [name.partition("-")[0] for name in wheels] == [
@@ -166,11 +167,12 @@ def test_abi(packages: Finished, nox: Callable[..., str], tmp_path: Path) -> Non
     with zipfile.ZipFile(z) as wheel, zipfile.ZipFile(old, "w") as earlier:
         for name in wheel.namelist():
             content = wheel.read(name)
-            if name.endswith(".so.1"):
-                content = content.replace(b"z_crc32_combine64\0", b"z_crc32_combine63\0")
+            # In the headers, too: a name that they do not declare is not promised.
+            if name.endswith((".so.1", ".h")):
+                content = content.replace(b"z_crc32_combine64", b"z_crc32_combine63")
             earlier.writestr(name.replace("-1.3.2", "-1.3.1"), content.replace(b"1.3.2", b"1.3.1"))
     said = nox("abi", dist=dist, fails=True, PIP_FIND_LINKS=links)
-    assert "no longer exports z_crc32_combine63" in said
+    assert "no longer exports z_crc32_combine63\n" in said
     said = nox("abi", dist=dist, fails=True, PIP_INDEX_URL="http://127.0.0.1:9/simple")
     assert "nothing to compare" not in said
 
@@ -179,7 +181,8 @@ def test_what_is_required_is_not_published(
     packages: Finished, nox: Callable[..., str], tmp_path: Path
 ) -> None:
     artifacts = packages.artifacts()
-    wheel, png, _, z, _ = artifacts["dist-manylinux-x86_64"]
+    wheels = {file.name.split("-")[0]: file for file in artifacts["dist-manylinux-x86_64"]}
+    wheel, png, z = (wheels[name] for name in ("minipng", "native_libpng", "native_zlib"))
     index = tmp_path / "index"
     index.mkdir()
     links = {"PIP_FIND_LINKS": str(index)}
