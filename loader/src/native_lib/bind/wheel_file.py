@@ -107,7 +107,8 @@ def _copy(raw: io.BufferedReader, member: zipfile.ZipInfo, out: zipfile.ZipFile)
     copied.flag_bits &= ~_HAS_DESCRIPTOR
     assert out.fp is not None
     copied.header_offset = out.fp.tell()
-    out.fp.write(copied.FileHeader() + content)
+    out.fp.write(copied.FileHeader())
+    out.fp.write(content)
     out.start_dir = out.fp.tell()
     out.filelist.append(copied)
     out.NameToInfo[copied.filename] = copied

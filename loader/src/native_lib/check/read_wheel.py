@@ -137,7 +137,7 @@ class _Contents:
                 if reason := damage(name, head):
                     unread.append(Unread(name, reason, is_corrupt=True))
                 if is_binary(head):
-                    content = file.read()
+                    content = self.archive.read(name)  # `file` would copy it behind its first bytes
                     found = self._binaries(name, content, unread)
                     binaries += found
                     if hasher:
