@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import zipfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -111,13 +111,23 @@ def _repair(
 
 
 def _itself(wheel: Wheel) -> Iterator[Provider]:
-    """Return the wheel as a provider, if one of its libraries is needed by another of them.
+    """Return the wheel as a provider of those of its libraries that others of them need.
 
-    The loader opens them in order. They have no RPATH, so repair tools would not find them.
+    The loader opens them in order. They have no RPATH, so repair tools would not find them. Only those:
+    of what is excluded, delocate does not look at what it needs.
     """
-    names = {leaf_of(each.runtime_name) for m in wheel.manifests for each in m.libraries}
-    if not names.isdisjoint(leaf_of(name) for b in wheel.binaries for name in b.needed):
-        yield Provider(wheel)
+    needed = {leaf_of(name) for binary in wheel.binaries for name in binary.needed}
+    manifests = [
+        replace(
+            manifest,
+            libraries=tuple(
+                each for each in manifest.libraries if leaf_of(each.runtime_name) in needed
+            ),
+        )
+        for manifest in wheel.manifests
+    ]
+    if any(manifest.libraries for manifest in manifests):
+        yield Provider(replace(wheel, manifests=tuple(manifests)))
 
 
 def _run(wheel: Path, folder: Path, providers: Sequence[Provider], options: Sequence[str]) -> Path:
