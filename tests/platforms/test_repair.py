@@ -272,6 +272,34 @@ def test_native_lib_repair_does_it_in_one_command(repair: Repair, tmp_path: Path
     assert {each.name for each in (tmp_path / "out").glob("libfoo*")} == {provider.name}
 
 
+@pytest.mark.skipif(cross.zig() is None, reason="requires zig's compilers (ziglang)")
+def test_a_library_that_another_of_the_wheel_needs_stays_on_macos(tmp_path: Path) -> None:
+    """delocate finds it by no RPATH, and without the exclusion refuses the wheel."""
+    names = [f"liblibfoo__{name}.1.dylib" for name in ("foo", "bar")]
+    needed: list[str] = []
+    for name, function in zip(names, ("int foo(void)", "int bar(void)")):
+        (tmp_path / "source.c").write_text(f"{function} {{ return 1; }}\n", encoding="utf-8")
+        zig = (sys.executable, "-m", "ziglang", "cc", "-target", "aarch64-macos.11.0")
+        options = ("-dynamiclib", "-install_name", f"@rpath/{name}", "source.c", *needed)
+        building.run(*zig, *options, "-o", name, cwd=tmp_path)
+        needed.append(name)
+    files = {f"libfoo/lib/{name}": (tmp_path / name).read_bytes() for name in names}
+    manifest = wheels.manifest(f"lib/{names[0]}", f"@rpath/{names[0]}")
+    texts = {"libfoo/_native_libs.py": manifest, "libfoo/__init__.py": ""}
+    contents: dict[str, bytes | str] = {**files, **texts}
+    tag = "py3-none-macosx_11_0_arm64"
+    wheel = wheels.make_wheel(tmp_path / "built", "libfoo", contents, tag=tag)
+    path = f"{apples_tools(tmp_path / 'tools')}:{os.environ['PATH']}"
+    env = {"PATH": path, "PYTHONPATH": str(building.ROOT / "loader" / "src")}
+    alone = tmp_path / "alone"
+    said = building.run(building.tool("delocate-wheel"), "-w", alone, wheel, env=env, fails=True)
+    assert f"@rpath/{names[0]} not found" in said
+    command = (sys.executable, "-m", "native_lib", "repair", "-w", tmp_path / "out", wheel)
+    building.run(*command, env=env)
+    there = unpacked(tmp_path / "out" / wheel.name, tmp_path / "site")
+    assert {f: (there / f).read_bytes() for f in files} == files
+
+
 def test_without_exclusion_and_library_the_tool_refuses(repair: Repair, tmp_path: Path) -> None:
     said = repair.run(repair.default, "foo-ext", tmp_path, fails=True)
     assert re.search(SAID[repair.target.system].format(re.escape(repair.library)), said)
